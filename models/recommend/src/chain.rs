@@ -1,0 +1,286 @@
+//! The fallback chain that fills a slate: session, history, region, category, everything; it learns nothing.
+
+use dhow_events::ProductId;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::items::Filter;
+use crate::live::{LiveState, Trending};
+use crate::places::region_and_around;
+use crate::popularity::{MAX_REGION_PRODUCTS, Popular, ranked};
+use crate::slate::StepCount;
+use crate::{MAX_SEEDS, Outcome, Reason, RecommendError, RecommendModel, Recommender, Seen, Slate, SlateItem, SlateRequest};
+use crate::{Step, Surface};
+
+/// Without a category filter, the best sellers of at most so many categories are tried: those looked at last.
+const MAX_SEED_CATEGORIES: usize = 3;
+
+/// A product that a step proposes.
+struct Candidate {
+    item: u32,
+    score: f64,
+    because: Option<u32>,
+}
+
+impl Recommender for RecommendModel {
+    fn recommend(&self, request: &SlateRequest, eligible: &dyn Fn(ProductId) -> bool) -> Result<Slate, RecommendError> {
+        answer(self, None, request, &request.session_items, &request.person_history, eligible)
+    }
+}
+
+/// Fills a slate step by step until it is full.
+pub(crate) fn answer(
+    model: &RecommendModel,
+    live: Option<&LiveState>,
+    request: &SlateRequest,
+    session: &[ProductId],
+    history: &[ProductId],
+    eligible: &dyn Fn(ProductId) -> bool,
+) -> Result<Slate, RecommendError> {
+    request.check()?;
+    let chain = Chain {
+        model,
+        live,
+        request,
+        session: seeds(model, session, model.settings.session_seeds),
+        history: seeds(model, history, model.settings.history_seeds),
+    };
+    let mut filler = Filler::new(model, request, session, eligible);
+    if request.surface == Surface::Cart {
+        filler.offer_all(Step::BoughtTogether, Reason::BoughtTogether, chain.bought_together());
+    }
+    filler.offer_all(Step::Session, Reason::AlsoViewed, chain.neighbours(&chain.session, model.settings.session_decay));
+    if !filler.is_full() {
+        filler.offer_all(Step::History, Reason::BasedOnHistory, chain.neighbours(&chain.history, model.settings.history_decay));
+    }
+    chain.offer_region(&mut filler);
+    chain.offer_categories(&mut filler);
+    chain.offer_popular(&mut filler);
+    Ok(filler.finish(strongest_step(request, session, history)))
+}
+
+/// The step that the request's context calls for; any later one is a fallback.
+fn strongest_step(request: &SlateRequest, session: &[ProductId], history: &[ProductId]) -> Step {
+    if !session.is_empty() || request.session.is_some() {
+        Step::Session
+    } else if !history.is_empty() || request.person.is_some() {
+        Step::History
+    } else if request.region.is_some() {
+        Step::SegmentTrending
+    } else if request.category.is_some() {
+        Step::CategoryBestSellers
+    } else {
+        Step::Popular
+    }
+}
+
+/// The last distinct known products, most recent first.
+fn seeds(model: &RecommendModel, products: &[ProductId], limit: usize) -> Vec<u32> {
+    let mut seeds: Vec<u32> = Vec::with_capacity(limit.min(MAX_SEEDS));
+    for item in products.iter().rev().filter_map(|product| model.items.find(*product)) {
+        if seeds.len() == limit {
+            break;
+        }
+        if !seeds.contains(&item) {
+            seeds.push(item);
+        }
+    }
+    seeds
+}
+
+struct Chain<'a> {
+    model: &'a RecommendModel,
+    live: Option<&'a LiveState>,
+    request: &'a SlateRequest,
+    session: Vec<u32>,
+    history: Vec<u32>,
+}
+
+impl Chain<'_> {
+    fn bought_together(&self) -> Vec<Candidate> {
+        blend(&self.session, self.model.settings.session_decay, |seed, votes| {
+            let partners = self.model.together.partners.row(seed as usize);
+            votes.extend(partners.iter().map(|p| (p.item, f64::from(p.score))));
+        })
+    }
+
+    fn neighbours(&self, seeds: &[u32], decay: f64) -> Vec<Candidate> {
+        blend(seeds, decay, |seed, votes| {
+            let neighbours = self.model.neighbours.row(seed as usize);
+            votes.extend(neighbours.iter().map(|n| (n.item, f64::from(n.score))));
+        })
+    }
+
+    /// The shopper's own region first, then the regions around it.
+    fn offer_region(&self, filler: &mut Filler) {
+        for region in self.request.region.into_iter().flat_map(region_and_around) {
+            if filler.is_full() {
+                return;
+            }
+            let category = self.request.category.map(|c| self.model.items.find_category(c));
+            let trained = match category {
+                None => self.model.popularity.of_segment(region, None),
+                Some(Some(category)) => self.model.popularity.of_segment(region, Some(category)),
+                Some(None) => &[],
+            };
+            let trending = self.live.map(|live| live.trending(Some(region))).unwrap_or_default();
+            filler.offer_popular(Step::SegmentTrending, Reason::PopularInRegion, trained, self.with_live(trained, trending));
+        }
+    }
+
+    fn offer_categories(&self, filler: &mut Filler) {
+        let categories: Vec<u32> = match self.request.category {
+            Some(category) => self.model.items.find_category(category).into_iter().collect(),
+            None => self.seed_categories(),
+        };
+        for category in categories {
+            let trained = self.model.popularity.of_category(category);
+            filler.offer_popular(Step::CategoryBestSellers, Reason::CategoryBestSeller, trained, None);
+        }
+    }
+
+    fn offer_popular(&self, filler: &mut Filler) {
+        if filler.is_full() {
+            return;
+        }
+        let all = &self.model.popularity.overall;
+        let trending = self.live.map(|live| live.trending(None)).unwrap_or_default();
+        let top = self.with_live(&all[..all.len().min(MAX_REGION_PRODUCTS)], trending);
+        filler.offer_popular(Step::Popular, Reason::Popular, all, top);
+    }
+
+    /// The categories of the session's, then of the history's products, most recent first.
+    fn seed_categories(&self) -> Vec<u32> {
+        let mut categories: Vec<u32> = Vec::with_capacity(MAX_SEED_CATEGORIES);
+        for seed in self.session.iter().chain(&self.history) {
+            let nearest = self.model.items.categories_of(*seed).first().copied();
+            if let Some(category) = nearest.filter(|category| !categories.contains(category)) {
+                categories.push(category);
+                if categories.len() == MAX_SEED_CATEGORIES {
+                    break;
+                }
+            }
+        }
+        categories
+    }
+
+    /// The trained list with the clicks since then added; none when there are none.
+    fn with_live(&self, trained: &[Popular], trending: Vec<Trending>) -> Option<Vec<Popular>> {
+        if trending.is_empty() {
+            return None;
+        }
+        let mut scores: FxHashMap<u32, f64> = trained.iter().map(|p| (p.item, f64::from(p.score))).collect();
+        for clicks in trending {
+            if let Some(item) = self.model.items.find(clicks.product) {
+                *scores.entry(item).or_default() += clicks.count;
+            }
+        }
+        let entries: Vec<Popular> = scores.into_iter().map(|(item, score)| Popular { item, score: score as f32 }).collect();
+        let limit = entries.len();
+        Some(ranked(entries, limit))
+    }
+}
+
+/// Adds up what the seeds say, each weaker than the newer one by `decay`, best first, ties by item.
+fn blend(seeds: &[u32], decay: f64, votes_of: impl Fn(u32, &mut Vec<(u32, f64)>)) -> Vec<Candidate> {
+    let mut votes: Vec<(u32, usize, f64)> = Vec::new();
+    let mut weight = 1.0;
+    let mut row = Vec::new();
+    for (rank, seed) in seeds.iter().enumerate() {
+        votes_of(*seed, &mut row);
+        votes.extend(row.drain(..).map(|(item, score)| (item, rank, weight * score)));
+        weight *= decay;
+    }
+    votes.sort_unstable_by_key(|(item, rank, _)| (*item, *rank));
+    let mut candidates: Vec<Candidate> = votes
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|same| {
+            let strongest = same.iter().fold(same[0], |best, vote| if vote.2 > best.2 { *vote } else { best });
+            let score = same.iter().map(|vote| vote.2).sum();
+            Candidate { item: same[0].0, score, because: Some(seeds[strongest.1]) }
+        })
+        .collect();
+    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
+    candidates
+}
+
+/// Takes offers in order and keeps those that the request and the eligibility rule let through.
+struct Filler<'a> {
+    model: &'a RecommendModel,
+    request: &'a SlateRequest,
+    eligible: &'a dyn Fn(ProductId) -> bool,
+    filter: Filter,
+    /// Excluded, hidden or already taken.
+    barred: FxHashSet<u32>,
+    per_seller: FxHashMap<dhow_events::SellerId, usize>,
+    items: Vec<SlateItem>,
+}
+
+impl<'a> Filler<'a> {
+    fn new(
+        model: &'a RecommendModel,
+        request: &'a SlateRequest,
+        session: &[ProductId],
+        eligible: &'a dyn Fn(ProductId) -> bool,
+    ) -> Self {
+        let hidden = match request.seen {
+            Seen::HideCurrent => &session[session.len().saturating_sub(1)..],
+            Seen::HideSession => session,
+            Seen::Show => &[],
+        };
+        let filter = model.items.filter(request.category, request.region, request.price_band);
+        let barred = request.exclude.iter().chain(hidden).filter_map(|product| model.items.find(*product)).collect();
+        let items = Vec::with_capacity(request.count);
+        Self { model, request, eligible, filter, barred, per_seller: FxHashMap::default(), items }
+    }
+
+    fn is_full(&self) -> bool {
+        self.items.len() == self.request.count
+    }
+
+    fn offer_all(&mut self, step: Step, reason: Reason, candidates: Vec<Candidate>) {
+        for candidate in candidates {
+            if self.is_full() {
+                return;
+            }
+            self.offer(step, reason, candidate);
+        }
+    }
+
+    /// Offers `first`, when there is such a list, and then the rest of `trained`.
+    fn offer_popular(&mut self, step: Step, reason: Reason, trained: &[Popular], first: Option<Vec<Popular>>) {
+        for popular in first.iter().flatten().chain(trained) {
+            if self.is_full() {
+                return;
+            }
+            self.offer(step, reason, Candidate { item: popular.item, score: f64::from(popular.score), because: None });
+        }
+    }
+
+    fn offer(&mut self, step: Step, reason: Reason, candidate: Candidate) {
+        let Candidate { item, score, because } = candidate;
+        let (product, seller) = (self.model.items.product(item), self.model.items.seller(item));
+        let of_seller = self.per_seller.get(&seller).copied().unwrap_or(0);
+        let room = self.request.max_per_seller.is_none_or(|limit| of_seller < limit);
+        if room && !self.barred.contains(&item) && self.model.items.passes(item, &self.filter) && (self.eligible)(product) {
+            self.barred.insert(item);
+            self.per_seller.insert(seller, of_seller + 1);
+            let because = because.map(|seed| self.model.items.product(seed));
+            self.items.push(SlateItem { product, score, reason, step, because });
+        }
+    }
+
+    fn finish(self, strongest: Step) -> Slate {
+        let steps: Vec<StepCount> = self
+            .items
+            .chunk_by(|a, b| a.step == b.step)
+            .map(|same| StepCount { step: same[0].step, items: same.len() })
+            .collect();
+        let outcome = match self.items.len() {
+            0 => Outcome::NothingEligible,
+            found if found < self.request.count => Outcome::Short,
+            _ => Outcome::Complete,
+        };
+        let degraded = steps.iter().any(|count| count.step > strongest);
+        Slate { items: self.items, steps, degraded, outcome }
+    }
+}

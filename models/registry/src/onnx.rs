@@ -1,0 +1,230 @@
+//! Runs ONNX graphs on the CPU through tract; no training, no other accelerator, and no tract type leaves this file's crate.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tract_onnx::prelude::{
+    Framework, Graph, InferenceFact, InferenceModel, InferenceModelExt, IntoRunnable, TDim, TVec, TypedModel,
+    TypedRunnableModel,
+};
+
+use crate::convert::{from_tract, to_tract, tract_type};
+use crate::graph::{check_graph, decode, name_free_dims, signature_of};
+use crate::tensor::{Dim, NamedTensor, Signature, Tensor, TensorSpec};
+
+/// The most plans that one model keeps where a plan is needed for each combination of input shapes.
+pub const MAX_CACHED_PLANS: usize = 4;
+/// The most elements of all inputs of one run together.
+pub const MAX_INPUT_ELEMENTS: usize = 1 << 28;
+/// The longest detail of an error, in characters.
+const MAX_DETAIL_CHARS: usize = 800;
+
+/// Why a file is not a model that can be run, or a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    /// The bytes are no ONNX model.
+    #[error("the file is not an ONNX model: {0}")]
+    NotOnnx(String),
+    /// The graph uses operators that the runtime does not have.
+    #[error("the ONNX model uses operators that are not supported: {0}")]
+    UnsupportedOperators(String),
+    /// A tensor's values lie in another file.
+    #[error("the values of `{0}` lie outside the ONNX file; save the model with its weights inside one file")]
+    ExternalData(String),
+    /// An input whose number of dimensions is not declared.
+    #[error("the ONNX model does not declare the shape of its input `{0}`; export it with input shapes")]
+    MissingInputShape(String),
+    /// An input or output of a type that cannot cross the border.
+    #[error("`{name}` has elements of type {element_type}, which is not supported; use f32, f64, i64, i32, i8, u8 or bool")]
+    UnsupportedElementType {
+        /// The input or output.
+        name: String,
+        /// Its type, in ONNX's words.
+        element_type: String,
+    },
+    /// The graph contradicts itself, or the runtime cannot prepare it.
+    #[error("the ONNX graph cannot be prepared: {0}")]
+    BadGraph(String),
+    /// The given tensors do not fit the model's inputs.
+    #[error("the inputs do not fit the model: {0}")]
+    BadInput(String),
+    /// The run itself failed.
+    #[error("the model failed while it ran: {0}")]
+    Run(String),
+}
+
+/// How the graph is made ready for a shape.
+#[derive(Debug)]
+enum Plans {
+    /// One plan serves all shapes: free dimensions stay symbols.
+    Symbolic(Arc<TypedRunnableModel>),
+    /// The graph's shapes only resolve when they are known: one plan for each combination, the last used kept.
+    PerShape {
+        graph: Box<InferenceModel>,
+        cache: Mutex<Vec<(Vec<Vec<usize>>, Arc<TypedRunnableModel>)>>,
+    },
+}
+
+/// A loaded ONNX model. May be shared by threads; each run uses the calling thread alone.
+#[derive(Debug)]
+pub struct OnnxModel {
+    signature: Signature,
+    plans: Plans,
+}
+
+impl OnnxModel {
+    /// Reads and prepares a model. Free input dimensions stay free where the graph allows it.
+    ///
+    /// # Errors
+    /// Every variant of [`OnnxError`] but `BadInput` and `Run`.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, OnnxError> {
+        let mut proto = decode(bytes)?;
+        check_graph(&proto)?;
+        let signature = signature_of(&proto)?;
+        name_free_dims(&mut proto);
+        // What other tools recorded about inner tensors may contradict the shapes of a run, so it is left out.
+        let framework = tract_onnx::onnx().with_ignore_value_info(true);
+        let graph = contained(|| framework.model_for_proto_model(&proto)).map_err(OnnxError::BadGraph)?;
+        let free = signature.inputs.iter().flat_map(|spec| spec.dims.iter().flatten());
+        let has_free_dims = free.into_iter().any(|dim| matches!(dim, Dim::Free(_)));
+        let plans = match contained(|| plan(graph.clone())) {
+            Ok(plan) => Plans::Symbolic(plan),
+            Err(detail) if !has_free_dims => return Err(OnnxError::BadGraph(detail)),
+            Err(detail) => {
+                tracing::debug!(%detail, "the graph needs a plan for each input shape");
+                Plans::PerShape { graph: Box::new(graph), cache: Mutex::default() }
+            }
+        };
+        Ok(Self { signature, plans })
+    }
+
+    /// The inputs and outputs.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// Computes all outputs. The inputs may come in any order; each must be there once.
+    ///
+    /// # Errors
+    /// [`OnnxError::BadInput`], [`OnnxError::Run`]; [`OnnxError::BadGraph`] where the graph cannot take these shapes;
+    /// [`OnnxError::UnsupportedElementType`].
+    pub fn run(&self, inputs: &[NamedTensor]) -> Result<Vec<NamedTensor>, OnnxError> {
+        let ordered = self.checked_inputs(inputs)?;
+        let plan = self.plan_for(&ordered)?;
+        let outputs = contained(|| {
+            let values = ordered.iter().map(|tensor| Ok(to_tract(tensor)?.into())).collect::<Result<TVec<_>, _>>();
+            plan.run(values?)
+        });
+        let outputs = outputs.map_err(OnnxError::Run)?;
+        let named = self.signature.outputs.iter().zip(outputs);
+        named.map(|(spec, value)| Ok(NamedTensor::new(&spec.name, from_tract(&spec.name, &value)?))).collect()
+    }
+
+    /// The given tensors in the model's order, each fitting its description.
+    fn checked_inputs<'a>(&self, inputs: &'a [NamedTensor]) -> Result<Vec<&'a Tensor>, OnnxError> {
+        let specs = &self.signature.inputs;
+        let known = |name: &str| specs.iter().any(|spec| spec.name == name);
+        if let Some(unknown) = inputs.iter().find(|input| !known(&input.name)) {
+            let wanted = specs.iter().map(TensorSpec::to_string).collect::<Vec<_>>().join(", ");
+            return Err(OnnxError::BadInput(format!("`{}` is no input; there are {wanted}", unknown.name)));
+        }
+        let mut lengths: Vec<(&str, usize)> = Vec::new();
+        let mut ordered = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let mut of_this_name = inputs.iter().filter(|input| input.name == spec.name);
+            let (Some(input), None) = (of_this_name.next(), of_this_name.next()) else {
+                return Err(OnnxError::BadInput(format!("{spec} must be given once")));
+            };
+            check_input(spec, &input.tensor, &mut lengths)?;
+            ordered.push(&input.tensor);
+        }
+        let elements: usize = ordered.iter().map(|tensor| tensor.data().len()).sum();
+        if elements > MAX_INPUT_ELEMENTS {
+            return Err(OnnxError::BadInput(format!(
+                "{elements} elements are more than the {MAX_INPUT_ELEMENTS} allowed in one run"
+            )));
+        }
+        Ok(ordered)
+    }
+
+    fn plan_for(&self, inputs: &[&Tensor]) -> Result<Arc<TypedRunnableModel>, OnnxError> {
+        let (graph, cache) = match &self.plans {
+            Plans::Symbolic(plan) => return Ok(Arc::clone(plan)),
+            Plans::PerShape { graph, cache } => (graph, cache),
+        };
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        let cached = |entries: &mut Vec<(Vec<Vec<usize>>, Arc<TypedRunnableModel>)>| {
+            let position = entries.iter().position(|(known, _)| *known == shapes)?;
+            let entry = entries.remove(position);
+            entries.push(entry);
+            entries.last().map(|(_, plan)| Arc::clone(plan))
+        };
+        if let Some(plan) = cached(&mut cache.lock()) {
+            return Ok(plan);
+        }
+        // Planning takes long, so it happens outside the lock; two threads may both do it once.
+        let planned = contained(|| {
+            let mut graph = graph.as_ref().clone();
+            for (index, tensor) in inputs.iter().enumerate() {
+                let dims: TVec<TDim> = tensor.shape().iter().map(|&dim| TDim::from(dim)).collect();
+                graph.set_input_fact(index, InferenceFact::dt_shape(tract_type(tensor.data().element_type()), dims))?;
+            }
+            plan(graph)
+        });
+        let planned = planned.map_err(OnnxError::BadGraph)?;
+        let mut entries = cache.lock();
+        if let Some(plan) = cached(&mut entries) {
+            return Ok(plan);
+        }
+        if entries.len() == MAX_CACHED_PLANS {
+            entries.remove(0);
+        }
+        entries.push((shapes, Arc::clone(&planned)));
+        Ok(planned)
+    }
+}
+
+/// Infers all types and shapes, simplifies, and orders the graph for running.
+fn plan(graph: InferenceModel) -> tract_onnx::prelude::TractResult<Arc<TypedRunnableModel>> {
+    graph.into_typed()?.into_optimized()?.into_runnable()
+}
+
+fn check_input<'a>(
+    spec: &'a TensorSpec,
+    tensor: &Tensor,
+    lengths: &mut Vec<(&'a str, usize)>,
+) -> Result<(), OnnxError> {
+    let found = (tensor.data().element_type(), tensor.shape());
+    let bad = || OnnxError::BadInput(format!("{spec} was given as {}{:?}", found.0, found.1));
+    let dims = spec.dims.as_deref().unwrap_or_default();
+    if found.0 != spec.element_type || dims.len() != found.1.len() || found.1.contains(&0) {
+        return Err(bad());
+    }
+    for (dim, &length) in dims.iter().zip(found.1) {
+        match dim {
+            Dim::Fixed(wanted) if *wanted != length => return Err(bad()),
+            Dim::Fixed(_) => {}
+            Dim::Free(name) if name == Dim::UNNAMED => {}
+            Dim::Free(name) => match lengths.iter().find(|(known, _)| known == name) {
+                None => lengths.push((name, length)),
+                Some((_, earlier)) if *earlier == length => {}
+                Some((_, earlier)) => {
+                    return Err(OnnxError::BadInput(format!(
+                        "{spec} was given as {}{:?}, but `{name}` is {earlier} in an input before",
+                        found.0, found.1
+                    )));
+                }
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Runs foreign code on foreign data: a malformed graph that makes the runtime panic becomes an error as well.
+fn contained<T>(work: impl FnOnce() -> tract_onnx::prelude::TractResult<T>) -> Result<T, String> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(format!("{error:#}").chars().take(MAX_DETAIL_CHARS).collect()),
+        Err(_) => Err("the runtime met an internal fault in this graph".to_owned()),
+    }
+}

@@ -1,0 +1,232 @@
+//! The registry on a local folder: artifacts by hash, cards, promotions; it does not interpret an artifact.
+//!
+//! ```text
+//! artifacts/<blake3 of the bytes>   immutable
+//! cards/<model id>.json             immutable, one checksummed line; a model exists once its card does
+//! promotions.jsonl                  append-only, one checksummed line each, chained; the aliases derive from it
+//! lock                              held by writers alone, shared by readers of the ledger
+//! incoming.tmp                      the file that a writer is about to rename, or what a killed one left
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use dhow_events::{ModelId, TenantId, Timestamp};
+
+use crate::card::{Alias, MAX_TEXT_BYTES, ModelCard, ModelDraft, Task};
+use crate::error::RegistryError;
+use crate::folder::{Access, Folder, Lock, io_error};
+use crate::ledger::{Ledger, Promotion};
+use crate::sealed::{CHAIN_START, seal, unseal};
+
+/// The largest artifact, in bytes.
+pub const MAX_ARTIFACT_BYTES: u64 = 4 << 30;
+
+const ARTIFACTS: &str = "artifacts";
+const CARDS: &str = "cards";
+const LEDGER: &str = "promotions.jsonl";
+
+/// Models of all tenants in one folder. Cheap to clone; any number of threads and processes may use the same folder.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    folder: Folder,
+}
+
+impl Registry {
+    /// Opens the folder, making it where it is missing, and checks the ledger.
+    ///
+    /// What an interrupted write left at the ledger's end is ignored, with a warning, and removed by the next promotion.
+    ///
+    /// # Errors
+    /// [`RegistryError::CorruptLedger`], [`RegistryError::Busy`], [`RegistryError::Io`].
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, RegistryError> {
+        let registry = Self { folder: Folder::open(folder.as_ref(), &[ARTIFACTS, CARDS])? };
+        registry.ledger()?;
+        Ok(registry)
+    }
+
+    /// Stores the artifact and the card. The id follows from both: registering the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`RegistryError::BadCard`] for texts, numbers or an artifact outside their bounds;
+    /// [`RegistryError::UnknownModel`] or [`RegistryError::OtherTenant`] for the parent.
+    pub fn register(&self, draft: ModelDraft, artifact: &[u8]) -> Result<ModelCard, RegistryError> {
+        draft.check().map_err(RegistryError::BadCard)?;
+        if artifact.is_empty() || artifact.len() as u64 > MAX_ARTIFACT_BYTES {
+            let bytes = artifact.len();
+            return Err(RegistryError::BadCard(format!(
+                "the artifact has {bytes} bytes; it must have 1 to {MAX_ARTIFACT_BYTES}"
+            )));
+        }
+        if let Some(parent) = draft.parent {
+            self.card_of(&draft.tenant, parent)?;
+        }
+        let artifact_hash = blake3::hash(artifact).to_hex().to_string();
+        let identity = format!("{artifact_hash} {}", to_json("model card", &draft)?);
+        let model_id = ModelId::from_reference(&draft.tenant, &identity);
+        let card = ModelCard { model_id, artifact_hash, artifact_bytes: artifact.len() as u64, draft };
+        let line = seal(CHAIN_START, &to_json("model card", &card)?) + "\n";
+
+        let lock = self.folder.lock(Access::Write)?;
+        self.folder.write_whole(&lock, &artifact_path(&card), artifact)?;
+        self.folder.write_whole(&lock, &card_path(model_id), line.as_bytes())?;
+        Ok(card)
+    }
+
+    /// A model's card, whoever it belongs to.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModel`], [`RegistryError::CorruptCard`].
+    pub fn card(&self, model_id: ModelId) -> Result<ModelCard, RegistryError> {
+        let inside = card_path(model_id);
+        let bytes = self.folder.read(&inside)?.ok_or(RegistryError::UnknownModel(model_id))?;
+        let card = read_card(&bytes).and_then(|card| {
+            if card.model_id == model_id { Ok(card) } else { Err(format!("it is the card of model {}", card.model_id)) }
+        });
+        card.map_err(|what| RegistryError::CorruptCard { path: self.folder.path(&inside), what })
+    }
+
+    /// A model's card and its artifact, whose hash has been compared.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModel`], [`RegistryError::CorruptCard`], [`RegistryError::CorruptArtifact`],
+    /// [`RegistryError::Io`] where the artifact is missing.
+    pub fn load(&self, model_id: ModelId) -> Result<(ModelCard, Vec<u8>), RegistryError> {
+        let card = self.card(model_id)?;
+        let path = self.folder.path(artifact_path(&card));
+        let artifact = std::fs::read(&path).map_err(io_error("reading the artifact", &path))?;
+        let found = blake3::hash(&artifact).to_hex().to_string();
+        if found != card.artifact_hash {
+            return Err(RegistryError::CorruptArtifact { model_id, path, expected: card.artifact_hash, found });
+        }
+        Ok((card, artifact))
+    }
+
+    /// Every card of a tenant, oldest first.
+    ///
+    /// # Errors
+    /// [`RegistryError::CorruptCard`], [`RegistryError::Io`].
+    pub fn list(&self, tenant: &TenantId) -> Result<Vec<ModelCard>, RegistryError> {
+        let folder = self.folder.path(CARDS);
+        let mut cards = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(io_error("listing", &folder))? {
+            let path = entry.map_err(io_error("listing", &folder))?.path();
+            let model_id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            let what = "its name is not `<model id>.json`".to_owned();
+            let model_id = model_id.ok_or_else(|| RegistryError::CorruptCard { path: path.clone(), what })?;
+            let card = self.card(model_id)?;
+            if card.draft.tenant == *tenant {
+                cards.push(card);
+            }
+        }
+        cards.sort_by_key(|card| (card.draft.created_at, card.model_id));
+        Ok(cards)
+    }
+
+    /// Gives a model an alias from `at` on; returns when that is on the disk.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModel`], [`RegistryError::OtherTenant`], and [`RegistryError::BadPromotion`] where the
+    /// model is for another task, the reason is missing or too long, or `at` is earlier than the alias's last promotion:
+    /// what was served in the past cannot be rewritten.
+    pub fn promote(
+        &self,
+        tenant: &TenantId,
+        task: Task,
+        alias: Alias,
+        model_id: ModelId,
+        at: Timestamp,
+        why: &str,
+    ) -> Result<Promotion, RegistryError> {
+        let bad = |why: String| RegistryError::BadPromotion { model_id, why };
+        let card = self.card_of(tenant, model_id)?;
+        if card.draft.task != task {
+            return Err(bad(format!("it is a model for {}, not for {task}", card.draft.task)));
+        }
+        if why.trim().is_empty() || why.len() > MAX_TEXT_BYTES {
+            return Err(bad(format!("the reason has {} bytes; it must have 1 to {MAX_TEXT_BYTES}", why.len())));
+        }
+        let lock = self.folder.lock(Access::Write)?;
+        let ledger = self.read_ledger(&lock)?;
+        if let Some(last) = ledger.last(tenant, task, alias).filter(|last| last.at > at) {
+            return Err(bad(format!("{at} is earlier than the last promotion to {alias} for {task}, {}", last.at)));
+        }
+        let promotion = Promotion { tenant: *tenant, task, alias, model_id, at, why: why.to_owned() };
+        let line = ledger
+            .line_for(&promotion)
+            .map_err(|source| RegistryError::Encoding { what: "a promotion", source })?;
+        self.folder.append(&lock, LEDGER, ledger.whole_bytes() as u64, &line)?;
+        Ok(promotion)
+    }
+
+    /// All promotions as of now: read it once to answer many questions about aliases.
+    ///
+    /// # Errors
+    /// [`RegistryError::CorruptLedger`], [`RegistryError::Busy`], [`RegistryError::Io`].
+    pub fn ledger(&self) -> Result<Ledger, RegistryError> {
+        self.read_ledger(&self.folder.lock(Access::Read)?)
+    }
+
+    /// The model that has the alias now. Reads the ledger anew, so it also sees other processes' promotions.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoSuchAlias`], and those of [`ledger`](Self::ledger).
+    pub fn resolve(&self, tenant: &TenantId, task: Task, alias: Alias) -> Result<ModelId, RegistryError> {
+        let found = self.ledger()?.resolve(tenant, task, alias);
+        found.ok_or(RegistryError::NoSuchAlias { tenant: *tenant, task, alias })
+    }
+
+    /// The champion at `time`, or `None` if there was none yet.
+    ///
+    /// # Errors
+    /// Those of [`ledger`](Self::ledger).
+    pub fn served_at(
+        &self,
+        tenant: &TenantId,
+        task: Task,
+        time: Timestamp,
+    ) -> Result<Option<ModelId>, RegistryError> {
+        Ok(self.ledger()?.alias_at(tenant, task, Alias::Champion, time))
+    }
+
+    fn card_of(&self, tenant: &TenantId, model_id: ModelId) -> Result<ModelCard, RegistryError> {
+        let card = self.card(model_id)?;
+        if card.draft.tenant != *tenant {
+            return Err(RegistryError::OtherTenant { model_id, tenant: *tenant });
+        }
+        Ok(card)
+    }
+
+    fn read_ledger(&self, _held: &Lock) -> Result<Ledger, RegistryError> {
+        let path = self.folder.path(LEDGER);
+        let bytes = self.folder.read(LEDGER)?.unwrap_or_default();
+        let ledger = Ledger::parse(&bytes)
+            .map_err(|source| RegistryError::CorruptLedger { path: path.clone(), source })?;
+        if ledger.torn_bytes() > 0 {
+            tracing::warn!(
+                path = %path.display(),
+                torn_bytes = ledger.torn_bytes(),
+                "the promotion ledger ends in an interrupted write, which is left out"
+            );
+        }
+        Ok(ledger)
+    }
+}
+
+fn artifact_path(card: &ModelCard) -> PathBuf {
+    Path::new(ARTIFACTS).join(&card.artifact_hash)
+}
+
+fn card_path(model_id: ModelId) -> PathBuf {
+    Path::new(CARDS).join(format!("{model_id}.json"))
+}
+
+fn read_card(bytes: &[u8]) -> Result<ModelCard, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let line = text.strip_suffix('\n').ok_or("its end is missing")?;
+    let (_, body) = unseal(CHAIN_START, line).ok_or("its checksum does not fit")?;
+    serde_json::from_str(body).map_err(|error| error.to_string())
+}
+
+fn to_json(what: &'static str, value: &impl serde::Serialize) -> Result<String, RegistryError> {
+    serde_json::to_string(value).map_err(|source| RegistryError::Encoding { what, source })
+}

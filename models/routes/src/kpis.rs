@@ -1,0 +1,67 @@
+//! Figures of a plan for planners; they judge nothing and change nothing.
+
+use crate::plan::Plan;
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+/// Figures of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kpis {
+    /// Cost in the problem's unit.
+    pub cost: i64,
+    /// Metres driven.
+    pub distance_m: i64,
+    /// Seconds between departure and return, summed.
+    pub duration_s: i64,
+    /// Seconds driven.
+    pub travel_s: i64,
+    /// Seconds of waiting.
+    pub waiting_s: i64,
+    /// Vehicles with a route.
+    pub vehicles_used: usize,
+    /// Stops served.
+    pub stops_served: usize,
+    /// Stops left out.
+    pub stops_left_out: usize,
+    /// Mean over used vehicles of the fullest load in their fullest dimension divided by its capacity, 0 to 1.
+    pub utilisation: f64,
+    /// Share of all stops whose service starts in their window, 0 to 1; a stop left out is not on time.
+    pub on_time_share: f64,
+    /// Grams of CO2 equivalent: metres times each vehicle's factor.
+    pub co2e_g: i64,
+    /// The factor that this amounts to over the whole plan, grams per kilometre; zero when nothing is driven.
+    pub co2e_g_per_km: f64,
+}
+
+/// Summarises a plan that was made for this problem.
+pub fn kpis(problem: &Problem, plan: &Plan) -> Kpis {
+    let visits = || plan.routes.iter().flat_map(|route| &route.visits);
+    let on_time = visits().filter(|visit| {
+        let window = problem.stops()[visit.stop].window;
+        (window.opens_s..=window.closes_s).contains(&visit.start_s)
+    });
+    let emitted: i64 = plan.routes.iter().map(|r| r.distance_m * problem.vehicles()[r.vehicle].co2e_g_per_km).sum();
+    let utilisation: f64 = (0..plan.routes.len()).map(|route| fullest_share(problem, plan, route)).sum();
+    Kpis {
+        cost: plan.cost,
+        distance_m: plan.distance_m,
+        duration_s: plan.duration_s,
+        travel_s: plan.routes.iter().map(|route| route.travel_s).sum(),
+        waiting_s: plan.routes.iter().map(|route| route.waiting_s).sum(),
+        vehicles_used: plan.routes.len(),
+        stops_served: visits().count(),
+        stops_left_out: plan.unassigned.len(),
+        utilisation: utilisation / plan.routes.len().max(1) as f64,
+        on_time_share: on_time.count() as f64 / problem.stops().len() as f64,
+        co2e_g: (emitted + 500) / 1_000,
+        co2e_g_per_km: if plan.distance_m > 0 { emitted as f64 / plan.distance_m as f64 } else { 0.0 },
+    }
+}
+
+fn fullest_share(problem: &Problem, plan: &Plan, route: usize) -> f64 {
+    let route = &plan.routes[route];
+    let capacity = &problem.vehicles()[route.vehicle].capacity;
+    let loads = std::iter::once(&route.initial_load).chain(route.visits.iter().map(|visit| &visit.load));
+    let shares = loads.flat_map(|load| load.iter().zip(capacity).filter(|(_, capacity)| **capacity > 0));
+    shares.map(|(&load, &capacity)| load as f64 / capacity as f64).fold(0.0, f64::max)
+}

@@ -1,0 +1,51 @@
+//! Vehicle routing for deliveries and collections; it leaves out road networks, breaks and paired pickups with deliveries.
+//!
+//! A [`Problem`] holds stops (demand in several dimensions, one time window, service time, skills), vehicles of any mix
+//! (capacity, shift, depots, costs, limits) and travel between places. A [`Solver`] turns it into a [`Plan`];
+//! [`LocalSearchSolver`] is the engine here. [`check`] verifies a plan without any of the solver's code, [`savings`] and
+//! [`nearest_neighbour`] are baselines, [`kpis`] summarises, [`vroom`] speaks VROOM's JSON and [`map`] draws.
+//!
+//! What the engine minimises, in this order: the summed weight (1 + priority) of stops left out, then cost. A vehicle's cost
+//! is `fixed + per_km · distance + per_travel_hour · driving time + per_duty_hour · (return − departure)`; an unused vehicle
+//! costs nothing. All times are whole seconds, all distances whole metres, so that results are equal on every machine.
+//!
+//! Sources: Clarke and Wright 1964 (savings); Or 1976 (or-opt); Potvin and Rousseau 1995 (2-opt*); Vidal, Crainic,
+//! Gendreau and Prins 2013 (segments with time warp, evaluated in constant time); Christiaens and Vanden Berghe 2020
+//! (slack induction by string removals).
+//!
+//! ```
+//! use dhow_routes::{Budget, LocalSearchSolver, Place, Problem, Solver, Stop, Travel, Vehicle, check};
+//! let places = vec![Place { lat: 6.52, lon: 3.37 }, Place { lat: 6.60, lon: 3.35 }, Place { lat: 6.45, lon: 3.40 }];
+//! let stops = vec![Stop::new("ikeja", 1).delivering(&[3]), Stop::new("island", 2).delivering(&[4])];
+//! let vehicles = vec![Vehicle::new("van", 0).carrying(&[10])];
+//! let problem = Problem::new(stops, vehicles, Travel::GreatCircle { places, speed_kmh: 30.0 })?;
+//! let plan = LocalSearchSolver.solve(&problem, &Budget::default(), &|| false)?;
+//! assert!(plan.unassigned.is_empty() && check(&problem, &plan).is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod check;
+mod construct;
+mod kpis;
+mod local_search;
+mod map;
+mod plan;
+mod problem;
+mod ruin;
+mod schedule;
+mod segment;
+mod solver;
+mod travel;
+mod vroom;
+mod working;
+
+pub use check::{Violation, check};
+pub use construct::{nearest_neighbour, savings};
+pub use kpis::{Kpis, kpis};
+pub use plan::{Plan, Route, Unassigned, UnassignedReason, Visit};
+pub use problem::{
+    DEFAULT_CO2E_G_PER_KM, MAX_DIMENSIONS, MAX_LEG, MAX_RATE, MAX_SKILL_SETS, MAX_STOPS, MAX_TIME_S, MAX_VEHICLES,
+    Problem, ProblemError, Stop, TimeWindow, Vehicle,
+};
+pub use solver::{Budget, LocalSearchSolver, MAX_ITERATIONS, SolveError, Solver};
+pub use travel::{Leg, Place, Travel};

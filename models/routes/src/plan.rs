@@ -1,0 +1,107 @@
+//! The answer to a problem: routes with their times, loads and costs, and the stops left out with reasons.
+
+use serde::{Deserialize, Serialize};
+
+/// Routes for some of the vehicles and the stops that none of them serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// One route per used vehicle, in the order of the problem's vehicles.
+    pub routes: Vec<Route>,
+    /// In the order of the problem's stops.
+    pub unassigned: Vec<Unassigned>,
+    /// Sum of the routes' costs.
+    pub cost: i64,
+    /// Metres driven.
+    pub distance_m: i64,
+    /// Seconds between departure and return, summed over the routes.
+    pub duration_s: i64,
+}
+
+/// What one vehicle does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Index into the problem's vehicles.
+    pub vehicle: usize,
+    /// In the order of driving, never empty.
+    pub visits: Vec<Visit>,
+    /// When the vehicle leaves its start.
+    pub departure_s: i64,
+    /// When it reaches its end.
+    pub return_s: i64,
+    /// Metres driven.
+    pub distance_m: i64,
+    /// Seconds driven.
+    pub travel_s: i64,
+    /// Seconds of service.
+    pub service_s: i64,
+    /// Seconds of waiting for windows to open.
+    pub waiting_s: i64,
+    /// Cost in the problem's unit, rounded half up.
+    pub cost: i64,
+    /// On board at departure, one amount per dimension.
+    pub initial_load: Vec<i64>,
+}
+
+impl Route {
+    /// Seconds between departure and return.
+    pub fn duration_s(&self) -> i64 {
+        self.return_s - self.departure_s
+    }
+}
+
+/// One stop served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// Index into the problem's stops.
+    pub stop: usize,
+    /// When the vehicle gets there.
+    pub arrival_s: i64,
+    /// When service starts: at arrival or when the window opens.
+    pub start_s: i64,
+    /// Metres driven since the route's start.
+    pub distance_m: i64,
+    /// Seconds driven since the route's start.
+    pub travel_s: i64,
+    /// On board after service, one amount per dimension.
+    pub load: Vec<i64>,
+}
+
+/// A stop that no route serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unassigned {
+    /// Index into the problem's stops.
+    pub stop: usize,
+    /// Why.
+    pub reason: UnassignedReason,
+}
+
+/// Why a stop is left out. Each reason but the last holds even for an otherwise empty fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnassignedReason {
+    /// No vehicle has all the skills that the stop asks for.
+    NoVehicleWithSkills,
+    /// The stop's amounts exceed the capacity of every vehicle with the skills.
+    OverEveryCapacity,
+    /// No vehicle that could carry it can serve it inside its window and be back before its shift ends.
+    WindowUnreachable,
+    /// Every vehicle that could be there in time would exceed its own limit of distance, driving, duration or stops.
+    OverRouteLimits,
+    /// Some vehicle could serve it alone, but not beside the stops that were chosen.
+    NoRoomLeft,
+}
+
+impl UnassignedReason {
+    /// The reason as a sentence for a planner.
+    pub fn words(self) -> &'static str {
+        match self {
+            UnassignedReason::NoVehicleWithSkills => "no vehicle has all the skills that this stop asks for",
+            UnassignedReason::OverEveryCapacity => "its amounts exceed the capacity of every suitable vehicle",
+            UnassignedReason::WindowUnreachable => {
+                "no suitable vehicle can serve it inside its window and return before its shift ends"
+            }
+            UnassignedReason::OverRouteLimits => "every suitable vehicle would exceed its limit of distance or time",
+            UnassignedReason::NoRoomLeft => "no room was left beside the stops that are served",
+        }
+    }
+}

@@ -1,0 +1,618 @@
+//! Everything that can happen in a marketplace, one past-tense record per fact; it does not say who emits which.
+//!
+//! Rules that keep the log readable for ever: a kind's number is never used again; a field is never renamed, removed or
+//! retyped within a kind, and new kinds go to the end (a changed record is a new kind). The first field routes the
+//! event to its partition. Fields named `*_usd_minor` hold the amount in United States cents at the rate of the day of
+//! the fact, so that features can compare amounts of different currencies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::*;
+use crate::value::{Column, Field, Value};
+use crate::{Category, Money, Region, Timestamp};
+
+const fn column_count(groups: &[usize]) -> usize {
+    let (mut total, mut i) = (0, 0);
+    while i < groups.len() {
+        total += groups[i];
+        i += 1;
+    }
+    total
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident $word:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+            impl $name {
+                fn value(&self, index: usize) -> Value<'_> {
+                    let mut index = index;
+                    $(
+                        let width = <$type as Field>::COLUMNS.len();
+                        if index < width {
+                            return self.$field.value(index);
+                        }
+                        index -= width;
+                    )*
+                    let _ = index;
+                    Value::Null
+                }
+
+                fn routing_key(&self) -> u128 {
+                    $(if let Some(key) = self.$field.key() { return key; })*
+                    0
+                }
+            }
+
+            impl From<$name> for Fact {
+                fn from(fact: $name) -> Self {
+                    Self::$name(fact)
+                }
+            }
+        )*
+
+        /// What happened.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum Fact {
+            $($(#[$doc])* #[serde(rename = $word)] $name($name),)*
+        }
+
+        /// The kind of a [`Fact`].
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FactKind { $($(#[$doc])* $name,)* }
+
+        impl FactKind {
+            /// Every kind, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The kind's name, in snake case; also the name of its table.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// The columns of the kind's table, without the envelope's.
+            pub fn columns(self) -> Vec<Column> {
+                match self {
+                    $(Self::$name => {
+                        let mut columns = Vec::with_capacity(const { column_count(&[$(<$type as Field>::COLUMNS.len(),)*]) });
+                        $(push_columns::<$type>(&mut columns, stringify!($field));)*
+                        columns
+                    })*
+                }
+            }
+        }
+
+        impl Fact {
+            /// The kind.
+            pub const fn kind(&self) -> FactKind {
+                match self { $(Self::$name(_) => FactKind::$name,)* }
+            }
+
+            /// The value of column number `index` of [`FactKind::columns`]; nothing where there is no such column.
+            pub fn value(&self, index: usize) -> Value<'_> {
+                match self { $(Self::$name(fact) => fact.value(index),)* }
+            }
+
+            /// What routes the event to a partition: the first present id among the fields.
+            pub fn routing_key(&self) -> u128 {
+                match self { $(Self::$name(fact) => fact.routing_key(),)* }
+            }
+        }
+    };
+}
+
+fn push_columns<T: Field>(columns: &mut Vec<Column>, field: &'static str) {
+    for (suffix, column_type, nullable) in T::COLUMNS {
+        let name = match *suffix {
+            "" => field,
+            _ => money_column(field, suffix),
+        };
+        columns.push(Column { name, column_type: *column_type, nullable: *nullable });
+    }
+}
+
+/// The names of the two columns of an amount; the fields are few, so their names stand here.
+fn money_column(field: &'static str, suffix: &str) -> &'static str {
+    match (field, suffix) {
+        ("price", "_minor") => "price_minor",
+        ("price", _) => "price_currency",
+        ("unit_price", "_minor") => "unit_price_minor",
+        ("unit_price", _) => "unit_price_currency",
+        ("total", "_minor") => "total_minor",
+        ("total", _) => "total_currency",
+        (_, "_minor") => "amount_minor",
+        (_, _) => "amount_currency",
+    }
+}
+
+impl FactKind {
+    /// The kind that [`FactKind::name`] names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+
+    /// The number of the column called `name`.
+    pub fn column_index(self, name: &str) -> Option<usize> {
+        self.columns().iter().position(|column| column.name == name)
+    }
+}
+
+facts! {
+    /// A person opened an account.
+    BuyerRegistered "buyer_registered" {
+        /// Who.
+        buyer: BuyerId,
+        /// Where the person lives.
+        region: Region,
+        /// The device used.
+        device: Option<DeviceId>,
+    }
+    /// A shop joined.
+    SellerRegistered "seller_registered" {
+        /// Who.
+        seller: SellerId,
+        /// The shop's name.
+        name: String,
+        /// Where it ships from.
+        region: Region,
+        /// Where it is paid.
+        payout_account: PayoutAccountId,
+    }
+    /// A shop changed the account that it is paid on.
+    PayoutAccountChanged "payout_account_changed" {
+        /// Who.
+        seller: SellerId,
+        /// The new account.
+        payout_account: PayoutAccountId,
+    }
+    /// Somebody tried to sign in to an account.
+    AccountSignedIn "account_signed_in" {
+        /// The account.
+        buyer: BuyerId,
+        /// The device used.
+        device: DeviceId,
+        /// Where the device is.
+        region: Region,
+        /// Whether the sign-in succeeded.
+        succeeded: bool,
+    }
+    /// A delivery address was added to an account.
+    AddressAdded "address_added" {
+        /// The account.
+        buyer: BuyerId,
+        /// The address.
+        address: AddressId,
+        /// Where it is.
+        region: Region,
+    }
+    /// A product came on offer, or its description changed.
+    ProductListed "product_listed" {
+        /// Which.
+        product: ProductId,
+        /// Who offers it.
+        seller: SellerId,
+        /// Its category.
+        category: Category,
+        /// Its title.
+        title: String,
+        /// Its description.
+        description: String,
+        /// The price of one unit.
+        price: Money,
+        /// The price of one unit in cents.
+        price_usd_minor: i64,
+        /// Where it ships from.
+        region: Region,
+        /// The weight of one unit.
+        weight_grams: i64,
+        /// What the seller calls it.
+        reference: String,
+    }
+    /// A product's price changed.
+    ProductPriceChanged "product_price_changed" {
+        /// Which.
+        product: ProductId,
+        /// The new price of one unit.
+        price: Money,
+        /// The new price of one unit in cents.
+        price_usd_minor: i64,
+    }
+    /// A product was taken off offer.
+    ProductDelisted "product_delisted" {
+        /// Which.
+        product: ProductId,
+    }
+    /// A product's stock was counted or moved.
+    StockChanged "stock_changed" {
+        /// Which.
+        product: ProductId,
+        /// Units added (negative: removed).
+        quantity_change: i64,
+        /// Units there now.
+        on_hand: i64,
+    }
+    /// A promotion of a product began.
+    PromotionStarted "promotion_started" {
+        /// Of which product.
+        product: ProductId,
+        /// The promotion.
+        promotion: PromotionId,
+        /// The discount in hundredths of a percent.
+        discount_basis_points: i64,
+        /// When it ends.
+        ends_at: Timestamp,
+    }
+    /// Somebody came to the storefront.
+    SessionStarted "session_started" {
+        /// The visit.
+        session: SessionId,
+        /// Who, where known.
+        buyer: Option<BuyerId>,
+        /// The device used.
+        device: DeviceId,
+        /// Where the device is.
+        region: Region,
+    }
+    /// A product page was opened.
+    ProductViewed "product_viewed" {
+        /// The visit.
+        session: SessionId,
+        /// Who, where known.
+        buyer: Option<BuyerId>,
+        /// Which product.
+        product: ProductId,
+        /// The device used.
+        device: DeviceId,
+        /// Where the device is.
+        region: Region,
+        /// The recommendation that was clicked, if one was.
+        decision: Option<DecisionId>,
+    }
+    /// A search was made.
+    SearchPerformed "search_performed" {
+        /// The visit.
+        session: SessionId,
+        /// Who, where known.
+        buyer: Option<BuyerId>,
+        /// What was typed.
+        query: String,
+        /// How many products were found.
+        result_count: i64,
+    }
+    /// A product went into a cart.
+    CartItemAdded "cart_item_added" {
+        /// The visit.
+        session: SessionId,
+        /// Who, where known.
+        buyer: Option<BuyerId>,
+        /// Which product.
+        product: ProductId,
+        /// Units.
+        quantity: i64,
+        /// The price of one unit.
+        unit_price: Money,
+    }
+    /// A product left a cart.
+    CartItemRemoved "cart_item_removed" {
+        /// The visit.
+        session: SessionId,
+        /// Who, where known.
+        buyer: Option<BuyerId>,
+        /// Which product.
+        product: ProductId,
+        /// Units.
+        quantity: i64,
+    }
+    /// A buyer asked to buy what is in a cart. This is what the fraud model decides.
+    CheckoutSubmitted "checkout_submitted" {
+        /// Who.
+        buyer: BuyerId,
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The visit, where there was one.
+        session: Option<SessionId>,
+        /// The device used.
+        device: Option<DeviceId>,
+        /// The card, where one pays.
+        card: Option<CardId>,
+        /// Where to deliver.
+        address: Option<AddressId>,
+        /// Where the device is.
+        region: Region,
+        /// Where the parcel goes.
+        delivery_region: Region,
+        /// How it is paid: `card`, `bank_transfer`, `mobile_money`, `wallet`, `cash_on_delivery`.
+        payment_method: String,
+        /// Different products.
+        line_count: i64,
+        /// Units.
+        quantity: i64,
+        /// What is to be paid.
+        total: Money,
+        /// The same in cents.
+        total_usd_minor: i64,
+    }
+    /// A checkout was refused before any order came of it.
+    CheckoutRefused "checkout_refused" {
+        /// Who.
+        buyer: BuyerId,
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The decision that refused it, if a model did.
+        decision: Option<DecisionId>,
+        /// Why: `fraud`, `stock`, `payment_declined`.
+        reason: String,
+    }
+    /// A checkout became an order with one seller.
+    OrderPlaced "order_placed" {
+        /// Who buys.
+        buyer: BuyerId,
+        /// The order.
+        order: OrderId,
+        /// The checkout that it came of.
+        checkout: CheckoutId,
+        /// Who sells.
+        seller: SellerId,
+        /// Where the parcel goes.
+        region: Region,
+        /// Different products.
+        line_count: i64,
+        /// Units.
+        quantity: i64,
+        /// What is to be paid for this order.
+        total: Money,
+        /// The same in cents.
+        total_usd_minor: i64,
+    }
+    /// A product was ordered: one line of an order.
+    ItemOrdered "item_ordered" {
+        /// Which product.
+        product: ProductId,
+        /// The order.
+        order: OrderId,
+        /// The checkout that it came of.
+        checkout: CheckoutId,
+        /// Who buys.
+        buyer: BuyerId,
+        /// Who sells.
+        seller: SellerId,
+        /// The product's category.
+        category: Category,
+        /// Where the parcel goes.
+        region: Region,
+        /// Units.
+        quantity: i64,
+        /// The price of one unit.
+        unit_price: Money,
+        /// Units times price, in cents.
+        amount_usd_minor: i64,
+    }
+    /// A payment was authorised.
+    PaymentAuthorized "payment_authorized" {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The payment.
+        payment: PaymentId,
+        /// Who pays.
+        buyer: BuyerId,
+        /// The card, where one pays.
+        card: Option<CardId>,
+        /// The device used.
+        device: Option<DeviceId>,
+        /// How much.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+    }
+    /// A payment was declined by its rail.
+    PaymentDeclined "payment_declined" {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The payment.
+        payment: PaymentId,
+        /// Who pays.
+        buyer: BuyerId,
+        /// The card, where one pays.
+        card: Option<CardId>,
+        /// The device used.
+        device: Option<DeviceId>,
+        /// How much.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+        /// The rail's reason.
+        reason: String,
+    }
+    /// An authorised payment was taken.
+    PaymentCaptured "payment_captured" {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The payment.
+        payment: PaymentId,
+        /// How much.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+    }
+    /// Money went back to the buyer.
+    PaymentRefunded "payment_refunded" {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The payment.
+        payment: PaymentId,
+        /// How much.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+    }
+    /// A parcel left the seller.
+    ShipmentDispatched "shipment_dispatched" {
+        /// The order.
+        order: OrderId,
+        /// The parcel.
+        shipment: ShipmentId,
+        /// Who sends it.
+        seller: SellerId,
+        /// Who carries it.
+        carrier: CarrierId,
+        /// From where.
+        origin: Region,
+        /// To where.
+        destination: Region,
+        /// The place of delivery, degrees north.
+        latitude: f64,
+        /// The place of delivery, degrees east.
+        longitude: f64,
+        /// The parcel's weight.
+        weight_grams: i64,
+        /// When delivery was promised.
+        promised_at: Timestamp,
+    }
+    /// A parcel arrived.
+    ShipmentDelivered "shipment_delivered" {
+        /// The order.
+        order: OrderId,
+        /// The parcel.
+        shipment: ShipmentId,
+        /// Who sent it.
+        seller: SellerId,
+        /// Who carried it.
+        carrier: CarrierId,
+        /// From where.
+        origin: Region,
+        /// To where.
+        destination: Region,
+        /// How long it took.
+        transit_minutes: i64,
+        /// Whether it came after the promise.
+        late: bool,
+    }
+    /// A product came back, or a cancelled line was credited.
+    OrderReturned "order_returned" {
+        /// Who returned it.
+        buyer: BuyerId,
+        /// The order.
+        order: OrderId,
+        /// The return.
+        return_id: ReturnId,
+        /// Who sold it.
+        seller: SellerId,
+        /// Which product.
+        product: ProductId,
+        /// Units.
+        quantity: i64,
+        /// What is credited, in cents.
+        amount_usd_minor: i64,
+        /// The buyer's reason.
+        reason: String,
+    }
+    /// A buyer reviewed a product.
+    ReviewPosted "review_posted" {
+        /// Which product.
+        product: ProductId,
+        /// The review.
+        review: ReviewId,
+        /// Who wrote it.
+        buyer: BuyerId,
+        /// Who sells it.
+        seller: SellerId,
+        /// From 1 to 5.
+        rating: i64,
+        /// The words.
+        text: String,
+    }
+    /// It became known whether a checkout was fraud: by chargeback, by review, or because its time for a chargeback ran out.
+    FraudLabelled "fraud_labelled" {
+        /// Whose account was used.
+        buyer: BuyerId,
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The card, where one was used.
+        card: Option<CardId>,
+        /// The device used.
+        device: Option<DeviceId>,
+        /// Where it was delivered.
+        address: Option<AddressId>,
+        /// When the checkout was.
+        occurred_at: Timestamp,
+        /// The amount in cents.
+        amount_usd_minor: i64,
+        /// Whether it was fraud.
+        fraud: bool,
+        /// Who says so: `chargeback`, `review`.
+        source: String,
+    }
+    /// A slate of recommendations was answered.
+    SlateServed "slate_served" {
+        /// The decision.
+        decision: DecisionId,
+        /// To whom, where known.
+        buyer: Option<BuyerId>,
+        /// In which visit, where known.
+        session: Option<SessionId>,
+        /// Where it was shown: `home`, `product`, `cart`, `email`.
+        surface: String,
+        /// The model, or the step of the fallback chain.
+        model: String,
+        /// The products, in order, separated by commas.
+        products: String,
+        /// Whether a fallback answered.
+        degraded: bool,
+    }
+    /// A checkout was scored.
+    FraudScored "fraud_scored" {
+        /// Who.
+        buyer: BuyerId,
+        /// The decision.
+        decision: DecisionId,
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The model.
+        model: String,
+        /// The probability of fraud, 0 to 1.
+        probability: f64,
+        /// What was done: `approve`, `review`, `decline`.
+        action: String,
+        /// The reason codes, strongest first, separated by commas.
+        reasons: String,
+    }
+    /// A demand forecast was answered.
+    ForecastServed "forecast_served" {
+        /// Of which product.
+        product: ProductId,
+        /// The decision.
+        decision: DecisionId,
+        /// For which region; nothing means all.
+        region: Option<Region>,
+        /// The model.
+        model: String,
+        /// How far ahead.
+        horizon_days: i64,
+        /// The sum of the expected demand over the horizon.
+        expected_quantity: f64,
+        /// Whether a fallback answered.
+        degraded: bool,
+    }
+    /// A route plan was made.
+    RoutesPlanned "routes_planned" {
+        /// The plan.
+        plan: PlanId,
+        /// The decision.
+        decision: DecisionId,
+        /// The model.
+        model: String,
+        /// Stops asked for.
+        stop_count: i64,
+        /// Stops left out.
+        unassigned_count: i64,
+        /// Vehicles used.
+        vehicle_count: i64,
+        /// The distance driven.
+        distance_m: i64,
+    }
+}
