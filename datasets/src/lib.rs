@@ -1,1 +1,10 @@
-//! x
+//! Where events come from without a marketplace: a seeded simulator with its truth, and loaders of public data; it trains and serves nothing.
+
+pub mod ceiling;
+pub mod online_retail;
+pub mod shape;
+pub mod simulator;
+
+pub use simulator::{
+    Arrival, CheckoutKind, CheckoutTruth, Scale, Simulation, SimulationError, SimulationSettings, Truth,
+};

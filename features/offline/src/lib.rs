@@ -1,1 +1,24 @@
-//! x
+//! The lake: facts as Parquet tables, SQL over them, as-of joins and point-in-time training sets; it serves nothing online.
+//!
+//! [`LakeWriter`] is a sink of the stream worker. [`Lake`] is what was written up to its last checkpoint. [`SqlSession`]
+//! answers SELECTs over one tenant's tables. [`tables`] holds the queries that trainers need; [`training_set`] replays
+//! the log through the online store, so that a row holds exactly what a request at that time would have read.
+//! No type of DataFusion or Polars leaves this crate; tables leave it as Arrow batches or as rows of its own.
+
+mod as_of;
+mod columns;
+mod error;
+mod lake;
+mod sql;
+mod table;
+pub mod tables;
+mod training_set;
+
+pub use as_of::{Changes, as_of};
+pub use columns::{floats, ids, integers, texts};
+pub use dhow_streams::Record;
+pub use error::OfflineError;
+pub use lake::{DUPLICATE_HORIZON_MICROS, Lake, LakeFile, LakeWriter, ROWS_BUFFERED_MAX, write_parquet};
+pub use sql::{QueryBounds, SqlSession};
+pub use table::{ENVELOPE, TableBuilder, schema};
+pub use training_set::{TrainingSet, training_set};

@@ -1,1 +1,30 @@
-//! x
+//! Windowed feature state, folded from the log and read exactly at any instant still kept; it reads no log and no clock.
+//!
+//! # Design goals
+//! Bit for bit the value that `dhow_definitions::oracle` gives, for any read instant that is still kept, whatever was
+//! late, doubled or out of order; a vector that is one consistent cut of the log; bounded, freed state.
+//!
+//! # How
+//! For each entity of each view a series holds the events that a window can still reach, sorted by (event time,
+//! event id), as rows of machine words. A read finds a window's rows by binary search and folds them. Long series carry
+//! an index: accumulators of 64 and of 4096 rows, so that a window costs at most two raw ends and a few merges:
+//!
+//! ```text
+//!   rows     ......|64|64|64|......4096......|......4096......|64|64|...
+//!   window     [raw 64  64   merge 4096        merge 4096      64  raw]
+//! ```
+//!
+//! A part is only merged whole if all of it was known at the instant of the read; otherwise its rows are looked at one
+//! by one. Rows out of every window's reach are freed by [`OnlineStore::expire`]; windows without a start keep them
+//! folded into one accumulator.
+
+mod index;
+mod layout;
+mod recent;
+mod series;
+mod snapshot;
+mod state;
+mod store;
+
+pub use snapshot::SnapshotError;
+pub use store::{Applied, FeatureVector, OnlineSettings, OnlineStats, OnlineStore, ReadError};

@@ -22,9 +22,7 @@ impl Baseline {
                 table
                     .amounts_usd_minor()
                     .iter()
-                    .map(|&amount| {
-                        sorted.partition_point(|&other| other < amount) as f64 / table.len() as f64
-                    })
+                    .map(|&amount| sorted.partition_point(|&other| other < amount) as f64 / table.len() as f64)
                     .collect()
             }
         }

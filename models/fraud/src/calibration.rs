@@ -32,10 +32,7 @@ impl Platt {
             }
             let next = (0..MAX_HALVINGS)
                 .map(|halvings| 0.5_f64.powi(halvings as i32))
-                .map(|part| Self {
-                    slope: line.slope + part * step.0,
-                    shift: line.shift + part * step.1,
-                })
+                .map(|part| Self { slope: line.slope + part * step.0, shift: line.shift + part * step.1 })
                 .map(|next| (next, next.loss(margins, &targets)))
                 .find(|(_, next_loss)| *next_loss < loss);
             match next {

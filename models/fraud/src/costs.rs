@@ -107,10 +107,9 @@ impl Costs {
     /// # Errors
     /// `BadShare` or `NegativeCost` naming the field.
     pub fn check(&self) -> Result<(), CostsError> {
-        for (name, value) in [
-            ("gross_margin_share", self.gross_margin_share),
-            ("review_catch_share", self.review_catch_share),
-        ] {
+        for (name, value) in
+            [("gross_margin_share", self.gross_margin_share), ("review_catch_share", self.review_catch_share)]
+        {
             if !(0.0..=1.0).contains(&value) {
                 return Err(CostsError::BadShare { name, value });
             }
@@ -133,10 +132,7 @@ impl Costs {
         let loss = amount + self.chargeback_fee_usd_minor as f64;
         match action {
             Action::Approve => probability * loss,
-            Action::Review => {
-                self.review_cost_usd_minor as f64
-                    + probability * (1.0 - self.review_catch_share) * loss
-            }
+            Action::Review => self.review_cost_usd_minor as f64 + probability * (1.0 - self.review_catch_share) * loss,
             Action::Decline => (1.0 - probability) * self.gross_margin_share * amount,
         }
     }
@@ -159,10 +155,7 @@ impl Costs {
         }
         let missed = (1.0 - self.review_catch_share) * loss;
         let review_or_decline = (margin - review) / (missed + margin);
-        Bands {
-            review_above: approve_or_review,
-            decline_above: review_or_decline.clamp(approve_or_review, 1.0),
-        }
+        Bands { review_above: approve_or_review, decline_above: review_or_decline.clamp(approve_or_review, 1.0) }
     }
 
     /// The money of decisions whose outcome is known: one action, label (true = fraud) and amount in US cents per order.
@@ -320,9 +313,5 @@ fn scale_odds(probability: f64, factor: f64) -> f64 {
 }
 
 fn check_lengths(first: usize, labels: usize, amounts: usize) -> Result<(), CostsError> {
-    if first == labels && labels == amounts {
-        Ok(())
-    } else {
-        Err(CostsError::WrongLength { first, labels, amounts })
-    }
+    if first == labels && labels == amounts { Ok(()) } else { Err(CostsError::WrongLength { first, labels, amounts }) }
 }

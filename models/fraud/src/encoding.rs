@@ -42,16 +42,11 @@ pub(crate) struct FeatureEncoding {
 impl FeatureEncoding {
     /// Learns from one column of training values (NaN = missing) and their labels; `knots` = 0 keeps a straight line.
     pub(crate) fn learn(values: &[f64], labels: &[bool], knots: usize) -> Self {
-        let mut present: Vec<(f64, bool)> = values
-            .iter()
-            .copied()
-            .zip(labels.iter().copied())
-            .filter(|(value, _)| !value.is_nan())
-            .collect();
+        let mut present: Vec<(f64, bool)> =
+            values.iter().copied().zip(labels.iter().copied()).filter(|(value, _)| !value.is_nan()).collect();
         present.sort_by(|a, b| a.0.total_cmp(&b.0));
         let sorted: Vec<f64> = present.iter().map(|&(value, _)| value).collect();
-        let genuine: Vec<f64> =
-            present.iter().filter(|(_, fraud)| !fraud).map(|&(value, _)| value).collect();
+        let genuine: Vec<f64> = present.iter().filter(|(_, fraud)| !fraud).map(|&(value, _)| value).collect();
 
         let mut encoding = Self {
             median: quantile(&sorted, 0.5).unwrap_or(0.0),
@@ -63,8 +58,7 @@ impl FeatureEncoding {
             knots: Vec::new(),
             missing_seen: sorted.len() < values.len(),
             column_means: Vec::new(),
-            usual: quantile(&genuine, USUAL_RANGE_TAIL)
-                .zip(quantile(&genuine, 1.0 - USUAL_RANGE_TAIL)),
+            usual: quantile(&genuine, USUAL_RANGE_TAIL).zip(quantile(&genuine, 1.0 - USUAL_RANGE_TAIL)),
         };
         encoding.learn_scale(&sorted);
         if encoding.deviation > 0.0 {
@@ -113,8 +107,7 @@ impl FeatureEncoding {
             self.low = transformed.first().copied().unwrap_or(0.0);
             self.high = transformed.last().copied().unwrap_or(0.0);
         }
-        let clipped: Vec<f64> =
-            transformed.iter().map(|value| value.clamp(self.low, self.high)).collect();
+        let clipped: Vec<f64> = transformed.iter().map(|value| value.clamp(self.low, self.high)).collect();
         let moments = Moments::of(&clipped);
         self.mean = moments.mean;
         let noise = LEAST_RELATIVE_SPREAD * self.low.abs().max(self.high.abs());
@@ -213,8 +206,7 @@ fn heavy_tail_unit(sorted: &[f64]) -> Option<f64> {
     if plain <= HEAVY_TAIL_SKEWNESS {
         return None;
     }
-    let mut sizes: Vec<f64> =
-        sorted.iter().map(|value| value.abs()).filter(|&size| size > 0.0).collect();
+    let mut sizes: Vec<f64> = sorted.iter().map(|value| value.abs()).filter(|&size| size > 0.0).collect();
     sizes.sort_by(f64::total_cmp);
     let unit = quantile(&sizes, 0.5)?;
     let drawn_in: Vec<f64> = sorted.iter().map(|&value| signed_log(value, unit)).collect();
@@ -237,9 +229,7 @@ impl Moments {
             return Self { mean: 0.0, deviation: 0.0, skewness: 0.0 };
         }
         let mean = values.iter().map(|value| value / scale).sum::<f64>() / count;
-        let central = |power: i32| {
-            values.iter().map(|value| (value / scale - mean).powi(power)).sum::<f64>() / count
-        };
+        let central = |power: i32| values.iter().map(|value| (value / scale - mean).powi(power)).sum::<f64>() / count;
         let deviation = central(2).sqrt();
         let skewness = if deviation > 0.0 { central(3) / deviation.powi(3) } else { 0.0 };
         Self { mean: mean * scale, deviation: deviation * scale, skewness }

@@ -224,11 +224,7 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Result<f64, Evaluat
 ///
 /// # Errors
 /// As [`roc_auc`], and `BadRate`.
-pub fn recall_at_false_positive_rate(
-    scores: &[f64],
-    labels: &[bool],
-    rate: f64,
-) -> Result<f64, EvaluationError> {
+pub fn recall_at_false_positive_rate(scores: &[f64], labels: &[bool], rate: f64) -> Result<f64, EvaluationError> {
     if !(0.0..=1.0).contains(&rate) {
         return Err(EvaluationError::BadRate(rate));
     }
@@ -240,10 +236,7 @@ pub fn recall_at_false_positive_rate(
 ///
 /// # Errors
 /// As [`roc_auc`], and `BadProbability`.
-pub fn expected_calibration_error(
-    probabilities: &[f64],
-    labels: &[bool],
-) -> Result<f64, EvaluationError> {
+pub fn expected_calibration_error(probabilities: &[f64], labels: &[bool]) -> Result<f64, EvaluationError> {
     let ranking = Ranking::new(probabilities, labels)?;
     check_probabilities(probabilities)?;
     Ok(ranking.calibration_error(probabilities, labels))
@@ -253,11 +246,7 @@ pub fn expected_calibration_error(
 ///
 /// # Errors
 /// As [`roc_auc`].
-pub fn at_threshold(
-    scores: &[f64],
-    labels: &[bool],
-    threshold: f64,
-) -> Result<AtThreshold, EvaluationError> {
+pub fn at_threshold(scores: &[f64], labels: &[bool], threshold: f64) -> Result<AtThreshold, EvaluationError> {
     ranking::check(scores, labels)?;
     let mut counts = [[0_u64; 2]; 2];
     for (&score, &label) in scores.iter().zip(labels) {

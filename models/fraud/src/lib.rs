@@ -9,7 +9,7 @@
 
 mod baselines;
 mod calibration;
-pub mod costs;
+mod costs;
 mod encoding;
 pub mod evaluation;
 mod fit;
@@ -23,6 +23,8 @@ pub use baselines::Baseline;
 pub use costs::{Action, Bands, Costs, CostsError, MoneyReport, Thresholds};
 pub use model::{FraudModel, ModelFileError};
 pub use reasons::{ReasonBook, ReasonText};
-pub use scorer::{FraudScore, FraudScorer, Reason, SchemaHash, SchemaMismatch, ScoreError};
-pub use table::{TableError, TrainingTable};
-pub use train::{Candidate, Settings, TrainError, TrainingReport, train};
+pub use scorer::{DEFAULT_REASONS, FraudScore, FraudScorer, Reason, SchemaHash, SchemaMismatch, ScoreError};
+pub use table::{MIN_ROWS, TableError, TrainingTable};
+pub use train::{
+    Candidate, MAX_CANDIDATES, MAX_KNOTS, MIN_FRAUDS, Settings, TrainError, Trained, TrainingReport, train,
+};

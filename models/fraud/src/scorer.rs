@@ -231,9 +231,7 @@ pub(crate) fn check_row(names: &[String], row: &[f64]) -> Result<(), ScoreError>
         });
     }
     match row.iter().position(|value| value.is_infinite()) {
-        Some(column) => {
-            Err(ScoreError::InfiniteValue { row: 0, column, feature: names[column].clone() })
-        }
+        Some(column) => Err(ScoreError::InfiniteValue { row: 0, column, feature: names[column].clone() }),
         None => Ok(()),
     }
 }

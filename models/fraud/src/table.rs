@@ -208,13 +208,7 @@ fn check_names(names: &[String]) -> Result<(), TableError> {
     Ok(())
 }
 
-fn check_lengths(
-    width: usize,
-    values: usize,
-    labels: usize,
-    times: usize,
-    amounts: usize,
-) -> Result<(), TableError> {
+fn check_lengths(width: usize, values: usize, labels: usize, times: usize, amounts: usize) -> Result<(), TableError> {
     let wanted = labels * width;
     if values != wanted {
         return Err(TableError::WrongWidth { labels, width, wanted, found: values });
@@ -253,8 +247,6 @@ fn check_values(names: &[String], rows: &[f64]) -> Result<(), TableError> {
 fn check_times(times: &[Timestamp]) -> Result<(), TableError> {
     match times.windows(2).position(|pair| pair[1] < pair[0]) {
         None => Ok(()),
-        Some(at) => {
-            Err(TableError::NotInTimeOrder { row: at + 1, time: times[at + 1], previous: times[at] })
-        }
+        Some(at) => Err(TableError::NotInTimeOrder { row: at + 1, time: times[at + 1], previous: times[at] }),
     }
 }

@@ -8,7 +8,9 @@ use crate::live::{LiveState, Trending};
 use crate::places::region_and_around;
 use crate::popularity::{MAX_REGION_PRODUCTS, Popular, ranked};
 use crate::slate::StepCount;
-use crate::{MAX_SEEDS, Outcome, Reason, RecommendError, RecommendModel, Recommender, Seen, Slate, SlateItem, SlateRequest};
+use crate::{
+    MAX_SEEDS, Outcome, Reason, RecommendError, RecommendModel, Recommender, Seen, Slate, SlateItem, SlateRequest,
+};
 use crate::{Step, Surface};
 
 /// Without a category filter, the best sellers of at most so many categories are tried: those looked at last.
@@ -18,6 +20,7 @@ const MAX_SEED_CATEGORIES: usize = 3;
 struct Candidate {
     item: u32,
     score: f64,
+    reason: Reason,
     because: Option<u32>,
 }
 
@@ -46,11 +49,13 @@ pub(crate) fn answer(
     };
     let mut filler = Filler::new(model, request, session, eligible);
     if request.surface == Surface::Cart {
-        filler.offer_all(Step::BoughtTogether, Reason::BoughtTogether, chain.bought_together());
+        filler.offer_all(Step::BoughtTogether, chain.basket_candidates());
     }
-    filler.offer_all(Step::Session, Reason::AlsoViewed, chain.neighbours(&chain.session, model.settings.session_decay));
     if !filler.is_full() {
-        filler.offer_all(Step::History, Reason::BasedOnHistory, chain.neighbours(&chain.history, model.settings.history_decay));
+        filler.offer_all(Step::Session, chain.session_candidates());
+    }
+    if !filler.is_full() {
+        filler.offer_all(Step::History, chain.history_candidates());
     }
     chain.offer_region(&mut filler);
     chain.offer_categories(&mut filler);
@@ -96,18 +101,27 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    fn bought_together(&self) -> Vec<Candidate> {
-        blend(&self.session, self.model.settings.session_decay, |seed, votes| {
-            let partners = self.model.together.partners.row(seed as usize);
-            votes.extend(partners.iter().map(|p| (p.item, f64::from(p.score))));
-        })
+    fn basket_candidates(&self) -> Vec<Candidate> {
+        let partners = |seed: u32| self.model.together.partners.row(seed as usize).iter();
+        let votes = |seed| partners(seed).map(|p| (p.item, f64::from(p.score)));
+        blend(&self.session, self.model.settings.session_decay, Reason::BoughtTogether, votes)
     }
 
-    fn neighbours(&self, seeds: &[u32], decay: f64) -> Vec<Candidate> {
-        blend(seeds, decay, |seed, votes| {
-            let neighbours = self.model.neighbours.row(seed as usize);
-            votes.extend(neighbours.iter().map(|n| (n.item, f64::from(n.score))));
-        })
+    /// Each product of the session speaks for its neighbours, and for itself: in public session data, a tenth to a third of
+    /// the next clicks go back to an earlier product of the session.
+    fn session_candidates(&self) -> Vec<Candidate> {
+        let revisit = self.model.settings.revisit_weight;
+        let itself = move |seed| (revisit > 0.0).then_some((seed, revisit));
+        let votes = |seed| itself(seed).into_iter().chain(self.neighbours(seed));
+        blend(&self.session, self.model.settings.session_decay, Reason::AlsoViewed, votes)
+    }
+
+    fn history_candidates(&self) -> Vec<Candidate> {
+        blend(&self.history, self.model.settings.history_decay, Reason::BasedOnHistory, |seed| self.neighbours(seed))
+    }
+
+    fn neighbours(&self, seed: u32) -> impl Iterator<Item = (u32, f64)> {
+        self.model.neighbours.row(seed as usize).iter().map(|n| (n.item, f64::from(n.score)))
     }
 
     /// The shopper's own region first, then the regions around it.
@@ -123,7 +137,12 @@ impl Chain<'_> {
                 Some(None) => &[],
             };
             let trending = self.live.map(|live| live.trending(Some(region))).unwrap_or_default();
-            filler.offer_popular(Step::SegmentTrending, Reason::PopularInRegion, trained, self.with_live(trained, trending));
+            filler.offer_popular(
+                Step::SegmentTrending,
+                Reason::PopularInRegion,
+                trained,
+                self.with_live(trained, trending),
+            );
         }
     }
 
@@ -174,20 +193,22 @@ impl Chain<'_> {
                 *scores.entry(item).or_default() += clicks.count;
             }
         }
-        let entries: Vec<Popular> = scores.into_iter().map(|(item, score)| Popular { item, score: score as f32 }).collect();
+        let entries: Vec<Popular> =
+            scores.into_iter().map(|(item, score)| Popular { item, score: score as f32 }).collect();
         let limit = entries.len();
         Some(ranked(entries, limit))
     }
 }
 
 /// Adds up what the seeds say, each weaker than the newer one by `decay`, best first, ties by item.
-fn blend(seeds: &[u32], decay: f64, votes_of: impl Fn(u32, &mut Vec<(u32, f64)>)) -> Vec<Candidate> {
+fn blend<I>(seeds: &[u32], decay: f64, reason: Reason, votes_of: impl Fn(u32) -> I) -> Vec<Candidate>
+where
+    I: Iterator<Item = (u32, f64)>,
+{
     let mut votes: Vec<(u32, usize, f64)> = Vec::new();
     let mut weight = 1.0;
-    let mut row = Vec::new();
     for (rank, seed) in seeds.iter().enumerate() {
-        votes_of(*seed, &mut row);
-        votes.extend(row.drain(..).map(|(item, score)| (item, rank, weight * score)));
+        votes.extend(votes_of(*seed).map(|(item, score)| (item, rank, weight * score)));
         weight *= decay;
     }
     votes.sort_unstable_by_key(|(item, rank, _)| (*item, *rank));
@@ -195,8 +216,9 @@ fn blend(seeds: &[u32], decay: f64, votes_of: impl Fn(u32, &mut Vec<(u32, f64)>)
         .chunk_by(|a, b| a.0 == b.0)
         .map(|same| {
             let strongest = same.iter().fold(same[0], |best, vote| if vote.2 > best.2 { *vote } else { best });
-            let score = same.iter().map(|vote| vote.2).sum();
-            Candidate { item: same[0].0, score, because: Some(seeds[strongest.1]) }
+            let (item, because) = (strongest.0, seeds[strongest.1]);
+            let reason = if item == because { Reason::ViewedEarlier } else { reason };
+            Candidate { item, score: same.iter().map(|vote| vote.2).sum(), reason, because: Some(because) }
         })
         .collect();
     candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
@@ -237,12 +259,12 @@ impl<'a> Filler<'a> {
         self.items.len() == self.request.count
     }
 
-    fn offer_all(&mut self, step: Step, reason: Reason, candidates: Vec<Candidate>) {
+    fn offer_all(&mut self, step: Step, candidates: Vec<Candidate>) {
         for candidate in candidates {
             if self.is_full() {
                 return;
             }
-            self.offer(step, reason, candidate);
+            self.offer(step, candidate);
         }
     }
 
@@ -252,16 +274,20 @@ impl<'a> Filler<'a> {
             if self.is_full() {
                 return;
             }
-            self.offer(step, reason, Candidate { item: popular.item, score: f64::from(popular.score), because: None });
+            self.offer(step, Candidate { item: popular.item, score: f64::from(popular.score), reason, because: None });
         }
     }
 
-    fn offer(&mut self, step: Step, reason: Reason, candidate: Candidate) {
-        let Candidate { item, score, because } = candidate;
+    fn offer(&mut self, step: Step, candidate: Candidate) {
+        let Candidate { item, score, reason, because } = candidate;
         let (product, seller) = (self.model.items.product(item), self.model.items.seller(item));
         let of_seller = self.per_seller.get(&seller).copied().unwrap_or(0);
         let room = self.request.max_per_seller.is_none_or(|limit| of_seller < limit);
-        if room && !self.barred.contains(&item) && self.model.items.passes(item, &self.filter) && (self.eligible)(product) {
+        if room
+            && !self.barred.contains(&item)
+            && self.model.items.passes(item, &self.filter)
+            && (self.eligible)(product)
+        {
             self.barred.insert(item);
             self.per_seller.insert(seller, of_seller + 1);
             let because = because.map(|seed| self.model.items.product(seed));

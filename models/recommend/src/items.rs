@@ -42,7 +42,8 @@ impl Items {
         if let Some(item) = sorted.iter().find(|item| item.price_usd_minor < 0) {
             return Err(TrainError::NegativePrice { product: item.product, price_usd_minor: item.price_usd_minor });
         }
-        let mut categories: Vec<Category> = sorted.iter().flat_map(|item| category_and_parents(item.category)).collect();
+        let mut categories: Vec<Category> =
+            sorted.iter().flat_map(|item| category_and_parents(item.category)).collect();
         categories.sort_unstable();
         categories.dedup();
         let number = |category: Category| categories.binary_search(&category).ok().map(|at| at as u32);
@@ -87,7 +88,12 @@ impl Items {
         self.item_categories.row(item as usize)
     }
 
-    pub(crate) fn filter(&self, category: Option<Category>, region: Option<Region>, price_band: Option<PriceBand>) -> Filter {
+    pub(crate) fn filter(
+        &self,
+        category: Option<Category>,
+        region: Option<Region>,
+        price_band: Option<PriceBand>,
+    ) -> Filter {
         Filter {
             category: category.map(|category| self.find_category(category)),
             regions: region.into_iter().flat_map(region_and_around).collect(),
@@ -102,8 +108,9 @@ impl Items {
             Some(Some(wanted)) => self.categories_of(item).contains(&wanted),
         };
         let sold_in = self.item_regions.row(item as usize);
-        let in_region =
-            filter.regions.is_empty() || sold_in.is_empty() || sold_in.iter().any(|region| filter.regions.contains(region));
+        let in_region = filter.regions.is_empty()
+            || sold_in.is_empty()
+            || sold_in.iter().any(|region| filter.regions.contains(region));
         let in_band = filter.price_band.is_none_or(|band| band.contains(self.prices_usd_minor[item as usize]));
         in_category && in_region && in_band
     }

@@ -37,10 +37,6 @@ impl<T> Lists<T> {
         self.offsets.len() - 1
     }
 
-    pub(crate) fn values(&self) -> &[T] {
-        &self.values
-    }
-
     /// Whether there are `rows` rows, the offsets fit the values, and each value is accepted: the check after reading a file.
     pub(crate) fn is_sound(&self, rows: usize, accept: impl Fn(&T) -> bool) -> bool {
         self.offsets.len() == rows + 1

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use dhow_events::{BuyerId, ProductId, Region, SessionId, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::chain::answer;
@@ -16,9 +16,9 @@ use crate::{Interaction, RecommendError, RecommendModel, Recommender, Slate, Sla
 
 /// The last so many distinct products of each session and of each person are kept.
 pub const MAX_RECENT_PRODUCTS: usize = 50;
-/// About so many sessions, and so many persons, are kept: those seen last.
-pub const MAX_LIVE_KEYS: usize = 1 << 20;
-/// About so many regions are kept: those seen last.
+/// At most so many sessions, and so many persons, are kept: those seen last. Full lists for all of them take about 700 MB.
+pub const MAX_LIVE_KEYS: usize = 1 << 18;
+/// At most so many regions are kept: those seen last.
 pub const MAX_LIVE_REGIONS: usize = 1 << 12;
 /// Between one and two times so many trending products of each region are kept: the most clicked.
 pub const MAX_TRENDING_PRODUCTS: usize = 512;
@@ -33,7 +33,7 @@ pub struct LiveState {
     persons: Sharded<BuyerId, Recent>,
     /// `None` is the whole world.
     regions: Sharded<Option<Region>, Counts>,
-    trend: Mutex<Trend>,
+    trend: RwLock<Trend>,
 }
 
 /// How clicks are weighed, so that live counts can be added to the model's.
@@ -77,7 +77,7 @@ impl LiveState {
             sessions: Sharded::new(MAX_LIVE_KEYS),
             persons: Sharded::new(MAX_LIVE_KEYS),
             regions: Sharded::new(MAX_LIVE_REGIONS),
-            trend: Mutex::new(Trend::of(model)),
+            trend: RwLock::new(Trend::of(model)),
         }
     }
 
@@ -88,7 +88,8 @@ impl LiveState {
         if let Some(person) = interaction.person {
             self.persons.update(person, time, |recent| recent.insert(time, product));
         }
-        let trend = *self.trend.lock();
+        // Held until the counts are changed, so that a click is never weighed for one model and counted beside another.
+        let trend = self.trend.read();
         if time > trend.trained_until {
             let weight = trend.weight(interaction);
             let around = interaction.region.into_iter().flat_map(region_and_around).map(Some);
@@ -101,7 +102,7 @@ impl LiveState {
     /// Goes on beside a newly trained model: trending counts start again from its training's end, sessions and persons stay.
     /// Interactions between that end and now count as trending only when they are observed again.
     pub fn rebase(&self, model: &RecommendModel) {
-        let mut trend = self.trend.lock();
+        let mut trend = self.trend.write();
         *trend = Trend::of(model);
         self.regions.forget(|_| true);
     }
@@ -202,7 +203,7 @@ impl Counts {
     }
 }
 
-/// A shared map that keeps about `capacity` keys: those last seen by event time.
+/// A shared map that keeps at most `capacity` keys: those last seen by event time.
 struct Sharded<K, V> {
     shards: Vec<Mutex<FxHashMap<K, (Timestamp, V)>>>,
     shard_capacity: usize,

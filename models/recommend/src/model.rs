@@ -57,6 +57,9 @@ pub enum TrainError {
     /// No validation session has two actions, so that settings cannot be compared.
     #[error("no validation session has two actions; settings are chosen by predicting each next action")]
     NoValidation,
+    /// The evaluation of a trial was refused.
+    #[error("settings could not be compared: {0}")]
+    Evaluation(#[from] RecommendError),
 }
 
 /// Why bytes are not a recommender.

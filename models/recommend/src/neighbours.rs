@@ -30,7 +30,8 @@ pub(crate) fn neighbours(sequences: &Sequences, items: usize, settings: &Setting
     let power = |count: &f64, exponent: f64| (count + settings.shrinkage).powf(exponent);
     let as_source: Vec<f64> = counts.iter().map(|count| power(count, 1.0 - settings.popularity_discount)).collect();
     let as_target: Vec<f64> = counts.iter().map(|count| power(count, settings.popularity_discount)).collect();
-    let gap_weights: Vec<f64> = (0..=settings.window_steps).map(|gap| settings.gap_decay.powi(gap.max(1) as i32 - 1)).collect();
+    let gap_weights: Vec<f64> =
+        (0..=settings.window_steps).map(|gap| settings.gap_decay.powi(gap.max(1) as i32 - 1)).collect();
 
     let rows: Vec<Vec<Neighbour>> = (0..items)
         .into_par_iter()
@@ -39,10 +40,18 @@ pub(crate) fn neighbours(sequences: &Sequences, items: usize, settings: &Setting
             |together, item| {
                 for &(sequence, position) in occurrences.row(item) {
                     let visits = sequences.visits.row(sequence as usize);
-                    add_pairs(together, visits, position as usize, sequences.weights[sequence as usize], &gap_weights, settings);
+                    add_pairs(
+                        together,
+                        visits,
+                        position as usize,
+                        sequences.weights[sequence as usize],
+                        &gap_weights,
+                        settings,
+                    );
                 }
                 let score = |other: u32, sum: f64| sum / (as_source[item] * as_target[other as usize]);
-                let scored = together.drain().map(|(other, sum)| Neighbour { item: other, score: score(other, sum) as f32 });
+                let scored =
+                    together.drain().map(|(other, sum)| Neighbour { item: other, score: score(other, sum) as f32 });
                 let usable = scored.filter(|n| n.score.is_finite() && n.score > 0.0).collect();
                 best(usable, settings.neighbours, |n| (n.score, n.item))
             },
@@ -61,7 +70,14 @@ fn sequence_counts(sequences: &Sequences, occurrences: &Lists<(u32, u32)>) -> Ve
 }
 
 /// Adds what the visit at `position` has to do with the visits within the window around it.
-fn add_pairs(sums: &mut Accumulator, visits: &[Visit], position: usize, weight: f64, gap_weights: &[f64], settings: &Settings) {
+fn add_pairs(
+    sums: &mut Accumulator,
+    visits: &[Visit],
+    position: usize,
+    weight: f64,
+    gap_weights: &[f64],
+    settings: &Settings,
+) {
     let here = visits[position];
     let mut add = |other: &Visit, gap: u32, share: f64| -> bool {
         let Some(gap_weight) = gap_weights.get(gap as usize) else { return false };

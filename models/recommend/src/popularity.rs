@@ -41,7 +41,8 @@ impl Popularity {
         let mut regional: FxHashMap<(Region, u32), f64> = FxHashMap::default();
         for action in sorted_actions {
             let age_micros = trained_until.micros_since(action.time);
-            let amount = settings.kind_weights.of(action.kind) * half_life_decay(age_micros, settings.popularity_half_life_days);
+            let amount =
+                settings.kind_weights.of(action.kind) * half_life_decay(age_micros, settings.popularity_half_life_days);
             counts[action.item as usize] += amount;
             for region in action.region.into_iter().flat_map(region_and_around) {
                 *regional.entry((region, action.item)).or_default() += amount;

@@ -53,6 +53,8 @@ pub struct Settings {
     pub session_seeds: usize,
     /// Weight of each session product relative to the next newer one; above 0, at most 1.
     pub session_decay: f64,
+    /// What each of the session's products says for being shown again, beside the scores of its neighbours; 0 to 10.
+    pub revisit_weight: f64,
     /// So many of the person's last distinct products are scored from, 1 to [`crate::MAX_SEEDS`].
     pub history_seeds: usize,
     /// Weight of each product of the history relative to the next newer one; above 0, at most 1.
@@ -66,20 +68,21 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Values that validation chose on public session data, with round numbers where it was indifferent.
+    /// Round values between those that the validation parts of three public session data sets chose.
     fn default() -> Self {
         Self {
             neighbours: 100,
             sequence_items: 50,
             window_steps: 10,
-            gap_decay: 0.8,
+            gap_decay: 0.6,
             reverse_share: 0.5,
-            sequence_half_life_days: 30.0,
+            sequence_half_life_days: 20.0,
             person_weight: 0.5,
-            popularity_discount: 0.25,
-            shrinkage: 5.0,
-            session_seeds: 5,
-            session_decay: 0.6,
+            popularity_discount: 0.1,
+            shrinkage: 10.0,
+            session_seeds: 10,
+            session_decay: 0.5,
+            revisit_weight: 0.25,
             history_seeds: 20,
             history_decay: 0.9,
             popularity_half_life_days: 7.0,
@@ -101,7 +104,7 @@ impl Settings {
         let amount = |x: f64| x.is_finite() && x >= 0.0;
         let seeds = 1..=crate::MAX_SEEDS;
         let kinds = self.kind_weights;
-        let rules: [(&'static str, bool, &'static str); 16] = [
+        let rules: [(&'static str, bool, &'static str); 17] = [
             ("neighbours", (1..=1000).contains(&self.neighbours), "1 to 1,000"),
             ("sequence_items", (2..=1000).contains(&self.sequence_items), "2 to 1,000"),
             ("window_steps", (1..=1000).contains(&self.window_steps), "1 to 1,000"),
@@ -113,6 +116,7 @@ impl Settings {
             ("shrinkage", amount(self.shrinkage), "at least 0"),
             ("session_seeds", seeds.contains(&self.session_seeds), "1 to 50"),
             ("session_decay", decay(self.session_decay), "above 0, at most 1"),
+            ("revisit_weight", (0.0..=10.0).contains(&self.revisit_weight), "0 to 10"),
             ("history_seeds", seeds.contains(&self.history_seeds), "1 to 50"),
             ("history_decay", decay(self.history_decay), "above 0, at most 1"),
             ("popularity_half_life_days", days(self.popularity_half_life_days), "above 0"),

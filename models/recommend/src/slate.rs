@@ -95,6 +95,8 @@ pub enum Reason {
     BoughtTogether,
     /// Others turned to it before or after a product of the session.
     AlsoViewed,
+    /// Looked at earlier in the session; shoppers often come back to such products.
+    ViewedEarlier,
     /// Others turned to it before or after a product of the person's history.
     BasedOnHistory,
     /// Popular where the shopper is.
@@ -148,7 +150,8 @@ pub struct Slate {
     pub items: Vec<SlateItem>,
     /// The steps that brought at least one product, in order.
     pub steps: Vec<StepCount>,
-    /// Whether a weaker step had to stand in, wholly or in part, for the strongest that the request gave a context for.
+    /// Whether a weaker step had to stand in, wholly or in part, for the strongest that the request gave a context for
+    /// (baskets and session count as one: both speak from the session's products).
     pub degraded: bool,
     /// How far the wish was met.
     pub outcome: Outcome,

@@ -36,7 +36,8 @@ impl BoughtTogether {
         let occurrences = Lists::inverted(&baskets, items, |item| *item);
         let item_baskets: Vec<u32> = (0..items).map(|item| occurrences.row(item).len() as u32).collect();
         let shrunk = |item: usize| f64::from(item_baskets[item]) + settings.shrinkage;
-        let lift_of = |together: f64, a: usize, b: usize| lift(together, baskets.rows(), item_baskets[a], item_baskets[b]);
+        let lift_of =
+            |together: f64, a: usize, b: usize| lift(together, baskets.rows(), item_baskets[a], item_baskets[b]);
         let rows: Vec<Vec<Partner>> = (0..items)
             .into_par_iter()
             .map_init(
@@ -48,7 +49,8 @@ impl BoughtTogether {
                         }
                     }
                     let supported = counts.drain().filter(|(other, together)| {
-                        *together >= f64::from(settings.basket_support) && lift_of(*together, item, *other as usize) > 1.0
+                        *together >= f64::from(settings.basket_support)
+                            && lift_of(*together, item, *other as usize) > 1.0
                     });
                     let partner = |(other, together): (u32, f64)| Partner {
                         item: other,
@@ -69,7 +71,8 @@ impl BoughtTogether {
     }
 
     pub(crate) fn is_sound(&self, items: usize) -> bool {
-        self.item_baskets.len() == items && self.partners.is_sound(items, |p| (p.item as usize) < items && p.score.is_finite())
+        self.item_baskets.len() == items
+            && self.partners.is_sound(items, |p| (p.item as usize) < items && p.score.is_finite())
     }
 }
 

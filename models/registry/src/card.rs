@@ -189,17 +189,14 @@ impl ModelDraft {
 
     /// What is wrong with the draft, in words, or `Ok`.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let required =
-            [("name", &self.name), ("licence", &self.licence), ("code_version", &self.code_version)];
+        let required = [("name", &self.name), ("licence", &self.licence), ("code_version", &self.code_version)];
         for (field, text) in required {
             if text.trim().is_empty() {
                 return Err(format!("`{field}` must not be empty"));
             }
         }
-        let optional = [
-            ("data_fingerprint", &self.data_fingerprint),
-            ("feature_schema_hash", &self.feature_schema_hash),
-        ];
+        let optional =
+            [("data_fingerprint", &self.data_fingerprint), ("feature_schema_hash", &self.feature_schema_hash)];
         let optional = optional.iter().filter_map(|(field, text)| Some((*field, text.as_ref()?)));
         for (field, text) in required.into_iter().chain(optional) {
             if text.len() > MAX_TEXT_BYTES {

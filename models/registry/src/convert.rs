@@ -50,7 +50,10 @@ pub(crate) fn from_tract(name: &str, tensor: &TractTensor) -> Result<Tensor, Onn
         DatumType::U8 => TensorData::U8(values(tensor).map_err(run)?),
         DatumType::Bool => TensorData::Bool(values(tensor).map_err(run)?),
         other => {
-            return Err(OnnxError::UnsupportedElementType { name: name.to_owned(), element_type: format!("{other:?}") });
+            return Err(OnnxError::UnsupportedElementType {
+                name: name.to_owned(),
+                element_type: format!("{other:?}"),
+            });
         }
     };
     Tensor::new(tensor.shape().to_vec(), data).map_err(|error| OnnxError::Run(format!("`{name}`: {error}")))

@@ -62,6 +62,11 @@ fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
+/// Whether the outermost graph holds a convolution.
+pub(crate) fn has_convolution(proto: &ModelProto) -> bool {
+    proto.graph.iter().flat_map(|graph| &graph.node).any(|node| node.op_type.contains("Conv"))
+}
+
 /// Every output must be computed by a node, given as a constant or passed through from an input.
 fn check_outputs(graph: &GraphProto) -> Result<(), OnnxError> {
     let computed = graph.node.iter().flat_map(|node| node.output.iter().map(String::as_str));
@@ -91,8 +96,10 @@ fn given_inputs(graph: &GraphProto) -> impl Iterator<Item = &ValueInfoProto> {
 }
 
 fn spec_of(info: &ValueInfoProto) -> Result<TensorSpec, OnnxError> {
-    let unsupported = |element_type: String| OnnxError::UnsupportedElementType { name: info.name.clone(), element_type };
-    let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_ref().and_then(|outer| outer.value.as_ref()) else {
+    let unsupported =
+        |element_type: String| OnnxError::UnsupportedElementType { name: info.name.clone(), element_type };
+    let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_ref().and_then(|outer| outer.value.as_ref())
+    else {
         return Err(unsupported("unknown (no tensor)".to_owned()));
     };
     let element_type = match DataType::try_from(tensor.elem_type) {

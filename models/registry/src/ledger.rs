@@ -98,9 +98,7 @@ impl Ledger {
     pub fn alias_at(&self, tenant: &TenantId, task: Task, alias: Alias, time: Timestamp) -> Option<ModelId> {
         let mut newest_first = self.promotions.iter().rev();
         newest_first
-            .find(|entry| {
-                entry.tenant == *tenant && entry.task == task && entry.alias == alias && entry.at <= time
-            })
+            .find(|entry| entry.tenant == *tenant && entry.task == task && entry.alias == alias && entry.at <= time)
             .map(|entry| entry.model_id)
     }
 

@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tract_onnx::prelude::{
-    Framework, Graph, InferenceFact, InferenceModel, InferenceModelExt, IntoRunnable, TDim, TVec, TypedModel,
-    TypedRunnableModel,
+    Framework, InferenceFact, InferenceModel, TDim, TValue, TVec, TractResult, TypedRunnableModel,
 };
 
 use crate::convert::{from_tract, to_tract, tract_type};
-use crate::graph::{check_graph, decode, name_free_dims, signature_of};
+use crate::graph::{check_graph, decode, has_convolution, name_free_dims, signature_of};
+use crate::plan::{PlanCache, contained, plan};
 use crate::tensor::{Dim, NamedTensor, Signature, Tensor, TensorSpec};
 
-/// The most plans that one model keeps where a plan is needed for each combination of input shapes.
-pub const MAX_CACHED_PLANS: usize = 4;
 /// The most elements of all inputs of one run together.
 pub const MAX_INPUT_ELEMENTS: usize = 1 << 28;
-/// The longest detail of an error, in characters.
-const MAX_DETAIL_CHARS: usize = 800;
 
 /// Why a file is not a model that can be run, or a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +31,9 @@ pub enum OnnxError {
     #[error("the ONNX model does not declare the shape of its input `{0}`; export it with input shapes")]
     MissingInputShape(String),
     /// An input or output of a type that cannot cross the border.
-    #[error("`{name}` has elements of type {element_type}, which is not supported; use f32, f64, i64, i32, i8, u8 or bool")]
+    #[error(
+        "`{name}` has elements of type {element_type}, which is not supported; use f32, f64, i64, i32, i8, u8 or bool"
+    )]
     UnsupportedElementType {
         /// The input or output.
         name: String,
@@ -57,12 +55,9 @@ pub enum OnnxError {
 #[derive(Debug)]
 enum Plans {
     /// One plan serves all shapes: free dimensions stay symbols.
-    Symbolic(Arc<TypedRunnableModel>),
-    /// The graph's shapes only resolve when they are known: one plan for each combination, the last used kept.
-    PerShape {
-        graph: Box<InferenceModel>,
-        cache: Mutex<Vec<(Vec<Vec<usize>>, Arc<TypedRunnableModel>)>>,
-    },
+    One(Arc<TypedRunnableModel>),
+    /// The graph resolves, or runs fast, only with known shapes: one plan for each combination, the last used kept.
+    PerShape { graph: Box<InferenceModel>, cache: Mutex<PlanCache> },
 }
 
 /// A loaded ONNX model. May be shared by threads; each run uses the calling thread alone.
@@ -73,7 +68,11 @@ pub struct OnnxModel {
 }
 
 impl OnnxModel {
-    /// Reads and prepares a model. Free input dimensions stay free where the graph allows it.
+    /// Reads and prepares a model.
+    ///
+    /// Free input dimensions stay free in the one plan that is made here. A graph with convolutions, or one that cannot
+    /// be prepared so, is planned anew for each combination of input shapes when it first runs; the
+    /// [`MAX_CACHED_PLANS`](crate::MAX_CACHED_PLANS) last used plans are kept.
     ///
     /// # Errors
     /// Every variant of [`OnnxError`] but `BadInput` and `Run`.
@@ -87,12 +86,17 @@ impl OnnxModel {
         let graph = contained(|| framework.model_for_proto_model(&proto)).map_err(OnnxError::BadGraph)?;
         let free = signature.inputs.iter().flat_map(|spec| spec.dims.iter().flatten());
         let has_free_dims = free.into_iter().any(|dim| matches!(dim, Dim::Free(_)));
+        let per_shape = |graph| Plans::PerShape { graph: Box::new(graph), cache: Mutex::default() };
+        if has_free_dims && has_convolution(&proto) {
+            // With unknown lengths tract runs convolutions several times slower, by way of general matrix products.
+            return Ok(Self { signature, plans: per_shape(graph) });
+        }
         let plans = match contained(|| plan(graph.clone())) {
-            Ok(plan) => Plans::Symbolic(plan),
+            Ok(plan) => Plans::One(plan),
             Err(detail) if !has_free_dims => return Err(OnnxError::BadGraph(detail)),
             Err(detail) => {
-                tracing::debug!(%detail, "the graph needs a plan for each input shape");
-                Plans::PerShape { graph: Box::new(graph), cache: Mutex::default() }
+                tracing::debug!(%detail, "the graph needs a plan for each combination of input shapes");
+                per_shape(graph)
             }
         };
         Ok(Self { signature, plans })
@@ -112,7 +116,7 @@ impl OnnxModel {
         let ordered = self.checked_inputs(inputs)?;
         let plan = self.plan_for(&ordered)?;
         let outputs = contained(|| {
-            let values = ordered.iter().map(|tensor| Ok(to_tract(tensor)?.into())).collect::<Result<TVec<_>, _>>();
+            let values: TractResult<TVec<TValue>> = ordered.iter().map(|tensor| Ok(to_tract(tensor)?.into())).collect();
             plan.run(values?)
         });
         let outputs = outputs.map_err(OnnxError::Run)?;
@@ -149,17 +153,11 @@ impl OnnxModel {
 
     fn plan_for(&self, inputs: &[&Tensor]) -> Result<Arc<TypedRunnableModel>, OnnxError> {
         let (graph, cache) = match &self.plans {
-            Plans::Symbolic(plan) => return Ok(Arc::clone(plan)),
+            Plans::One(plan) => return Ok(Arc::clone(plan)),
             Plans::PerShape { graph, cache } => (graph, cache),
         };
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
-        let cached = |entries: &mut Vec<(Vec<Vec<usize>>, Arc<TypedRunnableModel>)>| {
-            let position = entries.iter().position(|(known, _)| *known == shapes)?;
-            let entry = entries.remove(position);
-            entries.push(entry);
-            entries.last().map(|(_, plan)| Arc::clone(plan))
-        };
-        if let Some(plan) = cached(&mut cache.lock()) {
+        if let Some(plan) = cache.lock().get(&shapes) {
             return Ok(plan);
         }
         // Planning takes long, so it happens outside the lock; two threads may both do it once.
@@ -172,21 +170,9 @@ impl OnnxModel {
             plan(graph)
         });
         let planned = planned.map_err(OnnxError::BadGraph)?;
-        let mut entries = cache.lock();
-        if let Some(plan) = cached(&mut entries) {
-            return Ok(plan);
-        }
-        if entries.len() == MAX_CACHED_PLANS {
-            entries.remove(0);
-        }
-        entries.push((shapes, Arc::clone(&planned)));
+        cache.lock().insert(shapes, Arc::clone(&planned));
         Ok(planned)
     }
-}
-
-/// Infers all types and shapes, simplifies, and orders the graph for running.
-fn plan(graph: InferenceModel) -> tract_onnx::prelude::TractResult<Arc<TypedRunnableModel>> {
-    graph.into_typed()?.into_optimized()?.into_runnable()
 }
 
 fn check_input<'a>(
@@ -218,13 +204,4 @@ fn check_input<'a>(
         }
     }
     Ok(())
-}
-
-/// Runs foreign code on foreign data: a malformed graph that makes the runtime panic becomes an error as well.
-fn contained<T>(work: impl FnOnce() -> tract_onnx::prelude::TractResult<T>) -> Result<T, String> {
-    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(format!("{error:#}").chars().take(MAX_DETAIL_CHARS).collect()),
-        Err(_) => Err("the runtime met an internal fault in this graph".to_owned()),
-    }
 }

@@ -151,9 +151,8 @@ impl Registry {
             return Err(bad(format!("{at} is earlier than the last promotion to {alias} for {task}, {}", last.at)));
         }
         let promotion = Promotion { tenant: *tenant, task, alias, model_id, at, why: why.to_owned() };
-        let line = ledger
-            .line_for(&promotion)
-            .map_err(|source| RegistryError::Encoding { what: "a promotion", source })?;
+        let line =
+            ledger.line_for(&promotion).map_err(|source| RegistryError::Encoding { what: "a promotion", source })?;
         self.folder.append(&lock, LEDGER, ledger.whole_bytes() as u64, &line)?;
         Ok(promotion)
     }
@@ -179,12 +178,7 @@ impl Registry {
     ///
     /// # Errors
     /// Those of [`ledger`](Self::ledger).
-    pub fn served_at(
-        &self,
-        tenant: &TenantId,
-        task: Task,
-        time: Timestamp,
-    ) -> Result<Option<ModelId>, RegistryError> {
+    pub fn served_at(&self, tenant: &TenantId, task: Task, time: Timestamp) -> Result<Option<ModelId>, RegistryError> {
         Ok(self.ledger()?.alias_at(tenant, task, Alias::Champion, time))
     }
 
@@ -199,8 +193,8 @@ impl Registry {
     fn read_ledger(&self, _held: &Lock) -> Result<Ledger, RegistryError> {
         let path = self.folder.path(LEDGER);
         let bytes = self.folder.read(LEDGER)?.unwrap_or_default();
-        let ledger = Ledger::parse(&bytes)
-            .map_err(|source| RegistryError::CorruptLedger { path: path.clone(), source })?;
+        let ledger =
+            Ledger::parse(&bytes).map_err(|source| RegistryError::CorruptLedger { path: path.clone(), source })?;
         if ledger.torn_bytes() > 0 {
             tracing::warn!(
                 path = %path.display(),

@@ -214,9 +214,10 @@ pub struct TensorSpec {
 
 impl fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dims = self.dims.as_ref().map_or("…".to_owned(), |dims| {
-            dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(", ")
-        });
+        let dims = self
+            .dims
+            .as_ref()
+            .map_or("…".to_owned(), |dims| dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(", "));
         write!(f, "{}: {}[{dims}]", self.name, self.element_type)
     }
 }

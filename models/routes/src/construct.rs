@@ -57,7 +57,7 @@ pub(crate) fn savings_orders(problem: &Problem) -> Vec<Vec<usize>> {
     let plans = models.take(MOST_MODEL_CLASSES).map(|model| {
         let chains = join_by_savings(problem, model, &nearest);
         let working = give_to_vehicles(problem, chains);
-        ((working.weight_left_out(), working.cost()), working.orders())
+        (working.value().unwrap_or((i64::MAX, i64::MAX)), working.orders())
     });
     plans.min_by_key(|(value, _)| *value).map(|(_, orders)| orders).unwrap_or_default()
 }

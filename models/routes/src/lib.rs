@@ -28,7 +28,7 @@ mod check;
 mod construct;
 mod kpis;
 mod local_search;
-mod map;
+pub mod map;
 mod plan;
 mod problem;
 mod ruin;
@@ -36,7 +36,7 @@ mod schedule;
 mod segment;
 mod solver;
 mod travel;
-mod vroom;
+pub mod vroom;
 mod working;
 
 pub use check::{Violation, check};

@@ -93,7 +93,9 @@ impl Descent<'_, '_> {
         let i = self.working.position_of[u];
         let unused: Vec<usize> = self.working.unused_vehicles().collect();
         for b in unused {
-            if self.exchange_tails(a, i, b, 0) || self.try_pair(a, &[Head(a, i), Tail(a, i + 1)], b, &[Middle(a, i, i + 1)]) {
+            if self.exchange_tails(a, i, b, 0)
+                || self.try_pair(a, &[Head(a, i), Tail(a, i + 1)], b, &[Middle(a, i, i + 1)])
+            {
                 return;
             }
         }
@@ -203,9 +205,8 @@ impl Descent<'_, '_> {
     /// Or-opt: a run of up to three stops from `i` moves forwards or backwards, either way round.
     fn shift_from(&mut self, vehicle: usize, i: usize) -> bool {
         let length = self.working.routes[vehicle].stops.len();
-        (1..=LONGEST_RUN.min(length - i)).any(|run| {
-            self.shift_run(vehicle, i, run, false) || (run > 1 && self.shift_run(vehicle, i, run, true))
-        })
+        (1..=LONGEST_RUN.min(length - i))
+            .any(|run| self.shift_run(vehicle, i, run, false) || (run > 1 && self.shift_run(vehicle, i, run, true)))
     }
 
     fn shift_run(&mut self, vehicle: usize, i: usize, run: usize, backwards: bool) -> bool {
@@ -218,8 +219,8 @@ impl Descent<'_, '_> {
         let moved_sum = moved.iter().fold(Segment::EMPTY, |sum, &stop| sum.join(problem, working.single[stop]));
         let mut found = None;
         let mut passed = Segment::EMPTY;
-        for at in i + run..stops.len() {
-            passed = passed.join(problem, working.single[stops[at]]);
+        for (at, &next) in stops.iter().enumerate().skip(i + run) {
+            passed = passed.join(problem, working.single[next]);
             if self.helps(vehicle, &[working.head(vehicle, i), passed, moved_sum, working.tail(vehicle, at + 1)]) {
                 found = Some(at + 1 - run);
                 break;

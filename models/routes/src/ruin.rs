@@ -21,7 +21,7 @@ const SPLIT_END_CHANCE: f64 = 0.99;
 /// Chance that an insertion place is passed over.
 const BLINK_CHANCE: f64 = 0.01;
 /// First and last temperature as shares of the mean cost per served stop.
-const TEMPERATURES: (f64, f64) = (0.3, 0.003);
+const TEMPERATURES: (f64, f64) = (1.0, 0.01);
 /// Steps between two looks at `stop`.
 const STEPS_PER_LOOK: u64 = 16;
 
@@ -34,9 +34,9 @@ pub(crate) fn anneal(
     stop: &dyn Fn() -> bool,
 ) {
     let served = working.vehicle_of.iter().flatten().count().max(1);
-    let mean_cost = working.cost() as f64 / served as f64;
+    let Some(mut current) = working.value() else { return };
+    let mean_cost = current.1.max(1) as f64 / served as f64;
     let (first, last) = (TEMPERATURES.0 * mean_cost, TEMPERATURES.1 * mean_cost);
-    let mut current = (working.weight_left_out(), working.cost());
     let mut best = current;
     let mut best_orders = working.orders();
     for step in 0..steps {
@@ -47,13 +47,14 @@ pub(crate) fn anneal(
         let mut touched = Touched { saved: Vec::new(), changed: vec![false; working.routes.len()] };
         ruin(working, nearest, &mut touched, rng);
         recreate(working, &mut touched, rng);
-        let after = (working.weight_left_out(), working.cost());
         let slack = -temperature * (1.0 - rng.random::<f64>()).ln();
-        let accepted = after.0 < current.0 || (after.0 == current.0 && (after.1 as f64) < current.1 as f64 + slack);
-        if !accepted {
+        let acceptable = |after: &(i64, i64)| {
+            after.0 < current.0 || (after.0 == current.0 && (after.1 as f64) < current.1 as f64 + slack)
+        };
+        let Some(after) = working.value().filter(acceptable) else {
             touched.restore(working);
             continue;
-        }
+        };
         current = after;
         if current < best {
             best = current;

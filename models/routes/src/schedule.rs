@@ -78,12 +78,12 @@ pub(crate) fn loads_fit(problem: &Problem, vehicle: usize, order: &[usize]) -> b
     let capacity = &problem.vehicles()[vehicle].capacity;
     (0..problem.dimensions()).all(|dimension| {
         let mut load: i64 = order.iter().map(|&stop| problem.stops()[stop].delivery[dimension]).sum();
-        let after = |stop: &usize| {
-            let stop = &problem.stops()[*stop];
-            load += stop.pickup[dimension] - stop.delivery[dimension];
-            load
-        };
-        load <= capacity[dimension] && order.iter().map(after).all(|load| load <= capacity[dimension])
+        load <= capacity[dimension]
+            && order.iter().all(|&stop| {
+                let stop = &problem.stops()[stop];
+                load += stop.pickup[dimension] - stop.delivery[dimension];
+                load <= capacity[dimension]
+            })
     })
 }
 

@@ -136,7 +136,7 @@ impl Legs {
 fn check_places(places: &[Place]) -> Result<(), ProblemError> {
     for (index, place) in places.iter().enumerate() {
         for (name, value, limit) in [("lat", place.lat, 90.0), ("lon", place.lon, 180.0)] {
-            if !(value.abs() <= limit) {
+            if value.is_nan() || value.abs() > limit {
                 let message = format!("{value} is not a coordinate; it must lie between -{limit} and {limit}");
                 return Err(ProblemError::new(format!("/travel/places/{index}/{name}"), message));
             }

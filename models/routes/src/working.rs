@@ -3,6 +3,11 @@
 use crate::problem::Problem;
 use crate::schedule::loads_fit;
 use crate::segment::Segment;
+use crate::travel::Leg;
+
+/// Cost of a route that may not be driven. It can arise only by taking stops out where a detour is shorter than the direct way;
+/// any insertion that mends it then looks like a bargain.
+const BROKEN: i64 = i64::MAX / 4;
 
 /// What a run of stops does to the load of one dimension (Vidal et al. 2013 for deliveries and pickups together).
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +51,7 @@ pub(crate) struct WorkRoute {
     tails: Vec<Segment>,
     head_loads: Vec<Load>,
     tail_loads: Vec<Load>,
-    /// In scaled units.
+    /// In scaled units, or `BROKEN`.
     pub(crate) cost: i64,
 }
 
@@ -100,15 +105,12 @@ impl<'a> Working<'a> {
         self.routes.iter().map(|route| route.stops.clone()).collect()
     }
 
-    /// Scaled cost of all routes.
-    pub(crate) fn cost(&self) -> i64 {
-        self.routes.iter().map(|route| route.cost).sum()
-    }
-
-    /// Summed weight of the stops left out.
-    pub(crate) fn weight_left_out(&self) -> i64 {
+    /// What is minimised: the summed weight of the stops left out, then the scaled cost. A broken route makes it none.
+    pub(crate) fn value(&self) -> Option<(i64, i64)> {
         let stops = self.problem.stops().iter().zip(&self.vehicle_of);
-        stops.filter(|(_, vehicle)| vehicle.is_none()).map(|(stop, _)| 1 + i64::from(stop.priority)).sum()
+        let left_out = stops.filter(|(_, vehicle)| vehicle.is_none()).map(|(stop, _)| 1 + i64::from(stop.priority));
+        let costs = self.routes.iter().map(|route| (route.cost < BROKEN).then_some(route.cost));
+        Some((left_out.sum(), costs.sum::<Option<i64>>()?))
     }
 
     /// One unused vehicle of each class that has one.
@@ -116,7 +118,7 @@ impl<'a> Working<'a> {
         self.classes.iter().filter_map(|class| class.iter().copied().find(|&v| self.routes[v].stops.is_empty()))
     }
 
-    /// Gives the vehicle this order, which must be feasible. Stops that were on it keep no trace of it unless they still are.
+    /// Gives the vehicle this order; stops that were on it before and are no longer become loose.
     pub(crate) fn set(&mut self, vehicle: usize, order: Vec<usize>) {
         let problem = self.problem;
         for &stop in &self.routes[vehicle].stops {
@@ -156,7 +158,7 @@ impl<'a> Working<'a> {
             }
         }
         let whole = route.tails[0];
-        route.cost = self.close(vehicle, whole).unwrap_or(i64::MAX / 4);
+        self.routes[vehicle].cost = self.close(vehicle, whole).unwrap_or(BROKEN);
     }
 
     /// Scaled cost of the vehicle's route when it serves exactly this run, or none when it may not; loads aside.
@@ -247,6 +249,23 @@ impl<'a> Working<'a> {
         fits.then_some(cost - route.cost)
     }
 
+    /// What the detour alone adds to the cost, a lower bound of `insertion_cost` that is had without pricing times and loads.
+    fn detour_cost(&self, stop: usize, vehicle: usize, position: usize) -> i64 {
+        let limits = &self.problem.vehicles()[vehicle];
+        let stops = &self.routes[vehicle].stops;
+        // An unused vehicle's way from start to end is not driven, and time on duty may shrink by a detour that is quicker.
+        if stops.is_empty() || limits.cost_per_duty_hour > 0 {
+            return i64::MIN;
+        }
+        let location = |stop: &usize| Some(self.problem.stops()[*stop].location);
+        let from = if position == 0 { limits.start } else { location(&stops[position - 1]) };
+        let to = stops.get(position).map_or(limits.end, location);
+        let (there, back) = (self.problem.leg(from, location(&stop)), self.problem.leg(location(&stop), to));
+        let direct = self.problem.leg(from, to);
+        let added = |of: fn(Leg) -> u32| i64::from(of(there)) + i64::from(of(back)) - i64::from(of(direct));
+        limits.scaled_cost(added(|leg| leg.distance_m), added(|leg| leg.duration_s), 0) - limits.scaled_cost(0, 0, 0)
+    }
+
     /// False when the vehicle cannot take the stop at any position: skills, or sums of amounts over its capacity.
     pub(crate) fn may_have_room(&self, stop: usize, vehicle: usize) -> bool {
         let capacity = &self.problem.vehicles()[vehicle].capacity;
@@ -283,13 +302,13 @@ impl<'a> Working<'a> {
                 continue;
             }
             for position in 0..=self.routes[vehicle].stops.len() {
-                if skip() {
+                let hopeless = best.is_some_and(|(least, ..)| self.detour_cost(stop, vehicle, position) >= least);
+                if hopeless || skip() {
                     continue;
                 }
-                if let Some(added) = self.insertion_cost(stop, vehicle, position) {
-                    if best.is_none_or(|(least, ..)| added < least) {
-                        best = Some((added, vehicle, position));
-                    }
+                let added = self.insertion_cost(stop, vehicle, position);
+                if let Some(added) = added.filter(|&added| best.is_none_or(|(least, ..)| added < least)) {
+                    best = Some((added, vehicle, position));
                 }
             }
         }

@@ -1,1 +1,58 @@
-//! x
+//! Tables to trained models: split by time, judged beside baselines and the incumbent, registered and promoted; it serves nothing.
+//!
+//! Each task has one file with the same outline: read its table up to `until` → split by time → choose settings on the
+//! validation part → judge once on the test part, beside trivial baselines and the champion in force → train again with
+//! the chosen settings on everything → register with a card → promote unless the champion did better on the same part.
+
+mod demand;
+mod error;
+mod fraud;
+mod promotion;
+mod recommend;
+mod report;
+
+pub use demand::{daily_series, train_demand};
+pub use error::TrainingError;
+pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, fraud_rows, train_fraud};
+pub use recommend::train_recommend;
+pub use report::{Figure, TaskReport};
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_definitions::FeatureSet;
+use dhow_events::{TenantId, Timestamp};
+use dhow_offline::{Lake, QueryBounds, SqlSession};
+use dhow_online::OnlineSettings;
+use dhow_registry::Registry;
+use dhow_streams::Log;
+
+/// What a training reads and where its model goes.
+pub struct TrainingInput<'a> {
+    /// Whose data and whose model.
+    pub tenant: TenantId,
+    /// The lake's folder.
+    pub lake: &'a Path,
+    /// The log, for point-in-time rows.
+    pub log: &'a dyn Log,
+    /// The feature definitions.
+    pub features: Arc<FeatureSet>,
+    /// Bounds of the replay's feature state.
+    pub online: OnlineSettings,
+    /// Where models are registered.
+    pub registry: &'a Registry,
+    /// Nothing that happened, or became known, from here on is learned from; also the time on the cards.
+    pub until: Timestamp,
+    /// Seed of whatever a trainer draws.
+    pub seed: u64,
+    /// The version of this program, for the cards.
+    pub code_version: &'a str,
+}
+
+impl TrainingInput<'_> {
+    fn sql(&self) -> Result<SqlSession, TrainingError> {
+        let lake = Lake::open(self.lake)?;
+        let bounds = QueryBounds { rows_max: 100_000_000, memory_bytes_max: 4 << 30, ..QueryBounds::default() };
+        Ok(SqlSession::open(&lake, &self.tenant, bounds)?)
+    }
+}

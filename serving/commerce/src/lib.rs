@@ -1,1 +1,66 @@
-//! x
+//! The marketplace's commerce rules: catalogue, checkout, orders, payments, decisions and access; no SQL, no HTTP, no IO.
+//!
+//! # One checkout
+//! [`Commerce::submit_checkout`] runs in four steps, so that money and stock survive a crash between any two of them:
+//!
+//! 1. **Idempotency.** The key is claimed inside the transaction that it guards: a saved answer is given again, another
+//!    body is refused, a request in flight is refused.
+//! 2. **Decide** (one transaction). Price the cart, score it ([`FraudCheck`], in process), reserve the stock, write the
+//!    decision, the checkout, one order for each seller, the payment to be made and the events; commit. A refusal by
+//!    the model commits too. Where the stock is gone after the score, that transaction is rolled back and the decision
+//!    is written in one of its own with the outcome `aborted`.
+//! 3. **Authorise** (no transaction). [`PaymentRail::authorise`] with the payment's id as its idempotency key.
+//! 4. **Settle** (one transaction). Move payment, orders and checkout on; take the reserved stock or release it; write
+//!    the events and the answer of the idempotency key; commit.
+//!
+//! A process that dies between 2 and 4 leaves a checkout in `pending_payment` with its payment's key.
+//! [`Commerce::recover_pending`] asks the rail again by that key, which charges nobody twice, and does step 4; the step
+//! begins with a conditional state change, so only one of several recoverers completes it.
+//!
+//! Every change writes its events to the [outbox](OutboxEvent) in its own transaction; [`relay_batch`] hands them to
+//! the log. The rules stand here; a database implements [`Storage`] and [`StorageTransaction`].
+
+mod access;
+mod cart;
+mod catalogue;
+mod checkout;
+mod decisions;
+mod facts;
+mod idempotency;
+mod identity;
+mod orders;
+mod outbox;
+mod paging;
+mod payment;
+mod products;
+mod rates;
+mod service;
+mod simulator;
+mod states;
+mod storage;
+mod words;
+
+pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
+pub use cart::{CHECKOUT_LINES_MAX, CartLine, CheckoutRequest, LINE_QUANTITY_MAX, Quote, QuoteLine, quote};
+pub use catalogue::{
+    DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,
+};
+pub use checkout::{RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery};
+pub use decisions::{
+    AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
+    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason,
+};
+pub use idempotency::{Answered, Claim, IDEMPOTENCY_KEY_BYTES_MAX, Idempotency};
+pub use identity::IdSource;
+pub use orders::{Checkout, Order, OrderLine, Payment, RefusalReason, Settlement, Shortage};
+pub use outbox::{OUTBOX_BATCH_MAX, Outbox, OutboxEvent, OutboxRecord, RelayError, relay_batch};
+pub use paging::{Cursor, CursorError, PAGE_LIMIT_MAX, Page, PageRequest};
+pub use payment::{Authorisation, AuthorisationRequest, PaymentMethod, PaymentRail, RailError};
+pub use products::{ExpectedVersion, IMPORT_ROWS_MAX, ImportedProduct};
+pub use rates::{ExchangeRates, RateError};
+pub use service::{Commerce, CommerceError, FieldProblem};
+pub use simulator::{SimulatedRail, trigger};
+pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
+pub use storage::{
+    AccessStorage, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError, StorageTransaction, StoredStock,
+};

@@ -1,2 +1,78 @@
-//! x
-fn main(){}
+//! The `dhow` command: reads arguments and configuration, runs one subcommand, and turns its end into an exit status.
+
+mod arguments;
+mod clock;
+mod configuration;
+mod demo;
+mod failure;
+mod features;
+mod forecast;
+mod ingest;
+mod models;
+mod output;
+mod platform;
+mod route;
+mod serve;
+mod simulate;
+mod sql;
+mod stream;
+mod train;
+mod training_set;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::{Arguments, Command};
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging(arguments.log_json);
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("dhow: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let configuration = Configuration::load(&arguments)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Demo(demo) => demo::run(demo, configuration).await,
+            Command::Serve(serve) => serve::run(serve, configuration).await,
+            Command::Simulate(simulate) => simulate::run(&simulate),
+            Command::Ingest(ingest) => ingest::run(&ingest, &configuration).await,
+            Command::Stream(stream) => stream::run(&stream, &configuration).await,
+            Command::Features(features) => features::run(&features, &configuration),
+            Command::Backfill(backfill) => training_set::run(&backfill, &configuration),
+            Command::Sql(sql) => sql::run(&sql, &configuration).await,
+            Command::Train(train) => train::run(&train, &configuration).await,
+            Command::Models(models) => models::run(&models, &configuration),
+            Command::Forecast(forecast) => forecast::run(&forecast, &configuration),
+            Command::Route(route) => route::run(&route),
+            Command::Openapi => {
+                println!("{}", dhow_api::openapi());
+                Ok(())
+            }
+        }
+    })
+}
+
+/// Logs go to standard error; `DHOW_LOG` sets the level (`info`, `debug`, `dhow_engine=debug` …).
+fn start_logging(json: bool) {
+    let filter = EnvFilter::try_from_env("DHOW_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        logs.json().init();
+    } else {
+        logs.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+}

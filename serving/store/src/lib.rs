@@ -1,1 +1,22 @@
-//! x
+//! The commerce database on SQLite or PostgreSQL, chosen by URL: it implements the storage traits of `dhow-commerce`.
+//!
+//! The same SQL runs on both; [`Store::connect`] brings the schema up to date. SQLite runs in WAL mode with foreign keys
+//! on: one connection writes, in the order in which transactions ask for it, others read. Rules that must hold whatever
+//! the code does (stock is never oversold, no refund exceeds its capture) are constraints of the schema; breaking one is
+//! a [`StorageError::Rule`](dhow_commerce::StorageError::Rule) that names it.
+
+mod access;
+mod checkouts;
+mod connect;
+mod decisions;
+mod idempotency;
+mod migrations;
+mod models;
+mod outbox;
+mod products;
+mod rows;
+mod storage;
+mod transaction;
+
+pub use connect::{DatabaseKind, Store, StoreError, StoreSettings, sqlite_url};
+pub use transaction::StoreTransaction;

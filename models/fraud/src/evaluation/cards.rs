@@ -44,21 +44,10 @@ pub fn card_precision_at_k(
     }
     let known: Vec<f64> = labels.iter().map(|&label| f64::from(u8::from(label))).collect();
     let per_day = by_day(scores, labels, cards, times, k);
-    Ok(CardPrecision {
-        k,
-        mean: mean(&per_day),
-        perfect: mean(&by_day(&known, labels, cards, times, k)),
-        per_day,
-    })
+    Ok(CardPrecision { k, mean: mean(&per_day), perfect: mean(&by_day(&known, labels, cards, times, k)), per_day })
 }
 
-fn by_day(
-    scores: &[f64],
-    labels: &[bool],
-    cards: &[u128],
-    times: &[Timestamp],
-    k: usize,
-) -> Vec<(i64, f64)> {
+fn by_day(scores: &[f64], labels: &[bool], cards: &[u128], times: &[Timestamp], k: usize) -> Vec<(i64, f64)> {
     let mut days: BTreeMap<i64, BTreeMap<u128, (f64, bool)>> = BTreeMap::new();
     for row in 0..scores.len() {
         let of_day = days.entry(times[row].day()).or_default();

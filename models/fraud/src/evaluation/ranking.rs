@@ -18,11 +18,7 @@ pub(super) struct Curve {
 
 pub(super) fn check(scores: &[f64], labels: &[bool]) -> Result<(), EvaluationError> {
     if scores.len() != labels.len() {
-        return Err(EvaluationError::WrongLength {
-            scores: scores.len(),
-            column: "labels",
-            found: labels.len(),
-        });
+        return Err(EvaluationError::WrongLength { scores: scores.len(), column: "labels", found: labels.len() });
     }
     if let Some(row) = scores.iter().position(|score| !score.is_finite()) {
         return Err(EvaluationError::BadScore { row, value: scores[row] });
@@ -40,9 +36,8 @@ impl Ranking {
         let mut rows: Vec<usize> = (0..scores.len()).collect();
         rows.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         // Compared as numbers, so that −0 and 0 are one score.
-        let group_ends = (1..=rows.len())
-            .filter(|&end| end == rows.len() || scores[rows[end]] != scores[rows[end - 1]])
-            .collect();
+        let group_ends =
+            (1..=rows.len()).filter(|&end| end == rows.len() || scores[rows[end]] != scores[rows[end - 1]]).collect();
         Ok(Self { order: rows.into_iter().map(|row| (row, labels[row])).collect(), group_ends })
     }
 

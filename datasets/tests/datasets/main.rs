@@ -1,0 +1,7 @@
+//! Tests of the simulator, the loaders and the shape measures; model quality on the data is tested where the models are.
+
+mod measure;
+mod online_retail;
+mod probe;
+mod shape;
+mod simulator;

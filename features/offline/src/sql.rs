@@ -1,0 +1,113 @@
+//! SQL over one tenant's tables by DataFusion: reading only, bounded in time, memory and rows.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use dhow_events::{FactKind, TenantId};
+
+use crate::table::schema;
+use crate::{Lake, OfflineError};
+
+/// What one query may use.
+#[derive(Debug, Clone, Copy)]
+pub struct QueryBounds {
+    /// Memory of operators.
+    pub memory_bytes_max: usize,
+    /// Wall time.
+    pub time_max: Duration,
+    /// Rows of the answer.
+    pub rows_max: usize,
+}
+
+impl Default for QueryBounds {
+    /// 1 GiB, 60 seconds, 1,000,000 rows.
+    fn default() -> Self {
+        Self { memory_bytes_max: 1 << 30, time_max: Duration::from_secs(60), rows_max: 1_000_000 }
+    }
+}
+
+/// A tenant's tables, as they were at the lake's last checkpoint.
+pub struct SqlSession {
+    context: SessionContext,
+    bounds: QueryBounds,
+}
+
+impl SqlSession {
+    /// A session over the tables of `tenant`: one for each kind of fact, empty where nothing was written.
+    ///
+    /// # Errors
+    /// A file of the lake that cannot be opened.
+    pub fn open(lake: &Lake, tenant: &TenantId, bounds: QueryBounds) -> Result<Self, OfflineError> {
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_limit(bounds.memory_bytes_max, 1.0).build_arc().map_err(refused)?;
+        let config = SessionConfig::new().with_information_schema(true).with_target_partitions(2);
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        for kind in FactKind::ALL {
+            let table = provider(lake, tenant, *kind)?;
+            context.register_table(kind.name(), table).map_err(refused)?;
+        }
+        Ok(Self { context, bounds })
+    }
+
+    /// Adds the Parquet file at `path` as a table.
+    ///
+    /// # Errors
+    /// A file that is missing or no Parquet file.
+    pub async fn add_parquet(&self, name: &str, path: &Path) -> Result<(), OfflineError> {
+        let shown = path.display().to_string();
+        let options = datafusion::prelude::ParquetReadOptions::default();
+        self.context.register_parquet(name, &shown, options).await.map_err(refused)
+    }
+
+    /// Answers one SELECT.
+    ///
+    /// # Errors
+    /// Anything but a single SELECT, an unknown name, or a bound that was reached.
+    pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, OfflineError> {
+        let reading_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = self.context.sql_with_options(sql, reading_only).await.map_err(refused)?;
+        let bounded = frame.limit(0, Some(self.bounds.rows_max + 1)).map_err(refused)?;
+        let seconds = self.bounds.time_max.as_secs_f64();
+        let batches = tokio::time::timeout(self.bounds.time_max, bounded.collect())
+            .await
+            .map_err(|_| OfflineError::Bound(format!("it took longer than {seconds} s")))?
+            .map_err(refused)?;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if rows > self.bounds.rows_max {
+            return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", self.bounds.rows_max)));
+        }
+        Ok(batches)
+    }
+}
+
+fn provider(lake: &Lake, tenant: &TenantId, kind: FactKind) -> Result<Arc<dyn TableProvider>, OfflineError> {
+    let files = lake.files(tenant, kind);
+    if files.is_empty() {
+        return Ok(Arc::new(MemTable::try_new(schema(kind), vec![vec![]]).map_err(refused)?));
+    }
+    let urls: Result<Vec<_>, _> = files.iter().map(|file| ListingTableUrl::parse(file.display().to_string())).collect();
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
+    let config = ListingTableConfig::new_with_multi_paths(urls.map_err(refused)?)
+        .with_listing_options(options)
+        .with_schema(schema(kind));
+    Ok(Arc::new(ListingTable::try_new(config).map_err(refused)?))
+}
+
+fn refused(error: DataFusionError) -> OfflineError {
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(reason) => {
+            OfflineError::Bound(format!("it needs too much memory: {reason}"))
+        }
+        _ => OfflineError::Query(error.strip_backtrace()),
+    }
+}

@@ -1,0 +1,210 @@
+//! All series of a store, how far the log was applied to them, and what was counted; locks and files are elsewhere.
+
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use dhow_definitions::{EntityKey, FeatureSet};
+use dhow_events::{Event, TenantId, Timestamp};
+use rustc_hash::{FxHashMap, FxHasher};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+use crate::recent::RecentIds;
+use crate::series::{Series, cut, read_nothing};
+use crate::store::{Applied, OnlineSettings, OnlineStats};
+
+/// Slices of the state that are expired one after another, so that nobody waits for all of it.
+pub(crate) const SHARDS: usize = 64;
+
+/// The key of a series: an [`EntityKey`] whose tenant is a number, to keep the table small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct SeriesKey {
+    id: (u64, u64),
+    tenant: u32,
+    view: u16,
+}
+
+impl SeriesKey {
+    pub(crate) fn view(&self) -> usize {
+        usize::from(self.view)
+    }
+
+    /// Of 64-bit hashes the upper bits choose the shard, since the table inside uses the lower ones.
+    pub(crate) fn shard(&self) -> usize {
+        let mut hasher = FxHasher::default();
+        self.hash(&mut hasher);
+        (hasher.finish().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as usize % SHARDS
+    }
+}
+
+/// What is saved of the state beside its series.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// For each partition the offset of the next record.
+    pub(crate) offsets: BTreeMap<u32, u64>,
+    /// The latest event time of all that was applied.
+    pub(crate) freshest_event_time: Option<Timestamp>,
+    /// The earliest instant that can be read.
+    pub(crate) reads_from: Option<Timestamp>,
+    /// Each tenant's number.
+    pub(crate) tenants: BTreeMap<TenantId, u32>,
+    /// The ids of recent events.
+    pub(crate) recent: RecentIds,
+    /// Events that counted.
+    pub(crate) counted: u64,
+    /// Events that came too late.
+    pub(crate) late: u64,
+    /// Events that were there already.
+    pub(crate) duplicates: u64,
+}
+
+/// The whole state of a store.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) features: Arc<FeatureSet>,
+    pub(crate) layouts: Arc<[Layout]>,
+    /// For each kind of fact the views of it.
+    views_of: Vec<Vec<u16>>,
+    pub(crate) shards: Vec<FxHashMap<SeriesKey, Series>>,
+    pub(crate) progress: Progress,
+    /// Scratch of [`State::apply`], so that an event needs no allocation.
+    row: Vec<u64>,
+    entities: Vec<(u16, u128)>,
+}
+
+impl State {
+    pub(crate) fn new(features: Arc<FeatureSet>) -> Self {
+        let layouts = features.views().iter().map(Layout::new).collect();
+        let kinds = dhow_events::FactKind::ALL.len();
+        let mut views_of = vec![Vec::new(); kinds];
+        for (number, view) in features.views().iter().enumerate() {
+            views_of[view.source() as usize].push(number as u16);
+        }
+        Self {
+            features,
+            layouts,
+            views_of,
+            shards: (0..SHARDS).map(|_| FxHashMap::default()).collect(),
+            progress: Progress::default(),
+            row: Vec::new(),
+            entities: Vec::new(),
+        }
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        settings: &OnlineSettings,
+        event: &Event,
+        known_time: Timestamp,
+        (partition, offset): (u32, u64),
+    ) -> Applied {
+        let next = self.progress.offsets.entry(partition).or_insert(0);
+        if offset < *next {
+            self.progress.duplicates += 1;
+            return Applied::Duplicate;
+        }
+        *next = offset + 1;
+        self.progress.freshest_event_time = self.progress.freshest_event_time.max(Some(event.event_time));
+        let applied = self.count(settings, event, known_time);
+        match applied {
+            Applied::Counted => self.progress.counted += 1,
+            Applied::Duplicate => self.progress.duplicates += 1,
+            Applied::TooLate => self.progress.late += 1,
+            Applied::Irrelevant => {}
+        }
+        applied
+    }
+
+    fn count(&mut self, settings: &OnlineSettings, event: &Event, known_time: Timestamp) -> Applied {
+        self.entities.clear();
+        for &view in &self.views_of[event.fact.kind() as usize] {
+            let entity = self.features.views()[usize::from(view)].entity_of(&event.fact);
+            self.entities.extend(entity.map(|id| (view, id)));
+        }
+        if self.entities.is_empty() {
+            return Applied::Irrelevant;
+        }
+        if let Some(reads_from) = self.progress.reads_from {
+            let layouts = &self.layouts;
+            self.entities
+                .retain(|(view, _)| event.event_time.micros() >= cut(&layouts[usize::from(*view)], reads_from));
+            if self.entities.is_empty() {
+                return Applied::TooLate;
+            }
+        }
+        let tenant = self.tenant_number(event.tenant);
+        if !self.progress.recent.insert(tenant, event.id.as_u128(), known_time, settings.duplicate_horizon_micros) {
+            return Applied::Duplicate;
+        }
+        let mut inserted = false;
+        let entities = std::mem::take(&mut self.entities);
+        for &(view, id) in &entities {
+            inserted |= self.insert(view, id, tenant, event, known_time);
+        }
+        self.entities = entities;
+        if inserted { Applied::Counted } else { Applied::Duplicate }
+    }
+
+    fn insert(&mut self, view: u16, id: u128, tenant: u32, event: &Event, known_time: Timestamp) -> bool {
+        let layout = &self.layouts[usize::from(view)];
+        layout.encode(&self.features.views()[usize::from(view)], event, known_time, &mut self.row);
+        let key = SeriesKey { id: halves(id), tenant, view };
+        self.shards[key.shard()].entry(key).or_default().insert(layout, &self.row)
+    }
+
+    fn tenant_number(&mut self, tenant: TenantId) -> u32 {
+        let next = self.progress.tenants.len() as u32;
+        *self.progress.tenants.entry(tenant).or_insert(next)
+    }
+
+    /// Writes the features of an entity at `at` over `out`.
+    pub(crate) fn read(&self, key: EntityKey, at: Timestamp, out: &mut [f64]) {
+        let layout = &self.layouts[usize::from(key.view)];
+        let series = self.progress.tenants.get(&key.tenant).and_then(|&tenant| {
+            let key = SeriesKey { id: halves(key.id), tenant, view: key.view };
+            self.shards[key.shard()].get(&key)
+        });
+        match series {
+            Some(series) => series.read(layout, at, out),
+            None => read_nothing(layout, at, out),
+        }
+    }
+
+    /// Frees what no read from `reads_from` on can reach, in one shard.
+    pub(crate) fn expire_shard(&mut self, shard: usize, reads_from: Timestamp) {
+        let layouts = &self.layouts;
+        let shard = &mut self.shards[shard];
+        shard.retain(|key, series| {
+            let layout = &layouts[key.view()];
+            series.expire(layout, cut(layout, reads_from), reads_from.micros());
+            !series.is_empty()
+        });
+        if shard.capacity() > 4 * shard.len() {
+            shard.shrink_to_fit();
+        }
+    }
+
+    pub(crate) fn stats(&self) -> OnlineStats {
+        let mut stats = OnlineStats {
+            counted: self.progress.counted,
+            late: self.progress.late,
+            duplicates: self.progress.duplicates,
+            bytes: self.progress.recent.bytes(),
+            ..OnlineStats::default()
+        };
+        for shard in &self.shards {
+            stats.keys += shard.len();
+            stats.bytes += shard.capacity() * (size_of::<(SeriesKey, Series)>() + 1);
+            for (key, series) in shard {
+                stats.entries += series.len(&self.layouts[key.view()]);
+                stats.bytes += series.bytes();
+            }
+        }
+        stats
+    }
+}
+
+fn halves(id: u128) -> (u64, u64) {
+    ((id >> 64) as u64, id as u64)
+}

@@ -1,0 +1,147 @@
+//! How good plans are: against the exhaustive optimum of tiny problems, the baselines, and best known solutions.
+
+use super::*;
+
+/// `n` stops on a seeded square of about 30 km, `vehicles` vans whose capacity is just enough.
+pub fn scattered(n: usize, vehicles: usize, seed: u64) -> Problem {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / (1u64 << 31) as f64
+    };
+    let mut places = vec![Place { lat: 6.5, lon: 3.4 }];
+    places.extend((0..n).map(|_| Place { lat: 6.35 + 0.3 * next(), lon: 3.25 + 0.3 * next() }));
+    let stops: Vec<Stop> = (1..=n).map(|i| Stop::new(format!("s{i}"), i).delivering(&[1 + i as i64 % 5])).collect();
+    let total: i64 = stops.iter().map(|stop| stop.delivery[0]).sum();
+    let capacity = total / vehicles as i64 + 5;
+    let fleet = (0..vehicles).map(|i| Vehicle::new(format!("v{i}"), 0).carrying(&[capacity])).collect();
+    Problem::new(stops, fleet, Travel::GreatCircle { places, speed_kmh: 30.0 }).expect("the generator keeps the ranges")
+}
+
+/// Least (weight left out, cost) over all ways to give some of the stops, in some order, to the vehicles.
+fn exhaustive(problem: &Problem) -> (i64, f64) {
+    let n = problem.stops().len();
+    let mut states: Vec<Option<f64>> = vec![None; 1 << n];
+    states[0] = Some(0.0);
+    for vehicle in 0..problem.vehicles().len() {
+        let mut alone: Vec<Option<f64>> = vec![None; 1 << n];
+        extend(problem, vehicle, &mut Vec::new(), 0, &mut alone);
+        let mut next = states.clone();
+        for (served, cost) in states.iter().enumerate().filter_map(|(set, cost)| cost.map(|cost| (set, cost))) {
+            for (set, more) in alone.iter().enumerate().filter_map(|(set, more)| more.map(|more| (set, more))) {
+                let union = served | set;
+                if served & set == 0 && next[union].is_none_or(|least| cost + more < least) {
+                    next[union] = Some(cost + more);
+                }
+            }
+        }
+        states = next;
+    }
+    let weight = |set: usize| -> i64 {
+        (0..n).filter(|i| set >> i & 1 == 0).map(|i| 1 + i64::from(problem.stops()[i].priority)).sum()
+    };
+    let reached = states.iter().enumerate().filter_map(|(set, cost)| cost.map(|cost| (weight(set), cost)));
+    reached.min_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).expect("serving nothing is always possible")
+}
+
+fn extend(problem: &Problem, vehicle: usize, order: &mut Vec<usize>, set: usize, least: &mut [Option<f64>]) {
+    if let Some(cost) = slow_cost(problem, vehicle, order) {
+        least[set] = Some(least[set].map_or(cost, |known| known.min(cost)));
+    }
+    for stop in (0..problem.stops().len()).filter(|stop| set >> stop & 1 == 0) {
+        order.push(stop);
+        extend(problem, vehicle, order, set | 1 << stop, least);
+        order.pop();
+    }
+}
+
+fn weight_left_out(problem: &Problem, plan: &Plan) -> i64 {
+    plan.unassigned.iter().map(|left| 1 + i64::from(problem.stops()[left.stop].priority)).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn up_to_five_stops_as_much_is_served_as_possible_at_no_less_than_the_optimal_cost(problem in any_problem(1..6)) {
+        let plan = solve(&problem, 500);
+        let (weight, cost) = exhaustive(&problem);
+        prop_assert_eq!(weight_left_out(&problem, &plan), weight);
+        prop_assert!(plan.cost as f64 >= cost - 2.5, "{} beats the optimum {cost}", plan.cost);
+    }
+}
+
+#[test]
+fn seven_stops_on_two_vans_are_planned_optimally() {
+    for seed in 1..6 {
+        let problem = scattered(7, 2, seed);
+        let plan = solve(&problem, 1_000);
+        let (weight, cost) = exhaustive(&problem);
+        assert_eq!(weight_left_out(&problem, &plan), weight);
+        assert!(plan.cost as f64 <= cost * 1.001 + 2.0, "seed {seed}: {} against the optimum {cost}", plan.cost);
+    }
+}
+
+#[test]
+fn the_solver_beats_savings_and_savings_beats_nearest_neighbour() {
+    let problem = scattered(120, 10, 11);
+    let (trivial, classic, solved) = (nearest_neighbour(&problem), savings(&problem), solve(&problem, 2_000));
+    println!("120 stops: nearest neighbour {}, savings {}, solver {}", trivial.cost, classic.cost, solved.cost);
+    for plan in [&trivial, &classic, &solved] {
+        assert!(plan.unassigned.is_empty(), "{:?}", plan.unassigned);
+    }
+    assert!(classic.cost < trivial.cost && solved.cost < classic.cost);
+    let figures = kpis(&problem, &solved);
+    assert!((figures.on_time_share - 1.0).abs() < 1e-12);
+    assert!(figures.utilisation > 0.8 && figures.utilisation <= 1.0);
+    assert_eq!(figures.co2e_g, (solved.distance_m * DEFAULT_CO2E_G_PER_KM + 500) / 1_000);
+}
+
+#[test]
+fn maps_hold_every_route_and_stop() {
+    let problem = scattered(30, 3, 2);
+    let plan = solve(&problem, 100);
+    let features = map::geojson(&problem, &plan).expect("places are known")["features"].as_array().map_or(0, Vec::len);
+    assert_eq!(features, plan.routes.len() + 30);
+    let drawing = map::svg(&problem, &plan).expect("places are known");
+    assert_eq!(drawing.matches("<polyline").count(), plan.routes.len());
+    if let Ok(file) = std::env::var("DHOW_ROUTES_SVG") {
+        std::fs::write(file, drawing).expect("the drawing can be written");
+    }
+}
+
+/// Solomon's text format; coordinates and times are multiplied by 1,000 so that integers keep three decimals.
+fn solomon(text: &str) -> Problem {
+    let numbers = |line: &str| line.split_whitespace().map(str::parse::<i64>).collect::<Result<Vec<_>, _>>().ok();
+    let rows: Vec<Vec<i64>> = text.lines().filter_map(numbers).filter(|row| !row.is_empty()).collect();
+    let (fleet, customers) = (&rows[0], &rows[1..]);
+    let far = |a: &[i64], b: &[i64]| (((a[1] - b[1]) as f64).hypot((a[2] - b[2]) as f64) * 1_000.0).round() as i64;
+    let matrix: Vec<Vec<i64>> = customers.iter().map(|a| customers.iter().map(|b| far(a, b)).collect()).collect();
+    let stop = |row: &Vec<i64>| {
+        let stop = Stop::new(row[0].to_string(), row[0] as usize).delivering(&row[3..4]);
+        stop.between(row[4] * 1_000, row[5] * 1_000).taking(row[6] * 1_000)
+    };
+    let stops = customers[1..].iter().map(stop).collect();
+    let vehicle = |i: i64| Vehicle::new(i.to_string(), 0).carrying(&fleet[1..2]).working(0, customers[0][5] * 1_000);
+    let travel = Travel::Matrices { distances_m: matrix.clone(), durations_s: matrix, places: Vec::new() };
+    Problem::new(stops, (0..fleet[0]).map(vehicle).collect(), travel).expect("the instance is well formed")
+}
+
+#[test]
+fn solomon_instances_come_near_the_best_known_distance() {
+    let folder = std::env::var("DHOW_DATA_DIR")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").to_string());
+    for (name, best, most_gap) in [("C101", 828.94, 0.02), ("R101", 1642.88, 0.02), ("RC208", 779.31, 0.04)] {
+        let Ok(text) = std::fs::read_to_string(format!("{folder}/routes/solomon/{name}.txt")) else {
+            println!("SKIPPED: solomon_instances_come_near_the_best_known_distance: data folder absent");
+            return;
+        };
+        let problem = solomon(&text);
+        let plan = solve(&problem, 10_000);
+        assert_eq!(check(&problem, &plan), vec![]);
+        assert!(plan.unassigned.is_empty());
+        let gap = plan.distance_m as f64 / 1_000.0 / best - 1.0;
+        println!("{name}: {:.2} against {best}, gap {:.2} %", plan.distance_m as f64 / 1_000.0, gap * 100.0);
+        assert!(gap <= most_gap, "{name}: gap {gap}");
+    }
+}

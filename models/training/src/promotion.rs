@@ -1,0 +1,101 @@
+//! Registers a judged model and promotes it unless the champion did better on the same test part.
+
+use std::collections::BTreeMap;
+
+use dhow_events::{ModelId, Timestamp};
+use dhow_registry::{Alias, Metric, ModelDraft, ModelFormat, RegistryError, Task, TrainingSpan};
+use serde_json::Value as Json;
+
+use crate::{Figure, TaskReport, TrainingError, TrainingInput};
+
+/// A model that was judged and is to be registered.
+pub(crate) struct Candidate {
+    pub task: Task,
+    pub name: String,
+    pub format: ModelFormat,
+    pub artifact: Vec<u8>,
+    pub feature_schema_hash: Option<String>,
+    pub data_fingerprint: String,
+    pub training_span: (Timestamp, Timestamp),
+    pub settings: BTreeMap<String, Json>,
+    pub training_rows: u64,
+    pub test_rows: u64,
+    /// The measures on the test part; the first one decides.
+    pub figures: Vec<Figure>,
+    /// The champion's value of the first measure on the same test part, or why it has none.
+    pub champion: Champion,
+}
+
+/// How the champion in force did on the candidate's test part.
+pub(crate) enum Champion {
+    /// There is none.
+    Absent,
+    /// Its value of the measure.
+    Judged(f64),
+    /// It cannot be judged on this data.
+    Incomparable(String),
+}
+
+/// The champion's id, or nothing where the task has none yet.
+pub(crate) fn champion_of(input: &TrainingInput<'_>, task: Task) -> Result<Option<ModelId>, TrainingError> {
+    match input.registry.resolve(&input.tenant, task, Alias::Champion) {
+        Ok(model) => Ok(Some(model)),
+        Err(RegistryError::NoSuchAlias { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
+}
+
+pub(crate) fn register(input: &TrainingInput<'_>, candidate: Candidate) -> Result<TaskReport, TrainingError> {
+    let Some(deciding) = candidate.figures.first() else {
+        return Err(TrainingError::Data { task: candidate.task.as_str(), reason: "nothing was measured".into() });
+    };
+    let (promoted, verdict) = judge(deciding, &candidate.champion);
+    let parent = champion_of(input, candidate.task)?;
+    let card = input.registry.register(draft(input, &candidate, parent), &candidate.artifact)?;
+    let alias = if promoted { Alias::Champion } else { Alias::Challenger };
+    input.registry.promote(&input.tenant, candidate.task, alias, card.model_id, input.until, &verdict)?;
+    Ok(TaskReport {
+        task: candidate.task.as_str().to_owned(),
+        model: card.model_id,
+        promoted,
+        verdict,
+        training_rows: candidate.training_rows,
+        test_rows: candidate.test_rows,
+        figures: candidate.figures,
+    })
+}
+
+fn judge(deciding: &Figure, champion: &Champion) -> (bool, String) {
+    let name = &deciding.name;
+    match champion {
+        Champion::Absent => (true, "the first model of its task".to_owned()),
+        Champion::Incomparable(reason) => (true, format!("the champion cannot be judged on this data: {reason}")),
+        Champion::Judged(theirs) => {
+            let better = if deciding.larger_is_better { deciding.value >= *theirs } else { deciding.value <= *theirs };
+            let word = if better { "not worse than" } else { "worse than" };
+            (better, format!("{name} {:.4}, {word} the champion's {theirs:.4} on the same test part", deciding.value))
+        }
+    }
+}
+
+fn draft(input: &TrainingInput<'_>, candidate: &Candidate, parent: Option<ModelId>) -> ModelDraft {
+    let metric = |figure: &Figure| {
+        let (low, high) = figure.interval.unwrap_or((figure.value, figure.value));
+        (figure.name.clone(), Metric { value: figure.value, low, high })
+    };
+    ModelDraft {
+        tenant: input.tenant,
+        task: candidate.task,
+        name: candidate.name.clone(),
+        format: candidate.format,
+        created_at: input.until,
+        training_span: Some(TrainingSpan { start: candidate.training_span.0, end: candidate.training_span.1 }),
+        data_fingerprint: Some(candidate.data_fingerprint.clone()),
+        feature_schema_hash: candidate.feature_schema_hash.clone(),
+        settings: candidate.settings.clone(),
+        metrics: candidate.figures.iter().filter(|figure| figure.value.is_finite()).map(metric).collect(),
+        code_version: input.code_version.to_owned(),
+        licence: "the tenant's own data".to_owned(),
+        parent,
+    }
+}

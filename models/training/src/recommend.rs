@@ -1,0 +1,143 @@
+//! Trains the recommender on interactions: settings by the next-item protocol on validation, figures on the last days.
+
+use std::collections::BTreeMap;
+
+use dhow_events::{DAY_MICROS, ProductId, Timestamp};
+use dhow_offline::tables::{CatalogueRow, InteractionRow, Touch, catalogue, interactions};
+use dhow_recommend::evaluation::{
+    ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid, choose_settings,
+    evaluate_sessions, sessions_of, split_by_time,
+};
+use dhow_recommend::{CatalogueItem, Interaction, InteractionKind, RecommendModel, Seen, Settings, train};
+use dhow_registry::{ModelFormat, Task};
+
+use crate::error::trainer;
+use crate::promotion::{Candidate, Champion, champion_of, register};
+use crate::{Figure, TaskReport, TrainingError, TrainingInput};
+
+const TASK: &str = "recommend";
+/// The cut-off of the figures.
+const CUT_OFF: usize = 20;
+/// Validation and test are so many days each, or a tenth of the span where that is less.
+const PART_DAYS: i64 = 7;
+
+/// Trains, judges, registers and perhaps promotes the recommender.
+///
+/// # Errors
+/// Too few interactions, or a failing table or registry.
+pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, TrainingError> {
+    let sql = input.sql()?;
+    let rows: Vec<Interaction> = interactions(&sql, input.until).await?.iter().map(interaction).collect();
+    let items: Vec<CatalogueItem> = catalogue(&sql, input.until).await?.iter().map(item).collect();
+    let (Some(first), Some(last)) = (rows.first().map(|row| row.time), rows.last().map(|row| row.time)) else {
+        return Err(TrainingError::Data { task: TASK, reason: "the lake holds no views, carts or orders".into() });
+    };
+    let part = (PART_DAYS * DAY_MICROS).min(last.micros_since(first) / 10);
+    let split = split_by_time(&rows, last - 2 * part, last - part);
+    let validation = sessions_of(&split.validation, Repeats::Collapse);
+    let test = sessions_of(&split.test, Repeats::Collapse);
+
+    let choice = choose_settings(&split.train, &items, &validation, &Settings::default(), &grid(), CUT_OFF)
+        .map_err(trainer(TASK))?;
+    let settings = choice.best.settings;
+    let before_test: Vec<Interaction> = split.train.iter().chain(&split.validation).copied().collect();
+    let judged = train(&before_test, &items, &settings).map_err(trainer(TASK))?;
+    let figures = figures(&judged, &before_test, &test, items.len())?;
+    let champion = judge_champion(input, &test, items.len())?;
+    let model = train(&rows, &items, &settings).map_err(trainer(TASK))?;
+
+    let settings_json = serde_json::to_value(settings).map_err(trainer(TASK))?;
+    register(
+        input,
+        Candidate {
+            task: Task::Recommend,
+            name: "co-occurrence".to_owned(),
+            format: ModelFormat::Postcard,
+            artifact: model.to_bytes().map_err(trainer(TASK))?,
+            feature_schema_hash: None,
+            data_fingerprint: fingerprint(&rows),
+            training_span: (first, last),
+            settings: BTreeMap::from([("settings".to_owned(), settings_json)]),
+            training_rows: rows.len() as u64,
+            test_rows: split.test.len() as u64,
+            figures,
+            champion,
+        },
+    )
+}
+
+/// A few decisive settings; each trial is a whole training, so the grid is short.
+fn grid() -> SettingsGrid {
+    use dhow_recommend::evaluation::Axis::{PopularityDiscount, RevisitWeight, SessionDecay, Shrinkage};
+    SettingsGrid(vec![
+        (RevisitWeight, vec![0.0, 0.05]),
+        (Shrinkage, vec![2.0, 50.0]),
+        (SessionDecay, vec![0.85]),
+        (PopularityDiscount, vec![0.0, 0.5]),
+    ])
+}
+
+fn figures(
+    model: &RecommendModel,
+    learned_from: &[Interaction],
+    test: &[Vec<ProductId>],
+    products: usize,
+) -> Result<Vec<Figure>, TrainingError> {
+    let sessions = sessions_of(learned_from, Repeats::Collapse);
+    let measure = |predictor: &dyn SessionPredictor| -> Result<Metrics, TrainingError> {
+        evaluate_sessions(predictor, test, CUT_OFF, products).map_err(trainer(TASK))
+    };
+    let ours = measure(&ChainPredictor { recommender: model, seen: Seen::HideCurrent })?;
+    let popular = measure(&PopularityBaseline::new(&sessions))?;
+    let markov = measure(&MarkovBaseline::new(&sessions))?;
+    let figure = |name: &str, of: fn(&Metrics) -> f64| {
+        Figure::new(name, of(&ours), true).beside("popularity", of(&popular)).beside("last-item Markov", of(&markov))
+    };
+    Ok(vec![
+        figure("MRR@20", |metrics| metrics.mrr),
+        figure("HR@20", |metrics| metrics.hit_rate),
+        figure("catalogue coverage@20", |metrics| metrics.coverage),
+    ])
+}
+
+fn judge_champion(input: &TrainingInput<'_>, test: &[Vec<ProductId>], products: usize) -> Result<Champion, TrainingError> {
+    let Some(champion) = champion_of(input, Task::Recommend)? else { return Ok(Champion::Absent) };
+    let (_, bytes) = input.registry.load(champion)?;
+    match RecommendModel::from_bytes(&bytes) {
+        Err(unreadable) => Ok(Champion::Incomparable(unreadable.to_string())),
+        Ok(model) => {
+            let predictor = ChainPredictor { recommender: &model, seen: Seen::HideCurrent };
+            let metrics = evaluate_sessions(&predictor, test, CUT_OFF, products).map_err(trainer(TASK))?;
+            Ok(Champion::Judged(metrics.mrr))
+        }
+    }
+}
+
+fn interaction(row: &InteractionRow) -> Interaction {
+    let kind = match row.touch {
+        Touch::View => InteractionKind::View,
+        Touch::CartAdd => InteractionKind::CartAdd,
+        Touch::Order => InteractionKind::Purchase,
+    };
+    Interaction { person: row.buyer, session: row.session, product: row.product, kind, region: row.region, time: row.time }
+}
+
+fn item(row: &CatalogueRow) -> CatalogueItem {
+    CatalogueItem {
+        product: row.product,
+        category: row.category,
+        seller: row.seller,
+        regions: Vec::new(),
+        price_usd_minor: row.price_usd_minor,
+    }
+}
+
+fn fingerprint(rows: &[Interaction]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for row in rows {
+        hasher.update(&row.session.as_u128().to_le_bytes());
+        hasher.update(&row.product.as_u128().to_le_bytes());
+        hasher.update(&Timestamp::micros(row.time).to_le_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}

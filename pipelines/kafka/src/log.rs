@@ -1,0 +1,306 @@
+//! [`KafkaLog`]: producing with acknowledgements, bounds of partitions, and start-up checks; fetching is the reader's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhow_events::{Clock, Event, codec};
+use dhow_streams::{Log, LogError, Offsets, Position, Record, partition_of};
+use parking_lot::{Condvar, Mutex};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+
+use crate::delivery::{Acknowledgements, Deliveries, Ticket};
+use crate::reader::Reader;
+
+/// The most events of one append.
+const APPEND_EVENTS_MAX: usize = 100_000;
+/// The most messages that wait in the client to be sent.
+const QUEUE_MESSAGES_MAX: usize = 2 * APPEND_EVENTS_MAX;
+/// What a message takes beside its payload, at most: key, timestamp and the batch's head.
+const MESSAGE_OVERHEAD_BYTES: usize = 4096;
+/// How long messages wait for others to be sent with.
+const LINGER_MS: u32 = 1;
+/// How often [`Log::wait`] asks the broker for new ends.
+const WAIT_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How long an append waits for room in the client's queue before it tries again.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(50);
+/// The longest answer to a delivery after its own time is over.
+const DELIVERY_GRACE: Duration = Duration::from_secs(5);
+
+/// Where the log is kept and how long its broker may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// Addresses to begin with, for example `kafka-1:9092,kafka-2:9092`.
+    pub brokers: String,
+    /// The topic, which must exist.
+    pub topic: String,
+    /// The number of partitions that the topic must have, from 1; events are routed by it.
+    pub partitions: u32,
+    /// How long metadata, offsets and fetches may take.
+    pub request_timeout: Duration,
+    /// How long an append may take until all brokers that must have it have acknowledged it, retries included.
+    pub delivery_timeout: Duration,
+    /// The longest encoded event in bytes; the topic's `max.message.bytes` must leave 4 KiB more.
+    pub event_bytes_max: usize,
+}
+
+impl KafkaSettings {
+    /// 10 seconds for a request, 30 for a delivery, events up to 512 KiB.
+    pub fn new(brokers: impl Into<String>, topic: impl Into<String>, partitions: u32) -> Self {
+        Self {
+            brokers: brokers.into(),
+            topic: topic.into(),
+            partitions,
+            request_timeout: Duration::from_secs(10),
+            delivery_timeout: Duration::from_secs(30),
+            event_bytes_max: 512 << 10,
+        }
+    }
+}
+
+/// A log in a Kafka topic.
+pub struct KafkaLog {
+    settings: KafkaSettings,
+    clock: Arc<dyn Clock>,
+    producer: ThreadedProducer<Acknowledgements>,
+    /// One reader for each partition, connected by the first read.
+    readers: Vec<Mutex<Option<Reader>>>,
+    client: ClientConfig,
+    /// The latest known time so far, in milliseconds. Held while messages are queued, so that their order is its order.
+    known_millis: Mutex<i64>,
+    /// Counts appends of this process, to wake those who wait for them.
+    appends: Mutex<u64>,
+    appended: Condvar,
+}
+
+impl KafkaLog {
+    /// Connects to the brokers and checks the topic. Known times come from `clock`, rounded up to milliseconds.
+    ///
+    /// # Errors
+    /// No broker answers in time, the topic does not exist or has another number of partitions, or a setting that the
+    /// client refuses.
+    pub fn open(settings: KafkaSettings, clock: Arc<dyn Clock>) -> Result<Self, LogError> {
+        check_settings(&settings)?;
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &settings.brokers).set("client.id", "dhow");
+        client.set("message.max.bytes", (settings.event_bytes_max + MESSAGE_OVERHEAD_BYTES).to_string());
+        let producer = client
+            .clone()
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("linger.ms", LINGER_MS.to_string())
+            .set("queue.buffering.max.messages", QUEUE_MESSAGES_MAX.to_string())
+            .set("message.timeout.ms", settings.delivery_timeout.as_millis().to_string())
+            .create_with_context(Acknowledgements)
+            .map_err(|e| LogError::Service(format!("the Kafka client refuses its settings: {e}")))?;
+        let log = Self {
+            readers: (0..settings.partitions).map(|_| Mutex::new(None)).collect(),
+            settings,
+            clock,
+            producer,
+            client,
+            known_millis: Mutex::new(0),
+            appends: Mutex::new(0),
+            appended: Condvar::new(),
+        };
+        log.check_topic()?;
+        *log.known_millis.lock() = log.last_known_millis()?;
+        Ok(log)
+    }
+
+    fn check_topic(&self) -> Result<(), LogError> {
+        let KafkaSettings { brokers, topic, partitions, request_timeout, .. } = &self.settings;
+        let metadata = self.producer.client().fetch_metadata(Some(topic), *request_timeout).map_err(|error| {
+            LogError::Service(format!(
+                "no Kafka broker answers at {brokers} within {request_timeout:?} ({error}); start it or correct the address"
+            ))
+        })?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let count = found.filter(|found| found.error().is_none()).map_or(0, |found| found.partitions().len());
+        if count == 0 {
+            let problem = format!("names {topic}, which Kafka at {brokers} does not have; create it");
+            return Err(LogError::Setting { name: "topic", problem });
+        }
+        if count != *partitions as usize {
+            let problem = format!("is {partitions}, but topic {topic} at {brokers} has {count}; use {count}");
+            return Err(LogError::Setting { name: "partitions", problem });
+        }
+        Ok(())
+    }
+
+    /// The latest known time among the last records of the partitions.
+    fn last_known_millis(&self) -> Result<i64, LogError> {
+        let mut last = Vec::new();
+        for partition in 0..self.settings.partitions {
+            let (start, end) = self.bounds(partition)?;
+            if end > start {
+                self.read(partition, end - 1, 1, &mut last)?;
+            }
+        }
+        Ok(last.iter().map(|record| record.known_time.micros() / 1000).fold(0, i64::max))
+    }
+
+    /// The oldest kept offset and the next one of a partition.
+    fn bounds(&self, partition: u32) -> Result<(u64, u64), LogError> {
+        let KafkaSettings { topic, partitions, request_timeout, .. } = &self.settings;
+        if partition >= *partitions {
+            return Err(LogError::Partition { partition, partition_count: *partitions });
+        }
+        let bounds = self.producer.client().fetch_watermarks(topic, partition as i32, *request_timeout);
+        let (start, end) = bounds.map_err(|e| self.failed("give the ends of a partition", e))?;
+        Ok((start.max(0) as u64, end.max(0) as u64))
+    }
+
+    fn encode(&self, events: &[Event]) -> Result<Vec<Vec<u8>>, LogError> {
+        if events.len() > APPEND_EVENTS_MAX {
+            return Err(LogError::TooManyEvents { found: events.len(), limit: APPEND_EVENTS_MAX });
+        }
+        let limit = self.settings.event_bytes_max;
+        let encode = |(index, event): (usize, &Event)| {
+            let payload = codec::encode(event, Vec::new());
+            let payload = payload.map_err(|e| LogError::Encode { index, reason: e.to_string() })?;
+            let found = payload.len();
+            if found > limit { Err(LogError::EventTooLong { index, found, limit }) } else { Ok(payload) }
+        };
+        events.iter().enumerate().map(encode).collect()
+    }
+
+    /// Queues the events in order, all with one known time.
+    fn send(&self, events: &[Event], payloads: &[Vec<u8>], deliveries: &Arc<Deliveries>) -> Result<(), LogError> {
+        let mut known_millis = self.known_millis.lock();
+        // Rounded up, so that no record seems to have been known before it was.
+        let now_millis = self.clock.now().micros().saturating_add(999).div_euclid(1000);
+        let millis = now_millis.max(*known_millis);
+        if millis <= 0 {
+            let problem = "Kafka keeps times after 1970 only, and the clock here shows an earlier one";
+            return Err(LogError::Service(problem.to_owned()));
+        }
+        *known_millis = millis;
+        for (index, (event, payload)) in events.iter().zip(payloads).enumerate() {
+            let key = key_of(event);
+            let ticket = Box::new(Ticket { deliveries: Arc::clone(deliveries), index });
+            let message = BaseRecord::with_opaque_to(&self.settings.topic, ticket)
+                .partition(partition_of(event, self.settings.partitions) as i32)
+                .key(&key)
+                .payload(payload)
+                .timestamp(millis);
+            self.queue(message)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a message, waiting for room no longer than a delivery may take.
+    fn queue(&self, message: BaseRecord<'_, Vec<u8>, Vec<u8>, Box<Ticket>>) -> Result<(), LogError> {
+        let tries = self.settings.delivery_timeout.as_millis() / QUEUE_FULL_WAIT.as_millis() + 1;
+        let mut message = message;
+        let mut last = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+        for _ in 0..tries {
+            match self.producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((error, returned)) => {
+                    let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                    (last, message) = (error, returned);
+                    if !is_full {
+                        break;
+                    }
+                    self.producer.poll(QUEUE_FULL_WAIT);
+                }
+            }
+        }
+        Err(self.failed("take an event", last))
+    }
+
+    fn failed(&self, doing: &str, reason: impl std::fmt::Display) -> LogError {
+        let KafkaSettings { brokers, topic, .. } = &self.settings;
+        LogError::Service(format!("Kafka at {brokers} could not {doing} (topic {topic}): {reason}"))
+    }
+
+    fn is_beyond(&self, ends: &Offsets) -> Result<bool, LogError> {
+        for (partition, &end) in (0..).zip(&ends.0) {
+            if self.end(partition)? > end {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Log for KafkaLog {
+    fn partition_count(&self) -> u32 {
+        self.settings.partitions
+    }
+
+    /// Durable once all in-sync replicas have the events. The client's retries write nothing twice; an append that ended
+    /// with an error can still arrive, in part or as a whole.
+    fn append(&self, events: &[Event]) -> Result<Vec<Position>, LogError> {
+        let payloads = self.encode(events)?;
+        let deliveries = Arc::new(Deliveries::new(events.len()));
+        self.send(events, &payloads, &deliveries)?;
+        let offsets = deliveries.wait(self.settings.delivery_timeout + DELIVERY_GRACE);
+        let offsets = offsets.map_err(|reason| self.failed("take the events", reason))?;
+        *self.appends.lock() += 1;
+        self.appended.notify_all();
+        let position = |(event, offset)| Position { partition: partition_of(event, self.settings.partitions), offset };
+        Ok(events.iter().zip(offsets).map(position).collect())
+    }
+
+    fn read(&self, partition: u32, from: u64, records_max: usize, into: &mut Vec<Record>) -> Result<(), LogError> {
+        let (start, end) = self.bounds(partition)?;
+        if from > end {
+            return Err(LogError::BeyondEnd { partition, from, end });
+        }
+        if from < start {
+            return Err(LogError::BeforeStart { partition, from, start });
+        }
+        let failed = |reason| self.failed("give records", reason);
+        let KafkaSettings { topic, request_timeout, .. } = &self.settings;
+        let mut slot = self.readers[partition as usize].lock();
+        let reader = match &mut *slot {
+            Some(reader) => reader,
+            None => slot.insert(Reader::new(&self.client, topic, partition, *request_timeout).map_err(failed)?),
+        };
+        reader.read(from, end, records_max, into).map_err(failed)
+    }
+
+    fn end(&self, partition: u32) -> Result<u64, LogError> {
+        self.bounds(partition).map(|(_, end)| end)
+    }
+
+    /// Appends of this process wake at once; those of others are seen within 20 ms and the broker's answer.
+    fn wait(&self, ends: &Offsets, timeout: Duration) -> Result<bool, LogError> {
+        ends.check_partition_count(self.settings.partitions)?;
+        let mut left = timeout;
+        loop {
+            let appends_before = *self.appends.lock();
+            if self.is_beyond(ends)? {
+                return Ok(true);
+            }
+            if left.is_zero() {
+                return Ok(false);
+            }
+            let pause = left.min(WAIT_POLL_INTERVAL);
+            let mut appends = self.appends.lock();
+            self.appended.wait_while_for(&mut appends, |appends| *appends == appends_before, pause);
+            left -= pause;
+        }
+    }
+}
+
+/// Tenant, zero byte, routing key: equal keys always share a partition.
+fn key_of(event: &Event) -> Vec<u8> {
+    let routing_key = event.fact.routing_key().to_be_bytes();
+    [event.tenant.as_str().as_bytes(), &[0], &routing_key].concat()
+}
+
+fn check_settings(settings: &KafkaSettings) -> Result<(), LogError> {
+    if settings.partitions == 0 || i32::try_from(settings.partitions).is_err() {
+        let problem = format!("is {}; it must be from 1 to {}", settings.partitions, i32::MAX);
+        return Err(LogError::Setting { name: "partitions", problem });
+    }
+    if settings.request_timeout.is_zero() || settings.delivery_timeout.is_zero() {
+        let problem = "is zero; the broker needs some time".to_owned();
+        return Err(LogError::Setting { name: "request_timeout or delivery_timeout", problem });
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! What other crates rely on in the log, the worker and the files beside them; features are not tested here.
+
+mod common;
+mod crash;
+mod files;
+mod log;
+mod worker;

@@ -1,0 +1,118 @@
+//! Products and their stock: what may be listed and what a stored product holds; saving one is in `products`.
+
+use dhow_events::{Category, Money, ProductId, Region, SellerId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::FieldProblem;
+use crate::words::worded;
+
+/// The longest title, in bytes of UTF-8.
+pub const TITLE_BYTES_MAX: usize = 300;
+/// The longest description, in bytes of UTF-8.
+pub const DESCRIPTION_BYTES_MAX: usize = 10_000;
+/// The longest seller's reference, in bytes of UTF-8.
+pub const REFERENCE_BYTES_MAX: usize = 100;
+/// The highest price of one unit, in minor units.
+const PRICE_MINOR_MAX: i64 = 1_000_000_000_000;
+/// The heaviest unit: 1,000 tonnes.
+const WEIGHT_GRAMS_MAX: i64 = 1_000_000_000;
+
+worded! {
+    /// Whether a product can be bought.
+    ProductState {
+        /// On offer.
+        Listed = "listed",
+        /// Taken off offer.
+        Delisted = "delisted",
+    }
+}
+
+/// What a seller says about a product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductInput {
+    /// Who offers it.
+    pub seller: SellerId,
+    /// What the seller calls it.
+    pub reference: String,
+    /// Its title.
+    pub title: String,
+    /// Its description; may be empty.
+    #[serde(default)]
+    pub description: String,
+    /// Its category.
+    pub category: Category,
+    /// The price of one unit.
+    pub price: Money,
+    /// Where it ships from.
+    pub region: Region,
+    /// The weight of one unit.
+    pub weight_grams: i64,
+}
+
+impl ProductInput {
+    /// Checks lengths and ranges.
+    ///
+    /// # Errors
+    /// Every field that is wrong, with what would be right.
+    pub fn check(&self) -> Result<(), Vec<FieldProblem>> {
+        let mut problems = Vec::new();
+        let mut text = |pointer: &str, value: &str, least: usize, most: usize| {
+            if !(least..=most).contains(&value.len()) {
+                problems.push(FieldProblem::new(
+                    pointer,
+                    format!("has {} bytes; it must have from {least} to {most}", value.len()),
+                ));
+            }
+        };
+        text("/title", self.title.trim(), 1, TITLE_BYTES_MAX);
+        text("/description", &self.description, 0, DESCRIPTION_BYTES_MAX);
+        text("/reference", self.reference.trim(), 1, REFERENCE_BYTES_MAX);
+        let mut range = |pointer: &str, value: i64, most: i64, unit: &str| {
+            if !(0..=most).contains(&value) {
+                problems.push(FieldProblem::new(pointer, format!("is {value}; it must be from 0 to {most} {unit}")));
+            }
+        };
+        range("/price/amount", self.price.amount_minor, PRICE_MINOR_MAX, "minor units");
+        range("/weight_grams", self.weight_grams, WEIGHT_GRAMS_MAX, "grams");
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+/// A stored product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// Whose row it is.
+    pub tenant: TenantId,
+    /// Which.
+    pub id: ProductId,
+    /// What the seller says about it.
+    #[serde(flatten)]
+    pub input: ProductInput,
+    /// Whether it can be bought.
+    pub state: ProductState,
+    /// Grows by one with every change, from 1; the product's ETag.
+    pub version: i64,
+    /// When it was first listed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Units of a product: `0 <= reserved <= on_hand`, held by the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockLevel {
+    /// Which product.
+    pub product: ProductId,
+    /// Units there.
+    pub on_hand: i64,
+    /// Units among them that pending checkouts hold.
+    pub reserved: i64,
+}
+
+impl StockLevel {
+    /// Units that can be bought.
+    pub const fn available(&self) -> i64 {
+        self.on_hand - self.reserved
+    }
+}

@@ -1,0 +1,445 @@
+//! The checkout use case: decide, authorise, settle, and recover what a crash left pending; see the crate's outline.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dhow_events::facts::CheckoutSubmitted;
+use dhow_events::{
+    CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SECOND_MICROS, SellerId, TenantId, Timestamp,
+};
+
+use crate::cart::{check_lines, sum_minor};
+use crate::idempotency::{claim, save_answer};
+use crate::{
+    Answered, Authorisation, AuthorisationRequest, CartLine, Checkout, CheckoutRequest, CheckoutState, Commerce,
+    CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, FraudCheckError, FraudDecision,
+    FraudRequest, FraudSummary, Idempotency, Order, OrderLine, OrderState, OutboxEvent, Payment, PaymentRail,
+    PaymentState, Quote, QuoteLine, RailError, RefusalReason, Settlement, Shortage, Step, Storage, StorageError,
+    StorageTransaction, facts, quote, transition,
+};
+
+/// How old a pending checkout must be before recovery asks the rail again; younger ones have a request under way.
+pub const RECOVERY_AFTER_MICROS: i64 = 15 * SECOND_MICROS;
+/// How many pending checkouts are read at once.
+pub const RECOVERY_BATCH: u32 = 100;
+
+/// What a recovery did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Checkouts that were completed or refused.
+    pub settled_count: usize,
+    /// Checkouts that the rail has no final answer for yet.
+    pub pending_count: usize,
+}
+
+/// A checkout that is being decided: what was asked for, what it costs and what the model says.
+struct Attempt<'a> {
+    tenant: TenantId,
+    id: CheckoutId,
+    request: &'a CheckoutRequest,
+    key: Option<&'a Idempotency>,
+    quote: Quote,
+    submitted: CheckoutSubmitted,
+    decision: DecisionId,
+    fraud: FraudDecision,
+    now: Timestamp,
+}
+
+impl<S: Storage, R: PaymentRail> Commerce<S, R> {
+    /// Prices a cart, changing nothing.
+    ///
+    /// # Errors
+    /// What [`quote`] refuses; the database fails.
+    pub async fn quote(&self, tenant: TenantId, lines: &[CartLine]) -> Result<Quote, CommerceError> {
+        let problems = check_lines(lines);
+        if !problems.is_empty() {
+            return Err(CommerceError::Invalid(problems));
+        }
+        let products = self.storage.find_products(tenant, &product_ids(lines)).await?;
+        quote(lines, &products, &self.rates)
+    }
+
+    /// Buys what is in a cart. The answer is a checkout that is completed, refused with its reason, or, where the rail
+    /// has not answered, still pending; a pending one is completed by [`Commerce::recover_pending`], and its
+    /// idempotency key counts as in flight until then.
+    ///
+    /// # Errors
+    /// A wrong request, a reused or unanswered idempotency key, no score, or the database fails. After a failure the
+    /// same request with the same key is safe to send again.
+    pub async fn submit_checkout(
+        &self,
+        tenant: TenantId,
+        request: &CheckoutRequest,
+        key: Option<&Idempotency>,
+    ) -> Result<Answered<Checkout>, CommerceError> {
+        request.check().map_err(CommerceError::Invalid)?;
+        let decided = self.decide(tenant, request, key).await?;
+        if decided.replayed || decided.value.state != CheckoutState::PendingPayment {
+            return Ok(decided);
+        }
+        let value = self.pay(decided.value).await?;
+        Ok(Answered { value, replayed: false })
+    }
+
+    /// Asks the rail again about every checkout that has waited for its payment for [`RECOVERY_AFTER_MICROS`], and
+    /// completes those with a final answer. A server runs it at its start and then every few seconds.
+    ///
+    /// # Errors
+    /// The database fails; what is left is recovered by the next call.
+    pub async fn recover_pending(&self) -> Result<Recovery, CommerceError> {
+        let created_before = self.clock.now() - RECOVERY_AFTER_MICROS;
+        let mut recovery = Recovery::default();
+        let mut after = None;
+        loop {
+            let batch = self.storage.pending_checkouts(created_before, after, RECOVERY_BATCH).await?;
+            let Some(last) = batch.last() else { return Ok(recovery) };
+            after = Some((last.created_at, last.id));
+            for checkout in batch {
+                match self.pay(checkout).await?.state {
+                    CheckoutState::PendingPayment => recovery.pending_count += 1,
+                    _ => recovery.settled_count += 1,
+                }
+            }
+        }
+    }
+
+    /// Step 1 and 2: one transaction that ends in a pending checkout or in a committed refusal.
+    async fn decide(
+        &self,
+        tenant: TenantId,
+        request: &CheckoutRequest,
+        key: Option<&Idempotency>,
+    ) -> Result<Answered<Checkout>, CommerceError> {
+        let now = self.clock.now();
+        let mut transaction = self.storage.begin().await?;
+        if let Some(value) = claim(&mut transaction, tenant, key, now).await? {
+            return Ok(Answered { value, replayed: true });
+        }
+        let products = transaction.find_products(tenant, &product_ids(&request.lines)).await?;
+        let quote = quote(&request.lines, &products, &self.rates)?;
+        let attempt = self.score(tenant, request, key, quote, now)?;
+        if attempt.fraud.action == FraudAction::Decline {
+            let checkout = self.refusal(&attempt, RefusalReason::Fraud, Vec::new())?;
+            self.write_refusal(&mut transaction, &attempt, &checkout, DecisionOutcome::Refused).await?;
+            transaction.commit().await?;
+            return Ok(Answered { value: checkout, replayed: false });
+        }
+        let shortages = reserve(&mut transaction, tenant, &attempt.quote.demand()).await?;
+        if !shortages.is_empty() {
+            transaction.rollback().await?;
+            return self.abort(&attempt, shortages).await;
+        }
+        let checkout = self.accepted(&attempt)?;
+        transaction.insert_decision(&attempt.record(DecisionOutcome::Applied)?).await?;
+        transaction.insert_checkout(&checkout).await?;
+        transaction.append_events(&self.decided_events(&attempt), now).await?;
+        transaction.commit().await?;
+        Ok(Answered { value: checkout, replayed: false })
+    }
+
+    /// Step 3 and 4: ask the rail outside any transaction, then settle in one.
+    async fn pay(&self, checkout: Checkout) -> Result<Checkout, CommerceError> {
+        let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(&checkout))?;
+        let request = AuthorisationRequest {
+            tenant: checkout.tenant,
+            idempotency_key: payment.id.to_string(),
+            amount: payment.amount,
+            method: payment.method,
+            card: checkout.request.card,
+            requested_at: payment.created_at,
+        };
+        match self.rail.authorise(&request).await {
+            Ok(Authorisation::Pending) => Ok(checkout),
+            Err(RailError::NoAnswer(reason)) => {
+                tracing::warn!(checkout = %checkout.id, reason, "no answer of the payment rail; the checkout stays pending");
+                Ok(checkout)
+            }
+            Ok(Authorisation::Approved { reference }) => self.settle(checkout, Ok(reference)).await,
+            Ok(Authorisation::Declined { reason }) => self.settle(checkout, Err(reason)).await,
+        }
+    }
+
+    /// Step 4: the rail's final answer, written once however many ask for it. `answer` is the rail's reference, or why
+    /// it declined.
+    async fn settle(&self, checkout: Checkout, answer: Result<String, String>) -> Result<Checkout, CommerceError> {
+        let now = self.clock.now();
+        let (tenant, id) = (checkout.tenant, checkout.id);
+        let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(&checkout))?;
+        let settlement = settlement(&checkout, payment, &answer, now)?;
+        let mut transaction = self.storage.begin().await?;
+        if transaction.settle_checkout(tenant, id, &settlement).await? {
+            let mut events: Vec<OutboxEvent> = match &answer {
+                Ok(_) => facts::completed(&checkout, payment),
+                Err(reason) => facts::declined(&checkout, payment, reason),
+            }
+            .into_iter()
+            .map(|fact| self.event(tenant, id.to_string(), now, fact))
+            .collect();
+            for (product, quantity) in checkout.demand() {
+                if answer.is_err() {
+                    transaction.release_stock(tenant, product, quantity).await?;
+                    continue;
+                }
+                let level = transaction.take_reserved_stock(tenant, product, quantity).await?;
+                events.push(self.event(tenant, product.to_string(), now, facts::sold(product, quantity, &level)));
+            }
+            transaction.append_events(&events, now).await?;
+            let settled = stored(&mut transaction, tenant, id).await?;
+            save_answer(&mut transaction, tenant, checkout.idempotency_key.as_deref(), &settled).await?;
+            transaction.commit().await?;
+            return Ok(settled);
+        }
+        // Somebody else settled it meanwhile; what is stored is the answer.
+        stored(&mut transaction, tenant, id).await
+    }
+
+    fn score<'a>(
+        &self,
+        tenant: TenantId,
+        request: &'a CheckoutRequest,
+        key: Option<&'a Idempotency>,
+        quote: Quote,
+        now: Timestamp,
+    ) -> Result<Attempt<'a>, CommerceError> {
+        let id = CheckoutId::at(now, self.ids.random());
+        let decision = DecisionId::at(now, self.ids.random());
+        let submitted = facts::submitted(id, request, &quote);
+        let fraud = self.fraud.score(&FraudRequest { tenant, decision, now, checkout: &submitted })?;
+        if !(0.0..=1.0).contains(&fraud.probability) {
+            let message = format!("the model `{}` gave the probability {}", fraud.model, fraud.probability);
+            return Err(FraudCheckError(message).into());
+        }
+        Ok(Attempt { tenant, id, request, key, quote, submitted, decision, fraud, now })
+    }
+
+    /// The decision of an attempt that another rule ended, in a transaction of its own.
+    async fn abort(
+        &self,
+        attempt: &Attempt<'_>,
+        shortages: Vec<Shortage>,
+    ) -> Result<Answered<Checkout>, CommerceError> {
+        let mut transaction = self.storage.begin().await?;
+        match claim(&mut transaction, attempt.tenant, attempt.key, attempt.now).await {
+            Ok(None) => {
+                let checkout = self.refusal(attempt, RefusalReason::Stock, shortages)?;
+                self.write_refusal(&mut transaction, attempt, &checkout, DecisionOutcome::Aborted).await?;
+                transaction.commit().await?;
+                Ok(Answered { value: checkout, replayed: false })
+            }
+            // The same request was sent twice and the other one came first: its answer is the answer.
+            other => {
+                transaction.insert_decision(&attempt.record(DecisionOutcome::Aborted)?).await?;
+                transaction.commit().await?;
+                let earlier = other?.ok_or_else(|| CommerceError::NotFound("saved answer".to_owned()))?;
+                Ok(Answered { value: earlier, replayed: true })
+            }
+        }
+    }
+
+    async fn write_refusal(
+        &self,
+        transaction: &mut S::Transaction,
+        attempt: &Attempt<'_>,
+        checkout: &Checkout,
+        outcome: DecisionOutcome,
+    ) -> Result<(), CommerceError> {
+        transaction.insert_decision(&attempt.record(outcome)?).await?;
+        transaction.insert_checkout(checkout).await?;
+        let mut events = self.decided_events(attempt);
+        if let Some(reason) = checkout.refusal {
+            let fact = facts::refused(checkout, reason);
+            events.push(self.event(attempt.tenant, attempt.id.to_string(), attempt.now, fact));
+        }
+        transaction.append_events(&events, attempt.now).await?;
+        save_answer(transaction, attempt.tenant, checkout.idempotency_key.as_deref(), checkout).await
+    }
+
+    fn decided_events(&self, attempt: &Attempt<'_>) -> Vec<OutboxEvent> {
+        let scored = facts::scored(&attempt.submitted, attempt.decision, &attempt.fraud);
+        let aggregate = || attempt.id.to_string();
+        vec![
+            self.event(attempt.tenant, aggregate(), attempt.now, attempt.submitted.clone()),
+            self.event(attempt.tenant, aggregate(), attempt.now, scored),
+        ]
+    }
+
+    fn refusal(
+        &self,
+        attempt: &Attempt<'_>,
+        reason: RefusalReason,
+        shortages: Vec<Shortage>,
+    ) -> Result<Checkout, CommerceError> {
+        let checkout = self.accepted(attempt)?;
+        let state = CheckoutState::Refused;
+        Ok(Checkout { state, refusal: Some(reason), shortages, orders: Vec::new(), payment: None, ..checkout })
+    }
+
+    fn accepted(&self, attempt: &Attempt<'_>) -> Result<Checkout, CommerceError> {
+        let Attempt { now, quote, .. } = attempt;
+        Ok(Checkout {
+            tenant: attempt.tenant,
+            id: attempt.id,
+            request: attempt.request.clone(),
+            state: CheckoutState::PendingPayment,
+            refusal: None,
+            shortages: Vec::new(),
+            line_count: quote.line_count,
+            quantity: quote.quantity,
+            total: quote.total,
+            total_usd_minor: quote.total_usd_minor,
+            units_per_usd_micros: self.rates.units_per_usd_micros(quote.total.currency)?,
+            rates_as_of: self.rates.as_of,
+            fraud: FraudSummary::new(attempt.decision, &attempt.fraud),
+            orders: self.split(attempt)?,
+            payment: Some(Payment {
+                id: PaymentId::at(*now, self.ids.random()),
+                method: attempt.request.payment_method,
+                state: PaymentState::Pending,
+                amount: quote.total,
+                authorised_minor: 0,
+                captured_minor: 0,
+                refunded_minor: 0,
+                rail_reference: None,
+                decline_reason: None,
+                created_at: *now,
+                updated_at: *now,
+            }),
+            created_at: *now,
+            updated_at: *now,
+            idempotency_key: attempt.key.map(|key| key.key().to_owned()),
+        })
+    }
+
+    /// One order for each seller, in the order of the sellers' ids.
+    fn split(&self, attempt: &Attempt<'_>) -> Result<Vec<Order>, CommerceError> {
+        let mut by_seller: BTreeMap<SellerId, Vec<&QuoteLine>> = BTreeMap::new();
+        for line in &attempt.quote.lines {
+            by_seller.entry(line.seller).or_default().push(line);
+        }
+        by_seller.into_iter().map(|(seller, lines)| self.order(attempt, seller, &lines)).collect()
+    }
+
+    fn order(&self, attempt: &Attempt<'_>, seller: SellerId, lines: &[&QuoteLine]) -> Result<Order, CommerceError> {
+        let total_minor = sum_minor(lines.iter().map(|line| line.amount.amount_minor))?;
+        let total = Money::new(total_minor, attempt.quote.total.currency);
+        Ok(Order {
+            tenant: attempt.tenant,
+            id: OrderId::at(attempt.now, self.ids.random()),
+            checkout: attempt.id,
+            buyer: attempt.request.buyer,
+            seller,
+            region: attempt.request.delivery_region,
+            state: OrderState::PendingPayment,
+            line_count: lines.iter().map(|line| line.product).collect::<BTreeSet<_>>().len() as i64,
+            quantity: lines.iter().map(|line| line.quantity).sum(),
+            total,
+            total_usd_minor: self.rates.usd_minor(total)?,
+            version: 1,
+            created_at: attempt.now,
+            updated_at: attempt.now,
+            lines: lines.iter().map(|line| order_line(line)).collect(),
+        })
+    }
+}
+
+impl Attempt<'_> {
+    fn record(&self, outcome: DecisionOutcome) -> Result<DecisionRecord, CommerceError> {
+        let request = serde_json::to_value(&self.submitted)
+            .map_err(|error| StorageError::Corrupt { what: "a scored checkout", detail: error.to_string() })?;
+        let fraud = self.fraud.clone();
+        Ok(DecisionRecord {
+            tenant: self.tenant,
+            id: self.decision,
+            kind: DecisionKind::Fraud,
+            subject: self.id.to_string(),
+            model: fraud.model,
+            request,
+            answer: serde_json::json!({ "probability": fraud.probability, "action": fraud.action }),
+            reasons: fraud.reasons,
+            features: fraud.features,
+            applied_offsets: fraud.applied_offsets,
+            degraded: fraud.degraded,
+            latency_us: fraud.latency_us,
+            outcome,
+            created_at: self.now,
+        })
+    }
+}
+
+/// Reserves in the order of the products' ids, so that two checkouts never wait for each other.
+async fn reserve<X: StorageTransaction>(
+    transaction: &mut X,
+    tenant: TenantId,
+    demand: &BTreeMap<ProductId, i64>,
+) -> Result<Vec<Shortage>, CommerceError> {
+    let mut shortages = Vec::new();
+    for (&product, &quantity) in demand {
+        shortages.extend(transaction.reserve_stock(tenant, product, quantity).await?);
+    }
+    Ok(shortages)
+}
+
+/// The states and amounts that follow from the rail's answer, looked up in the tables of transitions.
+fn settlement(
+    checkout: &Checkout,
+    payment: &Payment,
+    answer: &Result<String, String>,
+    at: Timestamp,
+) -> Result<Settlement, CommerceError> {
+    let settlement = match answer {
+        Ok(reference) => Settlement {
+            checkout: CheckoutState::Completed,
+            orders: OrderState::Placed,
+            payment: PaymentState::Authorised,
+            refusal: None,
+            authorised_minor: payment.amount.amount_minor,
+            rail_reference: Some(reference.clone()),
+            decline_reason: None,
+            at,
+        },
+        Err(reason) => Settlement {
+            checkout: CheckoutState::Refused,
+            orders: OrderState::Cancelled,
+            payment: PaymentState::Declined,
+            refusal: Some(RefusalReason::PaymentDeclined),
+            authorised_minor: 0,
+            rail_reference: None,
+            decline_reason: Some(reason.clone()),
+            at,
+        },
+    };
+    let mut steps =
+        vec![transition(checkout.state, settlement.checkout)?, transition(payment.state, settlement.payment)?];
+    for order in &checkout.orders {
+        steps.push(transition(order.state, settlement.orders)?);
+    }
+    debug_assert!(steps.iter().all(|step| *step == Step::Changes), "a pending checkout has pending parts");
+    Ok(settlement)
+}
+
+async fn stored<X: StorageTransaction>(
+    transaction: &mut X,
+    tenant: TenantId,
+    id: CheckoutId,
+) -> Result<Checkout, CommerceError> {
+    transaction.checkout(tenant, id).await?.ok_or_else(|| CommerceError::NotFound(format!("checkout {id}")))
+}
+
+fn no_payment(checkout: &Checkout) -> CommerceError {
+    let detail = format!("{} is pending without a payment", checkout.id);
+    StorageError::Corrupt { what: "a pending checkout", detail }.into()
+}
+
+fn order_line(line: &QuoteLine) -> OrderLine {
+    OrderLine {
+        product: line.product,
+        category: line.category,
+        title: line.title.clone(),
+        quantity: line.quantity,
+        unit_price: line.unit_price,
+        amount_usd_minor: line.amount_usd_minor,
+    }
+}
+
+fn product_ids(lines: &[CartLine]) -> Vec<ProductId> {
+    lines.iter().map(|line| line.product).collect::<BTreeSet<_>>().into_iter().collect()
+}

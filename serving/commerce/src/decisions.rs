@@ -1,0 +1,191 @@
+//! Models' decisions as commerce sees them: the fraud check's port and the record of every decision; no model is here.
+
+use dhow_events::facts::CheckoutSubmitted;
+use dhow_events::{DecisionId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::words::worded;
+
+worded! {
+    /// What a fraud decision does with a checkout.
+    FraudAction {
+        /// It goes on.
+        Approve = "approve",
+        /// It goes on, and a person looks at it afterwards.
+        Review = "review",
+        /// It is refused.
+        Decline = "decline",
+    }
+}
+
+worded! {
+    /// What was decided.
+    DecisionKind {
+        /// A slate of recommendations.
+        Recommendation = "recommendation",
+        /// A fraud score.
+        Fraud = "fraud",
+        /// A demand forecast.
+        Forecast = "forecast",
+        /// A route plan.
+        Route = "route",
+    }
+}
+
+worded! {
+    /// What came of a decision.
+    DecisionOutcome {
+        /// It was answered to whoever asked; nothing hung on it.
+        Answered = "answered",
+        /// The transaction that it allowed was committed.
+        Applied = "applied",
+        /// It refused the transaction.
+        Refused = "refused",
+        /// It would have allowed the transaction, but another rule ended it.
+        Aborted = "aborted",
+    }
+}
+
+/// Why a model decided as it did, in its own terms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// A stable word, for example `card_new`.
+    pub code: String,
+    /// The same for people.
+    pub text: String,
+    /// What it added to the score, in the model's unit; larger speaks more for the decision.
+    pub contribution: f64,
+}
+
+/// A feature's value as the model saw it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FeatureValue {
+    /// The feature's name.
+    pub name: String,
+    /// Its value; nothing where it was missing.
+    pub value: Option<f64>,
+}
+
+/// How far a partition of the event log was applied to the features that were used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedOffset {
+    /// The partition.
+    pub partition: u32,
+    /// The offset of the next event that was not applied yet.
+    pub offset: u64,
+}
+
+/// A checkout to be scored.
+#[derive(Debug, Clone, Copy)]
+pub struct FraudRequest<'a> {
+    /// Whose checkout it is.
+    pub tenant: TenantId,
+    /// The id that the decision is recorded under.
+    pub decision: DecisionId,
+    /// When the checkout was submitted; features are read as of this instant.
+    pub now: Timestamp,
+    /// The checkout.
+    pub checkout: &'a CheckoutSubmitted,
+}
+
+/// A fraud model's decision with all that is needed to repeat it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FraudDecision {
+    /// The probability of fraud, 0 to 1.
+    pub probability: f64,
+    /// What to do.
+    pub action: FraudAction,
+    /// Why, strongest first.
+    pub reasons: Vec<Reason>,
+    /// The model and its version.
+    pub model: String,
+    /// The feature vector.
+    pub features: Vec<FeatureValue>,
+    /// The log offsets that were applied to the vector.
+    pub applied_offsets: Vec<AppliedOffset>,
+    /// Whether a fallback decided.
+    pub degraded: bool,
+    /// How long it took, in microseconds; 0 where it was not measured.
+    pub latency_us: i64,
+}
+
+/// Why a checkout could not be scored. The checkout is then not decided at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the checkout could not be scored: {0}")]
+pub struct FraudCheckError(pub String);
+
+/// Scores checkouts, in this process and without waiting: it is called inside the transaction that it decides.
+pub trait FraudCheck: Send + Sync {
+    /// Scores one checkout.
+    ///
+    /// # Errors
+    /// No score can be given; no order and no refusal is recorded then.
+    fn score(&self, request: &FraudRequest<'_>) -> Result<FraudDecision, FraudCheckError>;
+}
+
+/// What a checkout's answer says of its fraud decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FraudSummary {
+    /// The recorded decision.
+    pub decision: DecisionId,
+    /// The probability of fraud, 0 to 1.
+    pub probability: f64,
+    /// What was done.
+    pub action: FraudAction,
+    /// Why, strongest first.
+    pub reasons: Vec<Reason>,
+    /// The model and its version.
+    pub model: String,
+    /// Whether a fallback decided.
+    pub degraded: bool,
+    /// How long scoring took, in microseconds.
+    pub latency_us: i64,
+}
+
+impl FraudSummary {
+    /// The summary of what was recorded as `decision`.
+    pub fn new(decision: DecisionId, fraud: &FraudDecision) -> Self {
+        Self {
+            decision,
+            probability: fraud.probability,
+            action: fraud.action,
+            reasons: fraud.reasons.clone(),
+            model: fraud.model.clone(),
+            degraded: fraud.degraded,
+            latency_us: fraud.latency_us,
+        }
+    }
+}
+
+/// A model's answer, recorded so that it can be explained and joined to what happened later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// Whose decision it is.
+    pub tenant: TenantId,
+    /// Which.
+    pub id: DecisionId,
+    /// What was decided.
+    pub kind: DecisionKind,
+    /// What it was about: the id of a checkout, buyer, product or plan.
+    pub subject: String,
+    /// The model and its version, or the step of the fallback chain.
+    pub model: String,
+    /// What was asked.
+    pub request: serde_json::Value,
+    /// What was answered.
+    pub answer: serde_json::Value,
+    /// Why, strongest first.
+    pub reasons: Vec<Reason>,
+    /// The feature vector; may be empty.
+    pub features: Vec<FeatureValue>,
+    /// The log offsets that were applied to the vector.
+    pub applied_offsets: Vec<AppliedOffset>,
+    /// Whether a fallback answered.
+    pub degraded: bool,
+    /// How long it took, in microseconds.
+    pub latency_us: i64,
+    /// What came of it.
+    pub outcome: DecisionOutcome,
+    /// When.
+    pub created_at: Timestamp,
+}

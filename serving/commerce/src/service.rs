@@ -1,0 +1,152 @@
+//! The service that use cases hang on, its errors, and the recording of decisions; each other use case has its own file.
+
+use std::sync::Arc;
+
+use dhow_events::{Clock, Event, EventId, Fact, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    DecisionRecord, ExchangeRates, FraudCheck, FraudCheckError, IdSource, OutboxEvent, PaymentRail, RateError, Storage,
+    StorageError, StorageTransaction, TransitionError,
+};
+
+/// A field of a request that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldProblem {
+    /// A JSON Pointer into the request.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// A problem at `pointer`.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
+}
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CommerceError {
+    /// The request is wrong (400 or 422).
+    #[error("{}", list(.0))]
+    Invalid(Vec<FieldProblem>),
+    /// There is no such thing, or it is another tenant's (404).
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The thing changed since the version that the request names (412).
+    #[error("the request is for version {expected}, the stored version is {}", found.map_or("none".to_owned(), |v| v.to_string()))]
+    StaleVersion {
+        /// What the request named.
+        expected: String,
+        /// The stored version; nothing where there is no such thing.
+        found: Option<i64>,
+    },
+    /// The same request with this idempotency key is not answered yet (409).
+    #[error("the request with the idempotency key `{key}` is still being worked on; ask again shortly")]
+    InFlight {
+        /// The key.
+        key: String,
+    },
+    /// The idempotency key was used for another request (422).
+    #[error("the idempotency key `{key}` was used for another request; take a new one")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// A state cannot become another (409).
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// The checkout could not be scored (503).
+    #[error(transparent)]
+    FraudCheck(#[from] FraudCheckError),
+    /// The database did not do it: a broken rule is the client's fault (409), the rest is ours (503 or 500).
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl CommerceError {
+    /// One wrong field.
+    pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldProblem::new(pointer, message)])
+    }
+}
+
+impl From<RateError> for CommerceError {
+    fn from(error: RateError) -> Self {
+        Self::invalid("/price/currency", error.to_string())
+    }
+}
+
+fn list(problems: &[FieldProblem]) -> String {
+    let shown: Vec<String> = problems.iter().map(|p| format!("{} {}", p.pointer, p.message)).collect();
+    shown.join("; ")
+}
+
+/// The commerce use cases over a database, a payment rail and a fraud check.
+pub struct Commerce<S, R> {
+    pub(crate) storage: S,
+    pub(crate) rail: R,
+    pub(crate) fraud: Arc<dyn FraudCheck>,
+    pub(crate) rates: ExchangeRates,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: IdSource,
+}
+
+impl<S: Storage, R: PaymentRail> Commerce<S, R> {
+    /// A service; `ids` gives the random bits of new ids.
+    pub fn new(
+        storage: S,
+        rail: R,
+        fraud: Arc<dyn FraudCheck>,
+        rates: ExchangeRates,
+        clock: Arc<dyn Clock>,
+        ids: IdSource,
+    ) -> Self {
+        Self { storage, rail, fraud, rates, clock, ids }
+    }
+
+    /// The database, for reads.
+    pub const fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// The source of random bits, for ids made elsewhere.
+    pub const fn ids(&self) -> &IdSource {
+        &self.ids
+    }
+
+    /// The exchange rates in use.
+    pub const fn rates(&self) -> &ExchangeRates {
+        &self.rates
+    }
+
+    /// Records decisions with the fact that each one is, in one transaction. Whoever makes many of them, gathers them.
+    ///
+    /// # Errors
+    /// The database fails; nothing is recorded then.
+    pub async fn record_decisions(&self, decisions: &[(DecisionRecord, Fact)]) -> Result<(), CommerceError> {
+        let now = self.clock.now();
+        let mut transaction = self.storage.begin().await?;
+        let mut events = Vec::with_capacity(decisions.len());
+        for (decision, fact) in decisions {
+            transaction.insert_decision(decision).await?;
+            events.push(self.event(decision.tenant, decision.id.to_string(), decision.created_at, fact.clone()));
+        }
+        transaction.append_events(&events, now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// An event for the outbox, with a fresh id.
+    pub(crate) fn event(
+        &self,
+        tenant: TenantId,
+        aggregate: String,
+        at: Timestamp,
+        fact: impl Into<Fact>,
+    ) -> OutboxEvent {
+        let id = EventId::at(at, self.ids.random());
+        OutboxEvent { aggregate, event: Event { id, tenant, event_time: at, fact: fact.into() } }
+    }
+}

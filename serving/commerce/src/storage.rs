@@ -1,0 +1,318 @@
+//! What commerce asks of a database, without a word of SQL; `dhow-store` implements it.
+
+use std::future::Future;
+
+use dhow_events::{BuyerId, CheckoutId, DecisionId, KeyId, OrderId, ProductId, SellerId, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ApiKey, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, Idempotency, KeyHash, Order, OrderState,
+    OutboxEvent, Page, PageRequest, Product, Settlement, Shortage, StockLevel,
+};
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// It cannot be reached, or is too busy; the request may be sent again.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// A rule that the database holds would have been broken; nothing was changed.
+    #[error("the database holds the rule `{rule}`, which the request would break")]
+    Rule {
+        /// The rule's name, for example `payments_refunded_within_captured`.
+        rule: String,
+    },
+    /// A row with this key exists already.
+    #[error("it exists already: {0}")]
+    Exists(String),
+    /// A stored row cannot be read, or a value cannot be written.
+    #[error("{what} cannot be read: {detail}")]
+    Corrupt {
+        /// What was read or written.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Anything else; a fault of the program or of the database.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+/// The two stock levels around a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredStock {
+    /// Units there before; 0 where the product had no stock row.
+    pub on_hand_before: i64,
+    /// The level now.
+    pub level: StockLevel,
+}
+
+/// Which orders are listed; a missing part restricts nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Of this buyer.
+    pub buyer: Option<BuyerId>,
+    /// Of this seller.
+    pub seller: Option<SellerId>,
+    /// In this state.
+    pub state: Option<OrderState>,
+}
+
+/// Which decisions are listed; a missing part restricts nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecisionFilter {
+    /// Of this kind.
+    pub kind: Option<DecisionKind>,
+    /// With this outcome.
+    pub outcome: Option<DecisionOutcome>,
+}
+
+/// A model that serves, or served, under an alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelServing {
+    /// Whose alias it is.
+    pub tenant: TenantId,
+    /// The alias that callers use, for example `fraud`.
+    pub alias: String,
+    /// The model and its version.
+    pub model: String,
+    /// The hash of its artifact.
+    pub artifact_hash: String,
+    /// When it began to serve.
+    pub served_from: Timestamp,
+    /// When another took its place; nothing while it serves.
+    pub served_until: Option<Timestamp>,
+}
+
+/// A database of commerce data: reads outside a transaction, and the way into one.
+///
+/// Every method fails with [`StorageError::Unavailable`], [`StorageError::Corrupt`] or [`StorageError::Failed`]; lists
+/// are newest first, but products oldest first.
+pub trait Storage: Send + Sync + 'static {
+    /// Its transactions.
+    type Transaction: StorageTransaction;
+
+    /// Begins a transaction. One that is dropped is rolled back.
+    fn begin(&self) -> impl Future<Output = Result<Self::Transaction, StorageError>> + Send;
+
+    /// A product.
+    fn product(
+        &self,
+        tenant: TenantId,
+        id: ProductId,
+    ) -> impl Future<Output = Result<Option<Product>, StorageError>> + Send;
+
+    /// The products among `ids` that exist, in no order.
+    fn find_products(
+        &self,
+        tenant: TenantId,
+        ids: &[ProductId],
+    ) -> impl Future<Output = Result<Vec<Product>, StorageError>> + Send;
+
+    /// A page of products.
+    fn products(
+        &self,
+        tenant: TenantId,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<Product>, StorageError>> + Send;
+
+    /// The stock of a product; nothing where none was ever counted.
+    fn stock(
+        &self,
+        tenant: TenantId,
+        product: ProductId,
+    ) -> impl Future<Output = Result<Option<StockLevel>, StorageError>> + Send;
+
+    /// A checkout with its orders and payment.
+    fn checkout(
+        &self,
+        tenant: TenantId,
+        id: CheckoutId,
+    ) -> impl Future<Output = Result<Option<Checkout>, StorageError>> + Send;
+
+    /// Checkouts of all tenants that wait for their payment since before `created_before`, oldest first, after the
+    /// given one.
+    fn pending_checkouts(
+        &self,
+        created_before: Timestamp,
+        after: Option<(Timestamp, CheckoutId)>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Checkout>, StorageError>> + Send;
+
+    /// An order with its lines.
+    fn order(&self, tenant: TenantId, id: OrderId) -> impl Future<Output = Result<Option<Order>, StorageError>> + Send;
+
+    /// A page of orders with their lines.
+    fn orders(
+        &self,
+        tenant: TenantId,
+        filter: &OrderFilter,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<Order>, StorageError>> + Send;
+
+    /// A recorded decision.
+    fn decision(
+        &self,
+        tenant: TenantId,
+        id: DecisionId,
+    ) -> impl Future<Output = Result<Option<DecisionRecord>, StorageError>> + Send;
+
+    /// A page of recorded decisions.
+    fn decisions(
+        &self,
+        tenant: TenantId,
+        filter: &DecisionFilter,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<DecisionRecord>, StorageError>> + Send;
+
+    /// What serves and served under the tenant's aliases: the last [`crate::PAGE_LIMIT_MAX`].
+    fn model_servings(&self, tenant: TenantId) -> impl Future<Output = Result<Vec<ModelServing>, StorageError>> + Send;
+
+    /// Removes idempotency keys whose answers were saved for requests before `before`; gives how many.
+    fn forget_idempotency_keys(&self, before: Timestamp) -> impl Future<Output = Result<u64, StorageError>> + Send;
+}
+
+/// A transaction: all of its changes or none.
+///
+/// Every method fails as those of [`Storage`] do, and with [`StorageError::Rule`] where it says so.
+pub trait StorageTransaction: Send {
+    /// Claims an idempotency key: a new one is ours from here on, until the transaction is rolled back.
+    fn claim_idempotency_key(
+        &mut self,
+        tenant: TenantId,
+        key: &Idempotency,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Claim, StorageError>> + Send;
+
+    /// Saves the answer of a claimed key.
+    fn save_idempotent_answer(
+        &mut self,
+        tenant: TenantId,
+        key: &str,
+        answer: &str,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// The products among `ids` that exist, in no order.
+    fn find_products(
+        &mut self,
+        tenant: TenantId,
+        ids: &[ProductId],
+    ) -> impl Future<Output = Result<Vec<Product>, StorageError>> + Send;
+
+    /// Writes a product: version 1 where there is none, version n + 1 over version n. `false` where the stored version
+    /// is another one.
+    fn put_product(&mut self, product: &Product) -> impl Future<Output = Result<bool, StorageError>> + Send;
+
+    /// Sets the units there are.
+    ///
+    /// # Errors
+    /// [`StorageError::Rule`] where pending checkouts hold more than `on_hand`.
+    fn put_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        on_hand: i64,
+    ) -> impl Future<Output = Result<StoredStock, StorageError>> + Send;
+
+    /// Reserves units, or says what is missing.
+    fn reserve_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> impl Future<Output = Result<Option<Shortage>, StorageError>> + Send;
+
+    /// Takes reserved units out of stock.
+    fn take_reserved_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> impl Future<Output = Result<StockLevel, StorageError>> + Send;
+
+    /// Gives reserved units free.
+    fn release_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes a checkout with its orders, their lines and its payment.
+    fn insert_checkout(&mut self, checkout: &Checkout) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Ends a pending checkout; `false`, and no change, where it is not pending.
+    ///
+    /// # Errors
+    /// [`StorageError::Rule`] where the amounts break the payment's rules.
+    fn settle_checkout(
+        &mut self,
+        tenant: TenantId,
+        id: CheckoutId,
+        settlement: &Settlement,
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+
+    /// A checkout with its orders and payment.
+    fn checkout(
+        &mut self,
+        tenant: TenantId,
+        id: CheckoutId,
+    ) -> impl Future<Output = Result<Option<Checkout>, StorageError>> + Send;
+
+    /// Records a decision.
+    fn insert_decision(&mut self, decision: &DecisionRecord) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Puts events into the outbox, in this order, and numbers them within their aggregates.
+    fn append_events(
+        &mut self,
+        events: &[OutboxEvent],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes that a model serves under an alias from `served_from` on, and that the one before it no longer does.
+    fn put_model_serving(&mut self, serving: &ModelServing) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Makes the changes last.
+    fn commit(self) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Undoes the changes.
+    fn rollback(self) -> impl Future<Output = Result<(), StorageError>> + Send;
+}
+
+/// API keys in the database.
+pub trait AccessStorage: Send + Sync {
+    /// Stores a key under the hash of its secret.
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`] where the id or the hash is taken; the database fails.
+    fn create_api_key(&self, key: &ApiKey, hash: &KeyHash) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// The key with this hash, revoked or not; the one lookup that is made before the tenant is known.
+    ///
+    /// # Errors
+    /// The database fails.
+    fn find_api_key(&self, hash: &KeyHash) -> impl Future<Output = Result<Option<ApiKey>, StorageError>> + Send;
+
+    /// The tenant's keys, oldest first, at most [`crate::PAGE_LIMIT_MAX`].
+    ///
+    /// # Errors
+    /// The database fails.
+    fn api_keys(&self, tenant: TenantId) -> impl Future<Output = Result<Vec<ApiKey>, StorageError>> + Send;
+
+    /// Whether any tenant has a key that is in force; a server without one serves its own machine only.
+    ///
+    /// # Errors
+    /// The database fails.
+    fn has_api_keys(&self) -> impl Future<Output = Result<bool, StorageError>> + Send;
+
+    /// Revokes a key; `false` where the tenant has none of this id in force.
+    ///
+    /// # Errors
+    /// The database fails.
+    fn revoke_api_key(
+        &self,
+        tenant: TenantId,
+        id: KeyId,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+}

@@ -1,0 +1,348 @@
+//! What can be typed: subcommands, flags and their help; what they mean together is the configuration's.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use dhow_datasets::Scale;
+use dhow_events::{Region, TenantId, Timestamp};
+
+/// The data and ML platform of a marketplace: events in, decisions out.
+#[derive(Parser)]
+#[command(name = "dhow", version, about, after_help = "Example:\n  dhow demo --scale small")]
+pub struct Arguments {
+    /// The configuration file; `dhow.toml` in this folder is read where it exists.
+    #[arg(long, global = true, env = "DHOW_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder of the log, the lake, the models and the embedded database.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The database: `sqlite:FILE` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Whose data.
+    #[arg(long, global = true, value_name = "TENANT")]
+    pub tenant: Option<TenantId>,
+    /// Logs as JSON lines.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Shows the whole platform on a simulated marketplace, then keeps serving.
+    #[command(after_help = "Example:\n  dhow demo --scale small --exit --json > report.json")]
+    Demo(DemoArguments),
+    /// Serves the HTTP API and the console on a data folder.
+    #[command(after_help = "Example:\n  dhow serve --data-dir shop --bind 127.0.0.1:8080")]
+    Serve(ServeArguments),
+    /// Writes a simulated marketplace's events, and the truth behind them.
+    #[command(after_help = "Example:\n  dhow simulate --scale small --seed 7 --out events.ndjson --truth truth.json")]
+    Simulate(SimulateArguments),
+    /// Puts events into the log: CloudEvents as NDJSON, or a public data set.
+    #[command(after_help = "Examples:\n  dhow ingest events.ndjson\n  dhow ingest --dataset online-retail online_retail.parquet")]
+    Ingest(IngestArguments),
+    /// Applies the log to the online features and the lake.
+    #[command(after_help = "Example:\n  dhow stream --until-caught-up")]
+    Stream(StreamArguments),
+    /// Lists and shows feature definitions.
+    #[command(after_help = "Example:\n  dhow features list")]
+    Features(FeaturesArguments),
+    /// Writes a point-in-time training set as Parquet.
+    #[command(after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet")]
+    Backfill(BackfillArguments),
+    /// Answers a SELECT over the lake's tables, one for each kind of fact.
+    #[command(after_help = "Example:\n  dhow sql \"SELECT region, count(*) FROM item_ordered GROUP BY region\"")]
+    Sql(SqlArguments),
+    /// Trains models on what the data folder holds, and promotes the good ones.
+    #[command(after_help = "Example:\n  dhow train fraud recommend")]
+    Train(TrainArguments),
+    /// Lists, imports and promotes models.
+    #[command(after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0")]
+    Models(ModelsArguments),
+    /// Forecasts a product's demand with the champion.
+    #[command(after_help = "Example:\n  dhow forecast prd_01890a5d-ac96-774b-bcce-b302099a8057 --horizon 28 --chart fan.svg")]
+    Forecast(ForecastArguments),
+    /// Solves a routing problem in VROOM's JSON.
+    #[command(after_help = "Example:\n  dhow route problem.json --map plan.svg")]
+    Route(RouteArguments),
+    /// Prints the API's OpenAPI 3.1 document.
+    Openapi,
+}
+
+/// Arguments of `demo`.
+#[derive(Args)]
+pub struct DemoArguments {
+    /// small (about 300,000 events), medium (2 million) or large (10 million).
+    #[arg(long, default_value = "small")]
+    pub scale: Scale,
+    /// Everything random follows from this number.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// The port to serve on; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Stop after the report.
+    #[arg(long)]
+    pub exit: bool,
+    /// The report as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Stop when the history is in the log, the features and the lake.
+    #[arg(long, hide = true)]
+    pub only_stream: bool,
+}
+
+/// Arguments of `serve`.
+#[derive(Args)]
+pub struct ServeArguments {
+    /// The address to serve on.
+    #[arg(long, value_name = "ADDRESS")]
+    pub bind: Option<SocketAddr>,
+}
+
+/// Arguments of `simulate`.
+#[derive(Args)]
+pub struct SimulateArguments {
+    /// small, medium or large.
+    #[arg(long, default_value = "small")]
+    pub scale: Scale,
+    /// Everything random follows from this number.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Where to write the events; `-` is standard output. Without it they are only counted.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How to write them.
+    #[arg(long, default_value = "ndjson")]
+    pub format: EventFormat,
+    /// Where to write the truth, which no trainer may read.
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Compare the shape with Online Retail in this Parquet file.
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
+    /// Print what an oracle and trivial methods reach on the truth.
+    #[arg(long)]
+    pub ceilings: bool,
+    /// The summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EventFormat {
+    /// CloudEvents, one on each line.
+    Ndjson,
+    /// The log's compact records, each behind its length.
+    Binary,
+}
+
+/// Arguments of `ingest`.
+#[derive(Args)]
+pub struct IngestArguments {
+    /// The file; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What the file is, if not CloudEvents as NDJSON.
+    #[arg(long)]
+    pub dataset: Option<Dataset>,
+    /// Where lines that cannot be used go; beside the data folder otherwise.
+    #[arg(long, value_name = "FILE")]
+    pub put_aside: Option<PathBuf>,
+    /// The summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Public data sets that can be ingested.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dataset {
+    /// UCI Online Retail, as Parquet.
+    OnlineRetail,
+}
+
+/// Arguments of `stream`.
+#[derive(Args)]
+pub struct StreamArguments {
+    /// Stop when everything in the log is applied.
+    #[arg(long)]
+    pub until_caught_up: bool,
+    /// The summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `features`.
+#[derive(Args)]
+pub struct FeaturesArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: FeaturesAction,
+    /// As JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What `features` can do.
+#[derive(Subcommand)]
+pub enum FeaturesAction {
+    /// Every view with its features.
+    List,
+    /// One view: its source, entity, filter and windows.
+    Show {
+        /// The view's name.
+        view: String,
+    },
+    /// Checks a definitions file.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// Arguments of `backfill`.
+#[derive(Args)]
+pub struct BackfillArguments {
+    /// The kind of fact whose times the rows have, for example `checkout_submitted`.
+    #[arg(long, value_name = "FACT")]
+    pub spine: String,
+    /// The Parquet file to write.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Rows before this time only.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Timestamp>,
+    /// The summary as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `sql`.
+#[derive(Args)]
+pub struct SqlArguments {
+    /// One SELECT.
+    pub query: String,
+    /// Rows as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `train`.
+#[derive(Args)]
+pub struct TrainArguments {
+    /// The tasks; all where none is named.
+    pub tasks: Vec<TrainTask>,
+    /// Learn from what was known before this time; the newest event's time otherwise.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Timestamp>,
+    /// Everything random follows from this number.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// The reports as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What can be trained.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrainTask {
+    /// The recommender.
+    Recommend,
+    /// The fraud model.
+    Fraud,
+    /// The demand forecasts.
+    Forecast,
+}
+
+/// Arguments of `models`.
+#[derive(Args)]
+pub struct ModelsArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: ModelsAction,
+    /// As JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What `models` can do.
+#[derive(Subcommand)]
+pub enum ModelsAction {
+    /// Every registered model with its aliases.
+    List,
+    /// Registers an ONNX model and makes it the champion of its task.
+    Import {
+        /// The ONNX file.
+        file: PathBuf,
+        /// The tokenizer of a text model.
+        #[arg(long, value_name = "FILE")]
+        tokenizer: Option<PathBuf>,
+        /// The task: embedding or custom.
+        #[arg(long, default_value = "embedding")]
+        task: String,
+        /// Its licence.
+        #[arg(long)]
+        licence: String,
+        /// Its name; the file's name otherwise.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Gives a model an alias.
+    Promote {
+        /// The model's id, `mdl_…`.
+        model: dhow_events::ModelId,
+        /// champion, challenger or shadow.
+        #[arg(long, default_value = "champion")]
+        alias: String,
+        /// Why, for the ledger.
+        #[arg(long)]
+        why: String,
+    },
+}
+
+/// Arguments of `forecast`.
+#[derive(Args)]
+pub struct ForecastArguments {
+    /// The product's id, `prd_…`.
+    pub product: dhow_events::ProductId,
+    /// One region; all together otherwise.
+    #[arg(long)]
+    pub region: Option<Region>,
+    /// Days ahead.
+    #[arg(long, default_value_t = 28)]
+    pub horizon: usize,
+    /// Write a fan chart as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub chart: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `route`.
+#[derive(Args)]
+pub struct RouteArguments {
+    /// The problem in VROOM's JSON; `-` is standard input.
+    pub file: PathBuf,
+    /// Stop after so many seconds with the best plan found.
+    #[arg(long, default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Stop after so many iterations.
+    #[arg(long, default_value_t = 100_000)]
+    pub iterations: u64,
+    /// Everything random follows from this number.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Write the plan as an SVG map.
+    #[arg(long, value_name = "FILE")]
+    pub map: Option<PathBuf>,
+    /// VROOM's response instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,101 @@
+//! The held-out day's parcels as routing problems: one for each place that sends enough, planned over HTTP.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use dhow_events::Fact;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use super::client::Client;
+use super::history::History;
+use crate::failure::Failure;
+
+/// Parcels of one plan; a busier region's day is cut to the first so many.
+const STOPS_MAX: usize = 150;
+/// A region with fewer parcels is not planned.
+const STOPS_MIN: usize = 5;
+/// Parcels that one van holds.
+const VAN_PARCELS: usize = 30;
+/// Regions planned.
+const PLANS_MAX: usize = 6;
+/// Places further from the depot than this are reached by the carriers' long hauls, not by a van's round.
+const ROUND_KM_MAX: f64 = 150.0;
+
+/// One region's plan beside the plan of going to the nearest stop each time.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteFigures {
+    /// Where the parcels go.
+    pub region: String,
+    /// Parcels.
+    pub stops: usize,
+    /// Vans used.
+    pub vehicles: u64,
+    /// Parcels left out.
+    pub unassigned: u64,
+    /// Driven, in kilometres.
+    pub distance_km: f64,
+    /// Driven by the nearest-neighbour plan.
+    pub nearest_neighbour_km: f64,
+    /// The cost as a share of the nearest-neighbour plan's.
+    pub cost_ratio: f64,
+}
+
+/// Plans the day.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn plan(history: &History, address: SocketAddr) -> Result<Vec<RouteFigures>, Failure> {
+    let mut by_region: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for arrival in &history.held_out {
+        if let Fact::ShipmentDispatched(parcel) = &arrival.event.fact {
+            by_region.entry(parcel.destination.to_string()).or_default().push((parcel.longitude, parcel.latitude));
+        }
+    }
+    let mut regions: Vec<_> = by_region.into_iter().map(|(region, places)| (region, around_busiest(places))).collect();
+    regions.retain(|(_, places)| places.len() >= STOPS_MIN);
+    regions.sort_by_key(|(region, places)| (std::cmp::Reverse(places.len()), region.clone()));
+    let mut client = Client::new(address);
+    let mut plans = Vec::new();
+    for (region, mut places) in regions.into_iter().take(PLANS_MAX) {
+        places.truncate(STOPS_MAX);
+        let answer = client.post("route plan", "/v1/routes", &problem(&places), None).await?;
+        plans.push(figures(region, places.len(), &answer));
+    }
+    Ok(plans)
+}
+
+/// The places within a van's reach of the one that has most others near it.
+fn around_busiest(places: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let near = |centre: &(f64, f64)| places.iter().filter(|place| distance_km(centre, place) <= ROUND_KM_MAX).copied().collect::<Vec<_>>();
+    places.iter().map(near).max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// A distance good enough to group by: equirectangular.
+fn distance_km(a: &(f64, f64), b: &(f64, f64)) -> f64 {
+    let scale = ((a.1 + b.1) / 2.0).to_radians().cos();
+    111.2 * ((a.0 - b.0) * scale).hypot(a.1 - b.1)
+}
+
+fn problem(places: &[(f64, f64)]) -> Json {
+    let count = places.len() as f64;
+    let depot = places.iter().fold((0.0, 0.0), |sum, place| (sum.0 + place.0 / count, sum.1 + place.1 / count));
+    let job = |(index, place): (usize, &(f64, f64))| json!({ "id": index + 1, "location": [place.0, place.1], "service": 180, "delivery": [1] });
+    let jobs: Vec<Json> = places.iter().enumerate().map(job).collect();
+    let vans = places.len().div_ceil(VAN_PARCELS) * 2 + 1;
+    let van = |id: usize| json!({ "id": id, "start": [depot.0, depot.1], "end": [depot.0, depot.1], "capacity": [VAN_PARCELS] });
+    json!({ "jobs": jobs, "vehicles": (1..=vans).map(van).collect::<Vec<_>>() })
+}
+
+fn figures(region: String, stops: usize, answer: &Json) -> RouteFigures {
+    let number = |pointer: &str| answer.pointer(pointer).and_then(Json::as_f64).unwrap_or(f64::NAN);
+    RouteFigures {
+        region,
+        stops,
+        vehicles: answer["routes"].as_array().map_or(0, |routes| routes.len() as u64),
+        unassigned: answer["unassigned"].as_array().map_or(0, |left| left.len() as u64),
+        distance_km: number("/dhow/kpis/distance_m") / 1e3,
+        nearest_neighbour_km: number("/dhow/nearest_neighbour/distance_m") / 1e3,
+        cost_ratio: number("/dhow/kpis/cost") / number("/dhow/nearest_neighbour/cost"),
+    }
+}

@@ -1,0 +1,89 @@
+//! Opens the platform as configured; the one place where configuration becomes engine settings.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dhow_commerce::ExchangeRates;
+use dhow_engine::{Engine, EngineSettings, Folders};
+use dhow_events::{Clock, DAY_MICROS, SystemClock, Timestamp};
+use dhow_online::OnlineSettings;
+use dhow_streams::{LocalLog, LocalLogSettings};
+
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+
+/// The exchange rates in force, until a shop configures its own: those of the simulated world.
+///
+/// # Errors
+/// A rate that is not positive or a code that is no currency.
+pub fn rates(as_of: Timestamp) -> Result<ExchangeRates, Failure> {
+    Ok(ExchangeRates::new(as_of, dhow_datasets::units_per_usd_micros()?)?)
+}
+
+/// The log's settings for `configuration`.
+pub fn log_settings(configuration: &Configuration) -> LocalLogSettings {
+    LocalLogSettings { partitions: configuration.log_partitions, ..LocalLogSettings::default() }
+}
+
+/// Opens the log alone, for commands that only read or fill it.
+///
+/// # Errors
+/// A damaged log, or one that another process holds.
+pub fn open_log(configuration: &Configuration, clock: Arc<dyn Clock>) -> Result<LocalLog, Failure> {
+    let folder = Folders::of(&configuration.data_dir).log;
+    Ok(LocalLog::open(&folder, log_settings(configuration), clock)?)
+}
+
+/// Fails where the data folder does not exist: a mistyped path must not become an empty shop.
+///
+/// # Errors
+/// There is no such folder.
+pub fn require_data_dir(configuration: &Configuration) -> Result<(), Failure> {
+    let path = &configuration.data_dir;
+    if path.is_dir() {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(Failure::Input(format!("there is no data folder `{shown}`; fill one with `dhow demo --data-dir {shown}` or `dhow ingest --data-dir {shown}`")))
+}
+
+/// Events up to three days late still correct every window, and duplicates are known for as long.
+pub fn online_settings() -> OnlineSettings {
+    OnlineSettings { allowed_lateness_micros: 3 * DAY_MICROS, duplicate_horizon_micros: 3 * DAY_MICROS }
+}
+
+/// Opens the platform.
+///
+/// # Errors
+/// A part that cannot be opened, by its name.
+pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, Failure> {
+    create_folder(&configuration.data_dir)?;
+    let folders = Folders::of(&configuration.data_dir);
+    let database_url =
+        configuration.database_url.clone().unwrap_or_else(|| dhow_store::sqlite_url(&folders.database));
+    let settings = EngineSettings {
+        data: configuration.data_dir.clone(),
+        database_url,
+        features: configuration.feature_set()?,
+        online: online_settings(),
+        log: log_settings(configuration),
+        tenants: vec![configuration.tenant],
+        rates: rates(clock.now())?,
+        clock,
+        stopwatch: Arc::new(SystemClock),
+        id_seed: fresh_seed()?,
+    };
+    Ok(Engine::open(settings).await?)
+}
+
+fn create_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(path).map_err(|error| Failure::Input(format!("data folder `{}`: {error}", path.display())))
+}
+
+/// Bits that no other start of this server has, from the operating system.
+fn fresh_seed() -> Result<[u8; 32], Failure> {
+    use std::io::Read;
+    let mut seed = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
+    Ok(seed)
+}

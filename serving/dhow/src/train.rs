@@ -1,0 +1,116 @@
+//! `dhow train`: trains the named tasks on a data folder and prints what was found.
+
+use std::sync::Arc;
+
+use dhow_definitions::FeatureSet;
+use dhow_engine::{Engine, Folders};
+use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
+use dhow_registry::Registry;
+use dhow_streams::{Log, Offsets, Replay};
+use dhow_training::{TaskReport, TrainingInput, train_demand, train_fraud, train_recommend};
+
+use crate::arguments::{TrainArguments, TrainTask};
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+use crate::output::{json, progress, table, thousands};
+use crate::platform::{online_settings, open_log, require_data_dir};
+
+const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
+
+/// Runs the command.
+///
+/// # Errors
+/// No data folder, nothing to learn from, or a failing trainer.
+pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> Result<(), Failure> {
+    require_data_dir(configuration)?;
+    let folders = Folders::of(&configuration.data_dir);
+    let log = open_log(configuration, Arc::new(SystemClock))?;
+    let registry = Registry::open(&folders.registry)?;
+    let until = match arguments.until {
+        Some(until) => until,
+        None => newest(&log)? + 1,
+    };
+    let input = TrainingInput {
+        tenant: configuration.tenant,
+        lake: &folders.lake,
+        log: &log,
+        features: Arc::new(configuration.feature_set()?),
+        online: online_settings(),
+        registry: &registry,
+        until,
+        seed: arguments.seed,
+        code_version: env!("CARGO_PKG_VERSION"),
+    };
+    let tasks = if arguments.tasks.is_empty() { &ALL[..] } else { &arguments.tasks[..] };
+    let reports = train_tasks(&input, tasks).await?;
+    if arguments.json {
+        return json(&reports);
+    }
+    print(&reports);
+    Ok(())
+}
+
+/// Trains all tasks on a running platform.
+///
+/// # Errors
+/// A failing trainer.
+pub async fn train_all(engine: &Engine, tenant: TenantId, until: Timestamp, seed: u64) -> Result<Vec<TaskReport>, Failure> {
+    let features: Arc<FeatureSet> = engine.features().clone();
+    let input = TrainingInput {
+        tenant,
+        lake: &engine.folders().lake,
+        log: engine.log(),
+        features,
+        online: *engine.online_settings(),
+        registry: engine.registry(),
+        until,
+        seed,
+        code_version: env!("CARGO_PKG_VERSION"),
+    };
+    train_tasks(&input, &ALL).await
+}
+
+async fn train_tasks(input: &TrainingInput<'_>, tasks: &[TrainTask]) -> Result<Vec<TaskReport>, Failure> {
+    let bar = progress("train", tasks.len() as u64);
+    let mut reports = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let begin = SystemClock.now();
+        let report = match task {
+            TrainTask::Recommend => train_recommend(input).await?,
+            TrainTask::Fraud => train_fraud(input).await?,
+            TrainTask::Forecast => train_demand(input).await?,
+        };
+        tracing::info!(task = report.task, seconds = SystemClock.now().micros_since(begin) as f64 / 1e6, "trained");
+        reports.push(report);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(reports)
+}
+
+/// The newest known time in the log.
+fn newest(log: &dyn Log) -> Result<Timestamp, Failure> {
+    let mut newest = None;
+    for record in Replay::new(log, &Offsets::start(log.partition_count()), &Offsets::ends(log)?)? {
+        let known = record?.known_time;
+        newest = newest.max(Some(known));
+    }
+    newest.ok_or_else(|| Failure::Input("the log is empty; fill it with `dhow ingest` or `dhow demo`".to_owned()))
+}
+
+/// Prints the figures and verdicts of trainings.
+pub fn print(reports: &[TaskReport]) {
+    let mut rows = Vec::new();
+    for report in reports {
+        for figure in &report.figures {
+            let interval = figure.interval.map_or(String::new(), |(low, high)| format!("{low:.4} – {high:.4}"));
+            let beside: Vec<String> = figure.baselines.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+            rows.push(vec![report.task.clone(), figure.name.clone(), format!("{:.4}", figure.value), interval, beside.join(" · ")]);
+        }
+    }
+    println!("{}", table(&["task", "measure", "model", "95 % interval", "trivial methods"], &rows, false));
+    for report in reports {
+        let verdict = if report.promoted { "promoted" } else { "not promoted" };
+        println!("{} {}: {verdict}, {} ({} rows)", report.task, report.model, report.verdict, thousands(report.training_rows));
+    }
+}

@@ -1,0 +1,156 @@
+//! What is on offer now, in memory, folded from the events; the database keeps the catalogue that sellers edit.
+
+use std::sync::Arc;
+
+use dhow_events::{Category, Fact, ProductId, Region, SellerId, TenantId, Timestamp};
+use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession, ids, integers, tables};
+use dhow_streams::Record;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+/// A product as the storefront may show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// Its title.
+    pub title: Arc<str>,
+    /// Its category.
+    pub category: Category,
+    /// Who offers it.
+    pub seller: SellerId,
+    /// Where it ships from.
+    pub region: Region,
+    /// The price of one unit, in cents.
+    pub price_usd_minor: i64,
+    /// Whether it is on offer.
+    pub offered: bool,
+    /// Units there; nothing where stock was never counted.
+    pub on_hand: Option<i64>,
+}
+
+impl Offer {
+    /// Whether it can be bought now.
+    pub fn available(&self) -> bool {
+        self.offered && self.on_hand != Some(0)
+    }
+}
+
+#[derive(Default)]
+struct Entry {
+    offer: Option<Offer>,
+    listed_at: Timestamp,
+    priced_at: Timestamp,
+    counted_at: Timestamp,
+    on_hand: Option<i64>,
+}
+
+/// Every tenant's products. Facts may come more than once and out of order: the latest by event time holds.
+#[derive(Default)]
+pub struct Catalogue(RwLock<FxHashMap<(TenantId, ProductId), Entry>>);
+
+impl Catalogue {
+    /// The offer of a product.
+    pub fn offer(&self, tenant: TenantId, product: ProductId) -> Option<Offer> {
+        self.0.read().get(&(tenant, product)).and_then(|entry| entry.offer.clone())
+    }
+
+    /// Whether a product can be bought now.
+    pub fn available(&self, tenant: TenantId, product: ProductId) -> bool {
+        self.0.read().get(&(tenant, product)).and_then(|entry| entry.offer.as_ref()).is_some_and(Offer::available)
+    }
+
+    /// The number of products.
+    pub fn len(&self) -> usize {
+        self.0.read().len()
+    }
+
+    /// Whether there is no product.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes a record in; most facts say nothing of the catalogue.
+    pub(crate) fn apply(&self, record: &Record) {
+        let (tenant, at) = (record.event.tenant, record.event.event_time);
+        match &record.event.fact {
+            Fact::ProductListed(listed) => self.change(tenant, listed.product, |entry| {
+                if at >= entry.listed_at {
+                    entry.listed_at = at;
+                    entry.offer = Some(Offer {
+                        title: listed.title.as_str().into(),
+                        category: listed.category,
+                        seller: listed.seller,
+                        region: listed.region,
+                        price_usd_minor: match &entry.offer {
+                            Some(offer) if entry.priced_at > at => offer.price_usd_minor,
+                            _ => listed.price_usd_minor,
+                        },
+                        offered: true,
+                        on_hand: entry.on_hand,
+                    });
+                }
+            }),
+            Fact::ProductPriceChanged(changed) => self.change(tenant, changed.product, |entry| {
+                if let Some(offer) = entry.offer.as_mut().filter(|_| at >= entry.priced_at && at >= entry.listed_at) {
+                    offer.price_usd_minor = changed.price_usd_minor;
+                    entry.priced_at = at;
+                }
+            }),
+            Fact::ProductDelisted(delisted) => self.change(tenant, delisted.product, |entry| {
+                if let Some(offer) = entry.offer.as_mut().filter(|_| at >= entry.listed_at) {
+                    offer.offered = false;
+                    entry.listed_at = at;
+                }
+            }),
+            Fact::StockChanged(changed) => self.change(tenant, changed.product, |entry| {
+                if at >= entry.counted_at {
+                    (entry.counted_at, entry.on_hand) = (at, Some(changed.on_hand));
+                    if let Some(offer) = entry.offer.as_mut() {
+                        offer.on_hand = Some(changed.on_hand);
+                    }
+                }
+            }),
+            _ => {}
+        }
+    }
+
+    fn change(&self, tenant: TenantId, product: ProductId, change: impl FnOnce(&mut Entry)) {
+        change(self.0.write().entry((tenant, product)).or_default());
+    }
+
+    /// Restores a tenant's products from the lake, as they were at its last checkpoint.
+    ///
+    /// # Errors
+    /// A failing query.
+    pub(crate) async fn restore(&self, lake: &Lake, tenant: TenantId) -> Result<(), OfflineError> {
+        let sql = SqlSession::open(lake, &tenant, QueryBounds::default())?;
+        let rows = tables::catalogue(&sql, Timestamp::MAX).await?;
+        let stock = sql
+            .query(
+                "SELECT product, on_hand FROM (
+                     SELECT product, on_hand, row_number() OVER (PARTITION BY product ORDER BY event_time DESC, event_id DESC) AS position
+                     FROM stock_changed
+                 ) WHERE position = 1",
+            )
+            .await?;
+        let counted: FxHashMap<u128, i64> = ids(&stock, "product", ProductId::KIND)?
+            .into_iter()
+            .zip(integers(&stock, "on_hand")?)
+            .filter_map(|(product, on_hand)| product.map(|product| (product, on_hand)))
+            .collect();
+        let mut entries = self.0.write();
+        for row in rows {
+            let on_hand = counted.get(&row.product.as_u128()).copied();
+            let offer = Offer {
+                title: row.title.as_str().into(),
+                category: row.category,
+                seller: row.seller,
+                region: row.region,
+                price_usd_minor: row.price_usd_minor,
+                offered: row.offered,
+                on_hand,
+            };
+            entries.insert((tenant, row.product), Entry { offer: Some(offer), on_hand, ..Entry::default() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! The models in force, by tenant: loaded from the registry, swapped as a whole, read without waiting.
+
+use std::sync::Arc;
+
+use dhow_events::{ModelId, TenantId, Timestamp};
+use dhow_forecast::DemandModel;
+use dhow_fraud::{FraudModel, Thresholds};
+use dhow_recommend::{Interaction, LiveRecommender, LiveState, RecommendModel};
+use dhow_registry::{Alias, Registry, RegistryError, Task, TextEmbedder, open_embedder};
+use dhow_training::FraudBundle;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::EngineError;
+use crate::error::failed;
+
+/// A model and the name that answers carry.
+#[derive(Clone)]
+pub struct Champion<T> {
+    /// Its id in the registry.
+    pub id: ModelId,
+    /// `<name>@<id>`.
+    pub label: Arc<str>,
+    /// The model.
+    pub model: Arc<T>,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct TenantModels {
+    pub recommend: Option<Champion<LiveRecommender>>,
+    pub live: Option<Arc<LiveState>>,
+    pub catalogue_model: Option<Arc<RecommendModel>>,
+    pub fraud: Option<Champion<(FraudModel, Thresholds)>>,
+    pub forecast: Option<Champion<DemandModel>>,
+    pub embedder: Option<Champion<TextEmbedder>>,
+}
+
+/// Every tenant's champions.
+#[derive(Default)]
+pub struct Champions(RwLock<FxHashMap<TenantId, Arc<TenantModels>>>);
+
+impl Champions {
+    /// The tenant's models; none where nothing was promoted.
+    pub(crate) fn of(&self, tenant: TenantId) -> Arc<TenantModels> {
+        self.0.read().get(&tenant).cloned().unwrap_or_default()
+    }
+
+    /// Reads the tenant's champions anew; live state goes on beside a new recommender.
+    ///
+    /// # Errors
+    /// A corrupt artifact, or one that this program cannot read. The models in force then stay.
+    pub(crate) fn reload(&self, registry: &Registry, tenant: TenantId) -> Result<(), EngineError> {
+        let old = self.of(tenant);
+        let mut models = TenantModels::default();
+        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Recommend)? {
+            let model = Arc::new(RecommendModel::from_bytes(&bytes).map_err(failed("recommend model"))?);
+            let live = match (&old.live, &old.recommend) {
+                (Some(live), Some(before)) if before.id == id => live.clone(),
+                (Some(live), _) => {
+                    live.rebase(&model);
+                    live.clone()
+                }
+                (None, _) => Arc::new(LiveState::new(&model)),
+            };
+            let recommender = Arc::new(LiveRecommender::new(model.clone(), live.clone()));
+            models.recommend = Some(Champion { id, label, model: recommender });
+            (models.live, models.catalogue_model) = (Some(live), Some(model));
+        }
+        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Fraud)? {
+            let model = Arc::new(FraudBundle::open(&bytes).map_err(failed("fraud model"))?);
+            models.fraud = Some(Champion { id, label, model });
+        }
+        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Forecast)? {
+            let model = Arc::new(DemandModel::from_bytes(&bytes).map_err(failed("forecast model"))?);
+            models.forecast = Some(Champion { id, label, model });
+        }
+        models.embedder = match (&old.embedder, champion(registry, tenant, Task::Embedding)?) {
+            (Some(before), Some((id, ..))) if before.id == id => Some(before.clone()),
+            (_, Some((id, label, _))) => {
+                let model = Arc::new(open_embedder(registry, id).map_err(failed("embedding model"))?);
+                Some(Champion { id, label, model })
+            }
+            (_, None) => None,
+        };
+        self.0.write().insert(tenant, Arc::new(models));
+        Ok(())
+    }
+
+    /// Tells the tenant's recommender of a click.
+    pub(crate) fn observe(&self, tenant: TenantId, interaction: &Interaction) {
+        if let Some(live) = self.0.read().get(&tenant).and_then(|models| models.live.as_ref()) {
+            live.observe(interaction);
+        }
+    }
+
+    /// Frees live state of sessions and persons last seen before `time`.
+    pub(crate) fn forget_before(&self, time: Timestamp) {
+        let models: Vec<_> = self.0.read().values().cloned().collect();
+        models.iter().filter_map(|models| models.live.as_ref()).for_each(|live| live.expire_before(time));
+    }
+
+    /// The label of every champion of the tenant, by task.
+    pub fn labels(&self, tenant: TenantId) -> Vec<(&'static str, String)> {
+        let models = self.of(tenant);
+        let labels = [
+            ("recommend", models.recommend.as_ref().map(|champion| champion.label.to_string())),
+            ("fraud", models.fraud.as_ref().map(|champion| champion.label.to_string())),
+            ("forecast", models.forecast.as_ref().map(|champion| champion.label.to_string())),
+            ("embedding", models.embedder.as_ref().map(|champion| champion.label.to_string())),
+        ];
+        labels.into_iter().filter_map(|(task, label)| label.map(|label| (task, label))).collect()
+    }
+}
+
+type Loaded = (ModelId, Arc<str>, Vec<u8>);
+
+fn champion(registry: &Registry, tenant: TenantId, task: Task) -> Result<Option<Loaded>, EngineError> {
+    let id = match registry.resolve(&tenant, task, Alias::Champion) {
+        Ok(id) => id,
+        Err(RegistryError::NoSuchAlias { .. }) => return Ok(None),
+        Err(other) => return Err(failed("model registry")(other)),
+    };
+    let (card, bytes) = registry.load(id).map_err(failed("model registry"))?;
+    Ok(Some((id, format!("{}@{id}", card.draft.name).into(), bytes)))
+}

@@ -1,0 +1,320 @@
+//! Opens the platform on a data folder and holds its parts together; what it answers stands in the files beside this one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
+use dhow_definitions::{FeatureSet, VectorPlan};
+use dhow_events::{Clock, Event, FactKind, TenantId};
+use dhow_offline::{Lake, LakeWriter};
+use dhow_online::{OnlineSettings, OnlineStore};
+use dhow_registry::Registry;
+use dhow_store::{Store, StoreSettings};
+use dhow_streams::{LocalLog, LocalLogSettings, Log, Position, WorkerSettings, run_worker};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::catalogue::Catalogue;
+use crate::champions::Champions;
+use crate::decisions::{Decided, queue};
+use crate::error::failed;
+use crate::freshness::Freshness;
+use crate::sink::{PlatformSink, Shared};
+use crate::{EngineError, FraudDesk};
+
+/// Route plans that may be under way at once.
+const ROUTE_PLANS_MAX: usize = 2;
+
+/// Where the parts of a data folder are.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// The event log.
+    pub log: PathBuf,
+    /// The lake.
+    pub lake: PathBuf,
+    /// The snapshot of the online features.
+    pub snapshot: PathBuf,
+    /// The model registry.
+    pub registry: PathBuf,
+    /// The SQLite database, where no other is configured.
+    pub database: PathBuf,
+}
+
+impl Folders {
+    /// The parts of `data`.
+    pub fn of(data: &Path) -> Self {
+        Self {
+            log: data.join("log"),
+            lake: data.join("lake"),
+            snapshot: data.join("online.snapshot"),
+            registry: data.join("registry"),
+            database: data.join("dhow.sqlite"),
+        }
+    }
+}
+
+/// How to open the platform.
+pub struct EngineSettings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// The database's URL: `sqlite:…` or `postgres:…`.
+    pub database_url: String,
+    /// The feature definitions.
+    pub features: FeatureSet,
+    /// Bounds of the online features.
+    pub online: OnlineSettings,
+    /// The log's shape; an existing log keeps its number of partitions.
+    pub log: LocalLogSettings,
+    /// Tenants whose models and catalogue are loaded.
+    pub tenants: Vec<TenantId>,
+    /// The exchange rates in force.
+    pub rates: ExchangeRates,
+    /// The clock of events and decisions.
+    pub clock: Arc<dyn Clock>,
+    /// The clock that latencies are measured by.
+    pub stopwatch: Arc<dyn Clock>,
+    /// Random bits for ids.
+    pub id_seed: [u8; 32],
+}
+
+/// The running platform.
+pub struct Engine {
+    folders: Folders,
+    features: Arc<FeatureSet>,
+    online_settings: OnlineSettings,
+    log: Arc<LocalLog>,
+    store: Store,
+    registry: Registry,
+    shared: Arc<Shared>,
+    desk: Arc<FraudDesk>,
+    commerce: Commerce<Store, SimulatedRail>,
+    clock: Arc<dyn Clock>,
+    decision_queue: mpsc::Sender<Decided>,
+    decisions: Mutex<Option<mpsc::Receiver<Decided>>>,
+    route_permits: Arc<Semaphore>,
+    stop_worker: Arc<AtomicBool>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+    worker_failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Engine {
+    /// Restores what the data folder holds, connects the database and starts the stream worker.
+    ///
+    /// # Errors
+    /// Whatever part cannot be opened, by its name.
+    pub async fn open(settings: EngineSettings) -> Result<Arc<Self>, EngineError> {
+        let folders = Folders::of(&settings.data);
+        let features = Arc::new(settings.features);
+        let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted).map_err(failed("feature definitions"))?;
+        let log = LocalLog::open(&folders.log, settings.log, settings.clock.clone()).map_err(failed("log"))?;
+        let store =
+            Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
+        let registry = Registry::open(&folders.registry).map_err(failed("model registry"))?;
+
+        let online = OnlineStore::load(features.clone(), settings.online, &folders.snapshot)
+            .map_err(failed("feature snapshot"))?
+            .unwrap_or_else(|| OnlineStore::new(features.clone(), settings.online));
+        let shared = Arc::new(Shared {
+            online: Arc::new(online),
+            catalogue: Catalogue::default(),
+            champions: Champions::default(),
+            freshness: Freshness::default(),
+            stopwatch: settings.stopwatch.clone(),
+            applied: RwLock::new(vec![0; log.partition_count() as usize]),
+            applied_count: AtomicU64::new(0),
+        });
+        let lake = Lake::open(&folders.lake).map_err(failed("lake"))?;
+        for tenant in &settings.tenants {
+            shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
+            shared.champions.reload(&registry, *tenant)?;
+        }
+        let desk = Arc::new(FraudDesk { shared: shared.clone(), plan });
+        let rail = SimulatedRail::new(settings.clock.clone());
+        let ids = IdSource::new(settings.id_seed);
+        let commerce = Commerce::new(store.clone(), rail, desk.clone(), settings.rates, settings.clock.clone(), ids);
+        let (decision_queue, decisions) = queue();
+        let engine = Arc::new(Self {
+            folders,
+            features,
+            online_settings: settings.online,
+            log: Arc::new(log),
+            store,
+            registry,
+            shared,
+            desk,
+            commerce,
+            clock: settings.clock,
+            decision_queue,
+            decisions: Mutex::new(Some(decisions)),
+            route_permits: Arc::new(Semaphore::new(ROUTE_PLANS_MAX)),
+            stop_worker: Arc::new(AtomicBool::new(false)),
+            worker: Mutex::new(None),
+            worker_failure: Arc::new(Mutex::new(None)),
+        });
+        engine.start_worker()?;
+        Ok(engine)
+    }
+
+    fn start_worker(&self) -> Result<(), EngineError> {
+        let online_offsets = self.shared.online.offsets(self.log.partition_count());
+        let lake = LakeWriter::open(&self.folders.lake).map_err(failed("lake"))?;
+        let snapshot = self.folders.snapshot.clone();
+        let mut sink = PlatformSink { shared: self.shared.clone(), lake, snapshot, online_offsets };
+        self.shared.applied.write().clone_from(&dhow_streams::Sink::restored_offsets(&sink).0);
+        let (log, stop, failure) = (self.log.clone(), self.stop_worker.clone(), self.worker_failure.clone());
+        let settings = WorkerSettings::new(self.shared.stopwatch.clone());
+        let work = move || {
+            let stopping = || stop.load(Ordering::Acquire);
+            if let Err(error) = run_worker(&*log, &mut sink, &settings, &stopping) {
+                tracing::error!(%error, "the stream worker ended");
+                *failure.lock() = Some(error.to_string());
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("stream-worker".to_owned())
+            .spawn(work)
+            .map_err(failed("stream worker"))?;
+        *self.worker.lock() = Some(thread);
+        Ok(())
+    }
+
+    /// Adds checked events to the log; they are durable when this returns.
+    ///
+    /// # Errors
+    /// The log fails.
+    pub async fn append(&self, events: Vec<Event>) -> Result<Vec<Position>, EngineError> {
+        let log = self.log.clone();
+        let appended = tokio::task::spawn_blocking(move || log.append(&events)).await.map_err(failed("log"))?;
+        let positions = appended.map_err(failed("log"))?;
+        let applied = self.shared.applied.read().clone();
+        self.shared.freshness.acknowledged(&positions, self.shared.stopwatch.now(), &applied);
+        Ok(positions)
+    }
+
+    /// Takes promotions since the last load into force.
+    ///
+    /// # Errors
+    /// A champion that cannot be read; the models in force then stay.
+    pub fn reload_models(&self, tenant: TenantId) -> Result<(), EngineError> {
+        self.shared.champions.reload(&self.registry, tenant)
+    }
+
+    /// Makes everything applied so far durable, in features and lake, and goes on. Blocks until it is.
+    ///
+    /// # Errors
+    /// The worker failed, or cannot be started again.
+    pub fn checkpoint(&self) -> Result<(), EngineError> {
+        // A worker's last act is a checkpoint; the state in memory stays where it is.
+        self.stop()?;
+        self.stop_worker.store(false, Ordering::Release);
+        self.start_worker()
+    }
+
+    /// Stops the stream worker after a last checkpoint. Blocks until it ended.
+    ///
+    /// # Errors
+    /// The worker failed earlier, or panicked.
+    pub fn stop(&self) -> Result<(), EngineError> {
+        self.stop_worker.store(true, Ordering::Release);
+        let thread = self.worker.lock().take();
+        if let Some(thread) = thread {
+            thread
+                .join()
+                .map_err(|_| EngineError::Failed { part: "stream worker", reason: "it panicked".to_owned() })?;
+        }
+        match self.worker_failure() {
+            Some(reason) => Err(EngineError::Failed { part: "stream worker", reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Why the stream worker ended, if it did.
+    pub fn worker_failure(&self) -> Option<String> {
+        self.worker_failure.lock().clone()
+    }
+
+    /// The commerce use cases.
+    pub const fn commerce(&self) -> &Commerce<Store, SimulatedRail> {
+        &self.commerce
+    }
+
+    /// The database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The event log.
+    pub fn log(&self) -> &dyn Log {
+        &*self.log
+    }
+
+    /// The same, as what can take history with its known times.
+    pub fn local_log(&self) -> &LocalLog {
+        &self.log
+    }
+
+    /// The model registry.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The feature definitions in force.
+    pub const fn features(&self) -> &Arc<FeatureSet> {
+        &self.features
+    }
+
+    /// The bounds of the online features.
+    pub const fn online_settings(&self) -> &OnlineSettings {
+        &self.online_settings
+    }
+
+    /// Where the parts of the data folder are.
+    pub const fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// What is on offer.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.shared.catalogue
+    }
+
+    /// The clock of events and decisions.
+    pub const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The clock that latencies are measured by.
+    pub fn stopwatch(&self) -> &Arc<dyn Clock> {
+        &self.shared.stopwatch
+    }
+
+    /// Random bits for an id.
+    pub fn random(&self) -> u128 {
+        self.commerce.ids().random()
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn fraud_desk(&self) -> &FraudDesk {
+        &self.desk
+    }
+
+    pub(crate) const fn decision_queue(&self) -> &mpsc::Sender<Decided> {
+        &self.decision_queue
+    }
+
+    pub(crate) fn route_permits(&self) -> Arc<Semaphore> {
+        self.route_permits.clone()
+    }
+
+    pub(crate) fn take_decisions(&self) -> Result<mpsc::Receiver<Decided>, EngineError> {
+        self.decisions
+            .lock()
+            .take()
+            .ok_or_else(|| EngineError::Failed { part: "tasks", reason: "they run already".to_owned() })
+    }
+}

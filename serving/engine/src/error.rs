@@ -1,0 +1,46 @@
+//! Why the platform could not start or could not answer; status codes are the API's.
+
+use dhow_commerce::{CommerceError, FieldProblem};
+
+/// Why a start or an answer failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The request is wrong.
+    #[error("{}", .0.iter().map(|p| format!("{} {}", p.pointer, p.message)).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<FieldProblem>),
+    /// There is no such thing, or it is another tenant's.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// No model serves this task yet.
+    #[error("no {task} model is in force for this tenant; train one with `dhow train {task}`")]
+    NoModel {
+        /// The task.
+        task: &'static str,
+    },
+    /// As many questions of this kind as may be are under way.
+    #[error("{0} are under way already; try again shortly")]
+    Busy(String),
+    /// A commerce rule or the database.
+    #[error(transparent)]
+    Commerce(#[from] CommerceError),
+    /// A part of the data folder, a model or a service failed.
+    #[error("{part}: {reason}")]
+    Failed {
+        /// Which part.
+        part: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl EngineError {
+    /// One wrong field.
+    pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldProblem::new(pointer, message)])
+    }
+}
+
+/// Wraps the error of a part.
+pub(crate) fn failed<E: std::fmt::Display>(part: &'static str) -> impl FnOnce(E) -> EngineError {
+    move |error| EngineError::Failed { part, reason: error.to_string() }
+}

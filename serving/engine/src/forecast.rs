@@ -1,0 +1,83 @@
+//! Demand forecasts from the champion in memory: days with quantiles, recorded as decisions.
+
+use dhow_commerce::{DecisionKind, DecisionOutcome, DecisionRecord, Reason};
+use dhow_events::facts::ForecastServed;
+use dhow_events::{DecisionId, ProductId, Region, TenantId};
+use dhow_forecast::SeriesKey;
+
+use crate::{Answer, Engine, EngineError};
+
+/// A question for a forecast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastAsk {
+    /// Of which product.
+    pub product: ProductId,
+    /// For which region; nothing means all together.
+    pub region: Option<Region>,
+    /// How many days ahead.
+    pub horizon_days: usize,
+    /// Which quantiles, each in (0, 1).
+    pub quantiles: Vec<f64>,
+}
+
+/// One day of a forecast.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastDay {
+    /// Days since 1970-01-01, in UTC.
+    pub day: i64,
+    /// The expected units.
+    pub expected: f64,
+    /// The quantiles asked for, in the order of the question.
+    pub quantiles: Vec<f64>,
+}
+
+impl Engine {
+    /// The demand of the coming days.
+    ///
+    /// # Errors
+    /// No model in force, an unknown series, or a horizon or quantile out of its bounds.
+    pub async fn forecast(&self, tenant: TenantId, ask: ForecastAsk) -> Result<Answer<Vec<ForecastDay>>, EngineError> {
+        let (now, begin) = (self.clock().now(), self.stopwatch().now());
+        let models = self.shared().champions.of(tenant);
+        let champion = models.forecast.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
+        let key = SeriesKey { product: ask.product, region: ask.region };
+        let forecast = champion.model.forecast(key, ask.horizon_days, &ask.quantiles).map_err(refused)?;
+        let days: Vec<ForecastDay> = forecast
+            .days
+            .iter()
+            .map(|day| ForecastDay { day: day.day, expected: day.expected, quantiles: day.quantiles.clone() })
+            .collect();
+        let latency_us = self.stopwatch().now().micros_since(begin);
+        let decision = DecisionId::at(now, self.random());
+        let expected_quantity: f64 = days.iter().map(|day| day.expected).sum();
+        let reasons = vec![Reason { code: forecast.method.to_string(), text: forecast.words(), contribution: 1.0 }];
+        let fact = ForecastServed {
+            product: ask.product,
+            decision,
+            region: ask.region,
+            model: champion.label.to_string(),
+            horizon_days: ask.horizon_days as i64,
+            expected_quantity,
+            degraded: forecast.degraded,
+        };
+        let record = DecisionRecord {
+            tenant,
+            id: decision,
+            kind: DecisionKind::Forecast,
+            subject: ask.product.to_string(),
+            model: champion.label.to_string(),
+            request: serde_json::json!({ "region": ask.region, "horizon_days": ask.horizon_days, "quantiles": ask.quantiles }),
+            answer: serde_json::json!({ "expected_quantity": expected_quantity }),
+            reasons: reasons.clone(),
+            features: Vec::new(),
+            applied_offsets: Vec::new(),
+            degraded: forecast.degraded,
+            latency_us,
+            outcome: DecisionOutcome::Answered,
+            created_at: now,
+        };
+        self.record_soon(record, fact.into()).await?;
+        let model = champion.label.to_string();
+        Ok(Answer { value: days, model, decision, reasons, degraded: forecast.degraded, latency_us })
+    }
+}

@@ -1,0 +1,121 @@
+//! The fraud desk: reads the features of a checkout, scores it and decides by cost; recording is the transaction's.
+
+use std::sync::Arc;
+
+use dhow_commerce::{
+    AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
+    FraudCheckError, FraudDecision, FraudRequest, Reason,
+};
+use dhow_definitions::VectorPlan;
+use dhow_events::facts::{CheckoutSubmitted, FraudScored};
+use dhow_events::{DecisionId, Fact, TenantId};
+use dhow_fraud::{Action, FraudScorer};
+
+use crate::error::failed;
+use crate::sink::Shared;
+use crate::{Answer, Engine, EngineError};
+
+/// Scores checkouts with the tenant's champion.
+pub struct FraudDesk {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) plan: VectorPlan,
+}
+
+impl FraudCheck for FraudDesk {
+    fn score(&self, request: &FraudRequest<'_>) -> Result<FraudDecision, FraudCheckError> {
+        let begin = self.shared.stopwatch.now();
+        let models = self.shared.champions.of(request.tenant);
+        let champion = models.fraud.as_ref().ok_or_else(|| {
+            FraudCheckError("no fraud model is in force for this tenant; train one with `dhow train fraud`".to_owned())
+        })?;
+        let (model, thresholds) = &*champion.model;
+        let fact = Fact::from(request.checkout.clone());
+        let vector = self.shared.online.vector(&self.plan, request.tenant, &fact, request.now);
+        let vector = vector.map_err(|error| FraudCheckError(error.to_string()))?;
+        if model.feature_names() != self.plan.names() {
+            return Err(FraudCheckError(
+                "the fraud model reads other features than the definitions in force".to_owned(),
+            ));
+        }
+        let score = model.score(&vector.values).map_err(|error| FraudCheckError(error.to_string()))?;
+        let action = match thresholds.decide(&score, request.checkout.total_usd_minor) {
+            Action::Approve => FraudAction::Approve,
+            Action::Review => FraudAction::Review,
+            Action::Decline => FraudAction::Decline,
+        };
+        let reason = |reason: &dhow_fraud::Reason| Reason {
+            code: reason.code.clone(),
+            text: reason.words.clone(),
+            contribution: reason.contribution,
+        };
+        let named = self.plan.names().iter().zip(&vector.values);
+        let feature = |(name, value): (&String, &f64)| FeatureValue {
+            name: name.clone(),
+            value: Some(*value).filter(|value| value.is_finite()),
+        };
+        let offset =
+            |(partition, offset): (usize, &u64)| AppliedOffset { partition: partition as u32, offset: *offset };
+        Ok(FraudDecision {
+            probability: score.probability,
+            action,
+            reasons: score.reasons.iter().map(reason).collect(),
+            model: champion.label.to_string(),
+            features: named.map(feature).collect(),
+            applied_offsets: vector.as_of.iter().map(offset).collect(),
+            degraded: false,
+            latency_us: self.shared.stopwatch.now().micros_since(begin),
+        })
+    }
+}
+
+impl Engine {
+    /// Scores a checkout that is decided elsewhere. The decision is recorded before this returns.
+    ///
+    /// # Errors
+    /// No model in force, or the record could not be written: then there is no answer.
+    pub async fn score_checkout(
+        &self,
+        tenant: TenantId,
+        checkout: CheckoutSubmitted,
+    ) -> Result<Answer<FraudDecision>, EngineError> {
+        let now = self.clock().now();
+        let decision = DecisionId::at(now, self.random());
+        let request = FraudRequest { tenant, decision, now, checkout: &checkout };
+        let scored = self.fraud_desk().score(&request).map_err(dhow_commerce::CommerceError::from)?;
+        let record = DecisionRecord {
+            tenant,
+            id: decision,
+            kind: DecisionKind::Fraud,
+            subject: checkout.checkout.to_string(),
+            model: scored.model.clone(),
+            request: serde_json::to_value(&checkout).map_err(failed("decision record"))?,
+            answer: serde_json::json!({ "probability": scored.probability, "action": scored.action }),
+            reasons: scored.reasons.clone(),
+            features: scored.features.clone(),
+            applied_offsets: scored.applied_offsets.clone(),
+            degraded: scored.degraded,
+            latency_us: scored.latency_us,
+            outcome: DecisionOutcome::Answered,
+            created_at: now,
+        };
+        let codes: Vec<&str> = scored.reasons.iter().map(|reason| reason.code.as_str()).collect();
+        let fact = FraudScored {
+            buyer: checkout.buyer,
+            decision,
+            checkout: checkout.checkout,
+            model: scored.model.clone(),
+            probability: scored.probability,
+            action: scored.action.to_string(),
+            reasons: codes.join(","),
+        };
+        self.record_now(record, fact.into()).await?;
+        Ok(Answer {
+            model: scored.model.clone(),
+            decision,
+            reasons: scored.reasons.clone(),
+            degraded: scored.degraded,
+            latency_us: scored.latency_us,
+            value: scored,
+        })
+    }
+}

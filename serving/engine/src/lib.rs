@@ -1,0 +1,38 @@
+//! The running platform: log, stream worker, online features, champions, outbox relay; it answers in its own types and knows no HTTP.
+//!
+//! [`Engine::open`] restores what the data folder holds and starts the stream worker; [`Engine::run_tasks`] keeps the
+//! outbox, the decision writer and payment recovery going until it is told to stop. Each kind of question has a file of
+//! its own: [`recommend`](Engine::recommend), [`score_checkout`](Engine::score_checkout), [`forecast`](Engine::forecast),
+//! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts).
+
+mod answer;
+mod catalogue;
+mod champions;
+mod decisions;
+mod engine;
+mod error;
+mod features;
+mod forecast;
+mod fraud;
+mod freshness;
+mod recommend;
+mod routes;
+mod similar;
+mod sink;
+mod status;
+mod tasks;
+
+pub use answer::Answer;
+pub use catalogue::{Catalogue, Offer};
+pub use champions::{Champion, Champions};
+pub use decisions::DECISION_QUEUE_MAX;
+pub use engine::{Engine, EngineSettings, Folders};
+pub use error::EngineError;
+pub use features::{FeatureReading, ViewReading};
+pub use forecast::{ForecastAsk, ForecastDay};
+pub use fraud::FraudDesk;
+pub use freshness::Quantiles;
+pub use recommend::{RecommendAsk, RecommendedProduct};
+pub use routes::{ROUTE_STOPS_MAX, ROUTE_TIME_MAX_MICROS, RouteAnswer};
+pub use similar::{SIMILAR_TEXTS_MAX, SimilarText};
+pub use status::Status;

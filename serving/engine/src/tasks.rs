@@ -1,0 +1,107 @@
+//! What goes on beside the requests: the outbox to the log, decisions to the database, unfinished payments to their end.
+
+use std::time::Duration;
+
+use dhow_commerce::relay_batch;
+use tokio::sync::{mpsc, watch};
+
+use crate::decisions::{DECISION_BATCH_MAX, Decided};
+use crate::{Engine, EngineError};
+
+/// Events handed from the outbox to the log at once.
+const RELAY_BATCH: u32 = 1_000;
+/// How long an empty outbox is left alone.
+const RELAY_PAUSE: Duration = Duration::from_millis(20);
+/// How long a failing part is left alone before it is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often unfinished payments are looked at.
+const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Runs until `stop` turns true, then writes what waits and ends. Call it once.
+    ///
+    /// # Errors
+    /// It was called before.
+    pub async fn run_tasks(&self, stop: watch::Receiver<bool>) -> Result<(), EngineError> {
+        let decisions = self.take_decisions()?;
+        let writer = self.write_decisions(decisions, stop.clone());
+        let recovery = self.recover_payments(stop.clone());
+        tokio::join!(writer, recovery, self.relay_outbox(stop));
+        // What the writer wrote last stands in the outbox now.
+        self.relay_until_empty().await
+    }
+
+    async fn write_decisions(&self, mut decisions: mpsc::Receiver<Decided>, mut stop: watch::Receiver<bool>) {
+        let mut batch = Vec::with_capacity(DECISION_BATCH_MAX);
+        loop {
+            tokio::select! {
+                biased;
+                received = decisions.recv_many(&mut batch, DECISION_BATCH_MAX) => if received == 0 { return },
+                () = stopped(&mut stop) => {
+                    decisions.close();
+                    if decisions.is_empty() { return; }
+                    continue;
+                }
+            }
+            while let Err(error) = self.commerce().record_decisions(&batch).await {
+                tracing::error!(%error, decisions = batch.len(), "decisions could not be written; trying again");
+                tokio::time::sleep(RETRY_PAUSE).await;
+                if *stop.borrow() {
+                    tracing::error!(decisions = batch.len(), "stopping with decisions that could not be written");
+                    return;
+                }
+            }
+            batch.clear();
+        }
+    }
+
+    async fn relay_outbox(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let pause = match self.relay_once().await {
+                Ok(0) => RELAY_PAUSE,
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "the outbox waits; trying again");
+                    RETRY_PAUSE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
+    }
+
+    async fn relay_once(&self) -> Result<usize, EngineError> {
+        let publish = |events| async move { self.append(events).await.map(drop) };
+        relay_batch(self.store(), self.clock().now(), RELAY_BATCH, publish)
+            .await
+            .map_err(|error| EngineError::Failed { part: "outbox", reason: error.to_string() })
+    }
+
+    async fn relay_until_empty(&self) -> Result<(), EngineError> {
+        while self.relay_once().await? > 0 {}
+        Ok(())
+    }
+
+    async fn recover_payments(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.commerce().recover_pending().await {
+                Ok(recovery) if recovery.settled_count > 0 => {
+                    tracing::info!(settled = recovery.settled_count, "unfinished payments were brought to their end");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "unfinished payments wait; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RECOVERY_PAUSE) => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
+    }
+}
+
+/// Ends once the signal is given, or its sender is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _gone = stop.wait_for(|stopped| *stopped).await;
+}

@@ -1,0 +1,409 @@
+//! Checkouts, their orders and payments in SQL.
+
+use std::collections::BTreeMap;
+
+use dhow_commerce::{
+    Checkout, CheckoutState, Cursor, Order, OrderFilter, OrderLine, OrderState, Page, PageRequest, Payment,
+    PaymentMethod, PaymentState, RefusalReason, Settlement, StorageError,
+};
+use dhow_events::{CheckoutId, OrderId, TenantId, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use crate::rows::{Fields, placeholders, storage_error, to_json};
+
+pub(crate) async fn insert(connection: &mut AnyConnection, checkout: &Checkout) -> Result<(), StorageError> {
+    insert_checkout(connection, checkout).await?;
+    for order in &checkout.orders {
+        insert_order(connection, order).await?;
+        for (number, line) in (1..).zip(&order.lines) {
+            insert_line(connection, order, number, line).await?;
+        }
+    }
+    match &checkout.payment {
+        Some(payment) => insert_payment(connection, checkout, payment).await,
+        None => Ok(()),
+    }
+}
+
+async fn insert_checkout(connection: &mut AnyConnection, checkout: &Checkout) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO checkouts (tenant, id, buyer, state, refusal, request, shortages, line_count, quantity, \
+         total_minor, total_currency, total_usd_minor, units_per_usd_micros, rates_as_of, decision, fraud, \
+         idempotency_key, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+    )
+    .bind(checkout.tenant.to_string())
+    .bind(checkout.id.to_string())
+    .bind(checkout.request.buyer.to_string())
+    .bind(checkout.state.to_string())
+    .bind(checkout.refusal.map(|reason| reason.to_string()))
+    .bind(to_json("a checkout's request", &checkout.request)?)
+    .bind(to_json("a checkout's shortages", &checkout.shortages)?)
+    .bind(checkout.line_count)
+    .bind(checkout.quantity)
+    .bind(checkout.total.amount_minor)
+    .bind(checkout.total.currency.to_string())
+    .bind(checkout.total_usd_minor)
+    .bind(checkout.units_per_usd_micros)
+    .bind(checkout.rates_as_of.micros())
+    .bind(checkout.fraud.decision.to_string())
+    .bind(to_json("a checkout's fraud decision", &checkout.fraud)?)
+    .bind(checkout.idempotency_key.clone())
+    .bind(checkout.created_at.micros())
+    .bind(checkout.updated_at.micros())
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(())
+}
+
+async fn insert_order(connection: &mut AnyConnection, order: &Order) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO orders (tenant, id, checkout, buyer, seller, region, state, line_count, quantity, total_minor, \
+         total_currency, total_usd_minor, version, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(order.tenant.to_string())
+    .bind(order.id.to_string())
+    .bind(order.checkout.to_string())
+    .bind(order.buyer.to_string())
+    .bind(order.seller.to_string())
+    .bind(order.region.to_string())
+    .bind(order.state.to_string())
+    .bind(order.line_count)
+    .bind(order.quantity)
+    .bind(order.total.amount_minor)
+    .bind(order.total.currency.to_string())
+    .bind(order.total_usd_minor)
+    .bind(order.version)
+    .bind(order.created_at.micros())
+    .bind(order.updated_at.micros())
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(())
+}
+
+async fn insert_line(
+    connection: &mut AnyConnection,
+    order: &Order,
+    number: i64,
+    line: &OrderLine,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO order_lines (tenant, order_id, line_number, product, category, title, quantity, unit_price_minor, \
+         unit_price_currency, amount_usd_minor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(order.tenant.to_string())
+    .bind(order.id.to_string())
+    .bind(number)
+    .bind(line.product.to_string())
+    .bind(line.category.to_string())
+    .bind(line.title.clone())
+    .bind(line.quantity)
+    .bind(line.unit_price.amount_minor)
+    .bind(line.unit_price.currency.to_string())
+    .bind(line.amount_usd_minor)
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(())
+}
+
+async fn insert_payment(
+    connection: &mut AnyConnection,
+    checkout: &Checkout,
+    payment: &Payment,
+) -> Result<(), StorageError> {
+    sqlx::query(
+        "INSERT INTO payments (tenant, id, checkout, method, state, amount_minor, currency, authorised_minor, \
+         captured_minor, refunded_minor, rail_reference, decline_reason, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    )
+    .bind(checkout.tenant.to_string())
+    .bind(payment.id.to_string())
+    .bind(checkout.id.to_string())
+    .bind(payment.method.to_string())
+    .bind(payment.state.to_string())
+    .bind(payment.amount.amount_minor)
+    .bind(payment.amount.currency.to_string())
+    .bind(payment.authorised_minor)
+    .bind(payment.captured_minor)
+    .bind(payment.refunded_minor)
+    .bind(payment.rail_reference.clone())
+    .bind(payment.decline_reason.clone())
+    .bind(payment.created_at.micros())
+    .bind(payment.updated_at.micros())
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(())
+}
+
+/// Ends a pending checkout. The first statement is the condition: whoever comes second changes no row and stops.
+pub(crate) async fn settle(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: CheckoutId,
+    settlement: &Settlement,
+) -> Result<bool, StorageError> {
+    let ended = sqlx::query(
+        "UPDATE checkouts SET state = $3, refusal = $4, updated_at = $5 \
+         WHERE tenant = $1 AND id = $2 AND state = 'pending_payment'",
+    )
+    .bind(tenant.to_string())
+    .bind(id.to_string())
+    .bind(settlement.checkout.to_string())
+    .bind(settlement.refusal.map(|reason| reason.to_string()))
+    .bind(settlement.at.micros())
+    .execute(&mut *connection)
+    .await
+    .map_err(storage_error)?;
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query(
+        "UPDATE orders SET state = $3, updated_at = $4, version = version + 1 WHERE tenant = $1 AND checkout = $2",
+    )
+    .bind(tenant.to_string())
+    .bind(id.to_string())
+    .bind(settlement.orders.to_string())
+    .bind(settlement.at.micros())
+    .execute(&mut *connection)
+    .await
+    .map_err(storage_error)?;
+    sqlx::query(
+        "UPDATE payments SET state = $3, authorised_minor = $4, rail_reference = $5, decline_reason = $6, \
+         updated_at = $7 WHERE tenant = $1 AND checkout = $2",
+    )
+    .bind(tenant.to_string())
+    .bind(id.to_string())
+    .bind(settlement.payment.to_string())
+    .bind(settlement.authorised_minor)
+    .bind(settlement.rail_reference.clone())
+    .bind(settlement.decline_reason.clone())
+    .bind(settlement.at.micros())
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(true)
+}
+
+pub(crate) async fn find(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: CheckoutId,
+) -> Result<Option<Checkout>, StorageError> {
+    let row = sqlx::query("SELECT * FROM checkouts WHERE tenant = $1 AND id = $2")
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(storage_error)?;
+    match row {
+        Some(row) => Ok(Some(complete(connection, &row).await?)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) async fn pending(
+    connection: &mut AnyConnection,
+    created_before: Timestamp,
+    after: Option<(Timestamp, CheckoutId)>,
+    limit: u32,
+) -> Result<Vec<Checkout>, StorageError> {
+    let (created_at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.micros(), id.to_string()));
+    let rows = sqlx::query(
+        "SELECT * FROM checkouts WHERE state = 'pending_payment' AND created_at < $1 \
+         AND (created_at > $2 OR (created_at = $2 AND id > $3)) ORDER BY created_at, id LIMIT $4",
+    )
+    .bind(created_before.micros())
+    .bind(created_at)
+    .bind(id)
+    .bind(i64::from(limit))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(storage_error)?;
+    let mut checkouts = Vec::with_capacity(rows.len());
+    for row in &rows {
+        checkouts.push(complete(connection, row).await?);
+    }
+    Ok(checkouts)
+}
+
+/// A checkout's row with its orders and payment.
+async fn complete(connection: &mut AnyConnection, row: &AnyRow) -> Result<Checkout, StorageError> {
+    let fields = Fields::new("a checkout", row);
+    let (tenant, id): (TenantId, CheckoutId) = (fields.parsed("tenant")?, fields.parsed("id")?);
+    let refusal = match fields.optional_text("refusal")? {
+        Some(_) => Some(fields.word("refusal", RefusalReason::from_word)?),
+        None => None,
+    };
+    Ok(Checkout {
+        tenant,
+        id,
+        request: fields.json("request")?,
+        state: fields.word("state", CheckoutState::from_word)?,
+        refusal,
+        shortages: fields.json("shortages")?,
+        line_count: fields.integer("line_count")?,
+        quantity: fields.integer("quantity")?,
+        total: fields.money("total_minor", "total_currency")?,
+        total_usd_minor: fields.integer("total_usd_minor")?,
+        units_per_usd_micros: fields.integer("units_per_usd_micros")?,
+        rates_as_of: fields.time("rates_as_of")?,
+        fraud: fields.json("fraud")?,
+        orders: orders_of(connection, tenant, id).await?,
+        payment: payment_of(connection, tenant, id).await?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+        idempotency_key: fields.optional_text("idempotency_key")?,
+    })
+}
+
+async fn orders_of(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    checkout: CheckoutId,
+) -> Result<Vec<Order>, StorageError> {
+    let rows = sqlx::query("SELECT * FROM orders WHERE tenant = $1 AND checkout = $2 ORDER BY seller")
+        .bind(tenant.to_string())
+        .bind(checkout.to_string())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(storage_error)?;
+    with_lines(connection, tenant, rows.iter().map(order).collect::<Result<_, _>>()?).await
+}
+
+async fn payment_of(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    checkout: CheckoutId,
+) -> Result<Option<Payment>, StorageError> {
+    let row = sqlx::query("SELECT * FROM payments WHERE tenant = $1 AND checkout = $2")
+        .bind(tenant.to_string())
+        .bind(checkout.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(storage_error)?;
+    row.as_ref().map(payment).transpose()
+}
+
+pub(crate) async fn find_order(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: OrderId,
+) -> Result<Option<Order>, StorageError> {
+    let row = sqlx::query("SELECT * FROM orders WHERE tenant = $1 AND id = $2")
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(storage_error)?;
+    let found = row.as_ref().map(order).transpose()?;
+    Ok(with_lines(connection, tenant, found.into_iter().collect()).await?.pop())
+}
+
+pub(crate) async fn order_page(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &OrderFilter,
+    page: &PageRequest,
+) -> Result<Page<Order>, StorageError> {
+    let (created_at, id) = page.after().map_or((i64::MAX, String::new()), |at| (at.created_at.micros(), at.id.clone()));
+    let rows = sqlx::query(
+        "SELECT * FROM orders WHERE tenant = $1 AND (created_at < $2 OR (created_at = $2 AND id < $3)) \
+         AND ($5 IS NULL OR buyer = $5) AND ($6 IS NULL OR seller = $6) AND ($7 IS NULL OR state = $7) \
+         ORDER BY created_at DESC, id DESC LIMIT $4",
+    )
+    .bind(tenant.to_string())
+    .bind(created_at)
+    .bind(id)
+    .bind(i64::from(page.limit()) + 1)
+    .bind(filter.buyer.map(|id| id.to_string()))
+    .bind(filter.seller.map(|id| id.to_string()))
+    .bind(filter.state.map(|state| state.to_string()))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(storage_error)?;
+    let orders = with_lines(connection, tenant, rows.iter().map(order).collect::<Result<_, _>>()?).await?;
+    let place = |order: &Order| Cursor { created_at: order.created_at, id: order.id.to_string() };
+    Ok(Page::from_items(orders, page.limit(), place))
+}
+
+/// Reads the lines of all `orders` with one query.
+async fn with_lines(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    mut orders: Vec<Order>,
+) -> Result<Vec<Order>, StorageError> {
+    if orders.is_empty() {
+        return Ok(orders);
+    }
+    let sql = format!(
+        "SELECT * FROM order_lines WHERE tenant = $1 AND order_id IN ({}) ORDER BY order_id, line_number",
+        placeholders(2, orders.len())
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
+    let query = orders.iter().fold(query, |query, order| query.bind(order.id.to_string()));
+    let mut lines: BTreeMap<OrderId, Vec<OrderLine>> = BTreeMap::new();
+    for row in query.fetch_all(connection).await.map_err(storage_error)? {
+        let order: OrderId = Fields::new("an order line", &row).parsed("order_id")?;
+        lines.entry(order).or_default().push(order_line(&row)?);
+    }
+    for order in &mut orders {
+        order.lines = lines.remove(&order.id).unwrap_or_default();
+    }
+    Ok(orders)
+}
+
+fn order(row: &AnyRow) -> Result<Order, StorageError> {
+    let fields = Fields::new("an order", row);
+    Ok(Order {
+        tenant: fields.parsed("tenant")?,
+        id: fields.parsed("id")?,
+        checkout: fields.parsed("checkout")?,
+        buyer: fields.parsed("buyer")?,
+        seller: fields.parsed("seller")?,
+        region: fields.parsed("region")?,
+        state: fields.word("state", OrderState::from_word)?,
+        lines: Vec::new(),
+        line_count: fields.integer("line_count")?,
+        quantity: fields.integer("quantity")?,
+        total: fields.money("total_minor", "total_currency")?,
+        total_usd_minor: fields.integer("total_usd_minor")?,
+        version: fields.integer("version")?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+    })
+}
+
+fn order_line(row: &AnyRow) -> Result<OrderLine, StorageError> {
+    let fields = Fields::new("an order line", row);
+    Ok(OrderLine {
+        product: fields.parsed("product")?,
+        category: fields.parsed("category")?,
+        title: fields.text("title")?,
+        quantity: fields.integer("quantity")?,
+        unit_price: fields.money("unit_price_minor", "unit_price_currency")?,
+        amount_usd_minor: fields.integer("amount_usd_minor")?,
+    })
+}
+
+fn payment(row: &AnyRow) -> Result<Payment, StorageError> {
+    let fields = Fields::new("a payment", row);
+    Ok(Payment {
+        id: fields.parsed("id")?,
+        method: fields.word("method", PaymentMethod::from_word)?,
+        state: fields.word("state", PaymentState::from_word)?,
+        amount: fields.money("amount_minor", "currency")?,
+        authorised_minor: fields.integer("authorised_minor")?,
+        captured_minor: fields.integer("captured_minor")?,
+        refunded_minor: fields.integer("refunded_minor")?,
+        rail_reference: fields.optional_text("rail_reference")?,
+        decline_reason: fields.optional_text("decline_reason")?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+    })
+}

@@ -1,0 +1,220 @@
+//! Connecting to a database by its URL, with named bounds; an absent database is an error that names it.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dhow_commerce::StorageError;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
+
+use crate::migrations;
+use crate::rows::storage_error;
+
+/// Bounds of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The most connections to PostgreSQL, or the most that read from SQLite.
+    pub connections_max: u32,
+    /// How long a request waits for a connection before the database counts as unavailable.
+    pub acquire_timeout: Duration,
+    /// How long the first connection may take before the database counts as absent.
+    pub connect_timeout: Duration,
+    /// How long SQLite waits for another process that holds its lock.
+    pub busy_timeout: Duration,
+}
+
+impl Default for StoreSettings {
+    /// 16 connections; 10, 5 and 5 seconds.
+    fn default() -> Self {
+        Self {
+            connections_max: 16,
+            acquire_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL is not one of a database that can be used.
+    #[error(
+        "`{url}` is not a database URL; it must be sqlite:///path/to/file.db or postgres://user@host/database: {why}"
+    )]
+    Url {
+        /// The refused URL, without its password.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The database does not answer, or refuses us.
+    #[error("cannot connect to {database}: {why}")]
+    Connect {
+        /// Which database, without its password.
+        database: String,
+        /// What it said.
+        why: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot bring the schema of {database} up to date: {why}")]
+    Schema {
+        /// Which database, without its password.
+        database: String,
+        /// What it said.
+        why: String,
+    },
+}
+
+/// The two databases that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// A commerce database. Clones share its connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    kind: DatabaseKind,
+    database: String,
+    readers: AnyPool,
+    writers: AnyPool,
+}
+
+/// The URL of the SQLite database in the file `path`.
+pub fn sqlite_url(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let encoded = text.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    format!("sqlite://{encoded}")
+}
+
+impl Store {
+    /// Connects to `url` and brings the schema up to date. A missing SQLite file is made.
+    ///
+    /// # Errors
+    /// Not a database URL, no connection within the settings' time, or a schema of a newer or foreign program.
+    pub async fn connect(url: &str, settings: StoreSettings) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (kind, options) = parse(url)?;
+        let database = describe(kind, &options);
+        let first = first_connection(&options, &database, settings).await?;
+        migrations::run(first, kind)
+            .await
+            .map_err(|error| StoreError::Schema { database: database.clone(), why: error.to_string() })?;
+        let pool = |most: u32| {
+            AnyPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(settings.acquire_timeout)
+                .after_connect(move |connection, _| Box::pin(prepare(connection, kind, settings.busy_timeout)))
+                .connect_lazy_with(options.clone())
+        };
+        let readers = pool(settings.connections_max);
+        let writers = match kind {
+            DatabaseKind::Sqlite => pool(1),
+            DatabaseKind::Postgres => readers.clone(),
+        };
+        Ok(Self { kind, database, readers, writers })
+    }
+
+    /// Which kind of database it is.
+    pub const fn kind(&self) -> DatabaseKind {
+        self.kind
+    }
+
+    /// The database in words, without its password.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// It gives none.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        sqlx::query("SELECT 1").execute(&mut *self.reader().await?).await.map_err(storage_error)?;
+        Ok(())
+    }
+
+    /// Closes all connections, after those in use are given back.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writers.close().await;
+    }
+
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Any>, StorageError> {
+        self.readers.acquire().await.map_err(storage_error)
+    }
+
+    pub(crate) async fn writer(&self) -> Result<sqlx::Transaction<'static, Any>, StorageError> {
+        // SQLite must take its write lock at once: a reader that becomes a writer fails when another wrote meanwhile.
+        let statement = match self.kind {
+            DatabaseKind::Sqlite => "BEGIN IMMEDIATE",
+            DatabaseKind::Postgres => "BEGIN",
+        };
+        self.writers.begin_with(statement).await.map_err(storage_error)
+    }
+}
+
+fn parse(url: &str) -> Result<(DatabaseKind, AnyConnectOptions), StoreError> {
+    let refuse = |why: &str| StoreError::Url { url: without_password(url), why: why.to_owned() };
+    let mut options = AnyConnectOptions::from_str(url).map_err(|error| refuse(&error.to_string()))?;
+    match options.database_url.scheme() {
+        "sqlite" if url.contains(":memory:") => Err(refuse("each connection would have a memory of its own")),
+        "sqlite" => {
+            if !options.database_url.query().is_some_and(|query| query.contains("mode=")) {
+                options.database_url.query_pairs_mut().append_pair("mode", "rwc");
+            }
+            Ok((DatabaseKind::Sqlite, options))
+        }
+        "postgres" | "postgresql" => Ok((DatabaseKind::Postgres, options)),
+        _ => Err(refuse("its scheme is neither sqlite nor postgres")),
+    }
+}
+
+/// The URL as it may be shown: what stands before `@` is left out.
+fn without_password(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+fn describe(kind: DatabaseKind, options: &AnyConnectOptions) -> String {
+    let url = &options.database_url;
+    match kind {
+        DatabaseKind::Sqlite => format!("the SQLite file {}{}", url.host_str().unwrap_or_default(), url.path()),
+        DatabaseKind::Postgres => {
+            let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("the local socket");
+            format!("PostgreSQL at {host}:{}{}", url.port().unwrap_or(5432), url.path())
+        }
+    }
+}
+
+async fn first_connection(
+    options: &AnyConnectOptions,
+    database: &str,
+    settings: StoreSettings,
+) -> Result<AnyConnection, StoreError> {
+    let refused = |why: String| StoreError::Connect { database: database.to_owned(), why };
+    match tokio::time::timeout(settings.connect_timeout, AnyConnection::connect_with(options)).await {
+        Ok(connected) => connected.map_err(|error| refused(error.to_string())),
+        Err(_) => Err(refused(format!("no answer within {} ms", settings.connect_timeout.as_millis()))),
+    }
+}
+
+async fn prepare(connection: &mut AnyConnection, kind: DatabaseKind, busy: Duration) -> Result<(), sqlx::Error> {
+    if kind == DatabaseKind::Postgres {
+        return Ok(());
+    }
+    let busy = format!("PRAGMA busy_timeout = {}", busy.as_millis());
+    connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+    connection.execute("PRAGMA journal_mode = WAL").await?;
+    connection.execute("PRAGMA synchronous = FULL").await?;
+    connection.execute("PRAGMA foreign_keys = ON").await?;
+    Ok(())
+}

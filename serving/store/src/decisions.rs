@@ -1,0 +1,97 @@
+//! Recorded decisions in SQL.
+
+use dhow_commerce::{
+    Cursor, DecisionFilter, DecisionKind, DecisionOutcome, DecisionRecord, Page, PageRequest, StorageError,
+};
+use dhow_events::{DecisionId, TenantId};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+
+use crate::rows::{Fields, storage_error, to_json};
+
+pub(crate) async fn insert(connection: &mut AnyConnection, decision: &DecisionRecord) -> Result<(), StorageError> {
+    let what = "a decision";
+    sqlx::query(
+        "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, features, applied_offsets, \
+         degraded, latency_us, outcome, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+    )
+    .bind(decision.tenant.to_string())
+    .bind(decision.id.to_string())
+    .bind(decision.kind.to_string())
+    .bind(decision.subject.clone())
+    .bind(decision.model.clone())
+    .bind(to_json(what, &decision.request)?)
+    .bind(to_json(what, &decision.answer)?)
+    .bind(to_json(what, &decision.reasons)?)
+    .bind(to_json(what, &decision.features)?)
+    .bind(to_json(what, &decision.applied_offsets)?)
+    .bind(i64::from(decision.degraded))
+    .bind(decision.latency_us)
+    .bind(decision.outcome.to_string())
+    .bind(decision.created_at.micros())
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(())
+}
+
+pub(crate) async fn find(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: DecisionId,
+) -> Result<Option<DecisionRecord>, StorageError> {
+    let row = sqlx::query("SELECT * FROM decisions WHERE tenant = $1 AND id = $2")
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(storage_error)?;
+    row.as_ref().map(decision).transpose()
+}
+
+pub(crate) async fn page(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    filter: &DecisionFilter,
+    page: &PageRequest,
+) -> Result<Page<DecisionRecord>, StorageError> {
+    let (created_at, id) = page.after().map_or((i64::MAX, String::new()), |at| (at.created_at.micros(), at.id.clone()));
+    let rows = sqlx::query(
+        "SELECT * FROM decisions WHERE tenant = $1 AND (created_at < $2 OR (created_at = $2 AND id < $3)) \
+         AND ($5 IS NULL OR kind = $5) AND ($6 IS NULL OR outcome = $6) \
+         ORDER BY created_at DESC, id DESC LIMIT $4",
+    )
+    .bind(tenant.to_string())
+    .bind(created_at)
+    .bind(id)
+    .bind(i64::from(page.limit()) + 1)
+    .bind(filter.kind.map(|kind| kind.to_string()))
+    .bind(filter.outcome.map(|outcome| outcome.to_string()))
+    .fetch_all(connection)
+    .await
+    .map_err(storage_error)?;
+    let decisions = rows.iter().map(decision).collect::<Result<_, _>>()?;
+    let place = |decision: &DecisionRecord| Cursor { created_at: decision.created_at, id: decision.id.to_string() };
+    Ok(Page::from_items(decisions, page.limit(), place))
+}
+
+fn decision(row: &AnyRow) -> Result<DecisionRecord, StorageError> {
+    let fields = Fields::new("a decision", row);
+    Ok(DecisionRecord {
+        tenant: fields.parsed("tenant")?,
+        id: fields.parsed("id")?,
+        kind: fields.word("kind", DecisionKind::from_word)?,
+        subject: fields.text("subject")?,
+        model: fields.text("model")?,
+        request: fields.json("request")?,
+        answer: fields.json("answer")?,
+        reasons: fields.json("reasons")?,
+        features: fields.json("features")?,
+        applied_offsets: fields.json("applied_offsets")?,
+        degraded: fields.flag("degraded")?,
+        latency_us: fields.integer("latency_us")?,
+        outcome: fields.word("outcome", DecisionOutcome::from_word)?,
+        created_at: fields.time("created_at")?,
+    })
+}

@@ -1,0 +1,30 @@
+//! The schema's versions, one text for both databases with two words filled in; it changes no data by itself.
+
+use std::borrow::Cow;
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr};
+
+use crate::DatabaseKind;
+
+/// Number, name and text of every version. A text that was released is never changed; a new one is added.
+const VERSIONS: &[(i64, &str, &str)] = &[(1, "commerce", include_str!("../migrations/0001_commerce.sql"))];
+
+pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {
+    migrator(kind).run(&mut connection).await?;
+    sqlx::Connection::close(connection).await?;
+    Ok(())
+}
+
+fn migrator(kind: DatabaseKind) -> Migrator {
+    let (bytes, numbered_key) = match kind {
+        DatabaseKind::Sqlite => ("BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+        DatabaseKind::Postgres => ("BYTEA", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    };
+    let migration = |(version, name, text): &(i64, &'static str, &str)| {
+        let sql = text.replace("{{BYTES}}", bytes).replace("{{NUMBERED_KEY}}", numbered_key);
+        let sql = AssertSqlSafe(sql).into_sql_str();
+        Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(VERSIONS.iter().map(migration).collect())
+}

@@ -1,0 +1,209 @@
+//! Products and stock in SQL.
+
+use dhow_commerce::{
+    Cursor, Page, PageRequest, Product, ProductInput, ProductState, Shortage, StockLevel, StorageError, StoredStock,
+};
+use dhow_events::{ProductId, TenantId};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use crate::rows::{Fields, placeholders, storage_error};
+
+fn product(row: &AnyRow) -> Result<Product, StorageError> {
+    let fields = Fields::new("a product", row);
+    Ok(Product {
+        tenant: fields.parsed("tenant")?,
+        id: fields.parsed("id")?,
+        input: ProductInput {
+            seller: fields.parsed("seller")?,
+            reference: fields.text("reference")?,
+            title: fields.text("title")?,
+            description: fields.text("description")?,
+            category: fields.parsed("category")?,
+            price: fields.money("price_minor", "price_currency")?,
+            region: fields.parsed("region")?,
+            weight_grams: fields.integer("weight_grams")?,
+        },
+        state: fields.word("state", ProductState::from_word)?,
+        version: fields.integer("version")?,
+        created_at: fields.time("created_at")?,
+        updated_at: fields.time("updated_at")?,
+    })
+}
+
+pub(crate) async fn find(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[ProductId],
+) -> Result<Vec<Product>, StorageError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT * FROM products WHERE tenant = $1 AND id IN ({})", placeholders(2, ids.len()));
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
+    let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+    let rows = query.fetch_all(connection).await.map_err(storage_error)?;
+    rows.iter().map(product).collect()
+}
+
+pub(crate) async fn page(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    page: &PageRequest,
+) -> Result<Page<Product>, StorageError> {
+    let (created_at, id) = page.after().map_or((i64::MIN, String::new()), |at| (at.created_at.micros(), at.id.clone()));
+    let rows = sqlx::query(
+        "SELECT * FROM products WHERE tenant = $1 AND (created_at > $2 OR (created_at = $2 AND id > $3)) \
+         ORDER BY created_at, id LIMIT $4",
+    )
+    .bind(tenant.to_string())
+    .bind(created_at)
+    .bind(id)
+    .bind(i64::from(page.limit()) + 1)
+    .fetch_all(connection)
+    .await
+    .map_err(storage_error)?;
+    let products = rows.iter().map(product).collect::<Result<_, _>>()?;
+    let place = |product: &Product| Cursor { created_at: product.created_at, id: product.id.to_string() };
+    Ok(Page::from_items(products, page.limit(), place))
+}
+
+pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Result<bool, StorageError> {
+    let sql = match product.version {
+        1 => {
+            "INSERT INTO products (tenant, id, version, seller, reference, title, description, category, price_minor, \
+             price_currency, region, weight_grams, state, updated_at, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             ON CONFLICT (tenant, id) DO NOTHING"
+        }
+        _ => {
+            "UPDATE products SET version = $3, seller = $4, reference = $5, title = $6, description = $7, category = $8, \
+             price_minor = $9, price_currency = $10, region = $11, weight_grams = $12, state = $13, updated_at = $14 \
+             WHERE tenant = $1 AND id = $2 AND version = $3 - 1 AND created_at = $15"
+        }
+    };
+    let input = &product.input;
+    let done = sqlx::query(sql)
+        .bind(product.tenant.to_string())
+        .bind(product.id.to_string())
+        .bind(product.version)
+        .bind(input.seller.to_string())
+        .bind(input.reference.clone())
+        .bind(input.title.clone())
+        .bind(input.description.clone())
+        .bind(input.category.to_string())
+        .bind(input.price.amount_minor)
+        .bind(input.price.currency.to_string())
+        .bind(input.region.to_string())
+        .bind(input.weight_grams)
+        .bind(product.state.to_string())
+        .bind(product.updated_at.micros())
+        .bind(product.created_at.micros())
+        .execute(connection)
+        .await
+        .map_err(storage_error)?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn level(product: ProductId, row: &AnyRow) -> Result<StockLevel, StorageError> {
+    let fields = Fields::new("a stock level", row);
+    Ok(StockLevel { product, on_hand: fields.integer("on_hand")?, reserved: fields.integer("reserved")? })
+}
+
+pub(crate) async fn stock(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    product: ProductId,
+) -> Result<Option<StockLevel>, StorageError> {
+    let row = sqlx::query("SELECT on_hand, reserved FROM stock WHERE tenant = $1 AND product = $2")
+        .bind(tenant.to_string())
+        .bind(product.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(storage_error)?;
+    row.map(|row| level(product, &row)).transpose()
+}
+
+pub(crate) async fn put_stock(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    product: ProductId,
+    on_hand: i64,
+) -> Result<StoredStock, StorageError> {
+    // An update that changes nothing reads and locks the row at once.
+    let locked = "INSERT INTO stock (tenant, product, on_hand, reserved) VALUES ($1, $2, 0, 0) \
+                  ON CONFLICT (tenant, product) DO UPDATE SET on_hand = stock.on_hand RETURNING on_hand, reserved";
+    let row = sqlx::query(locked)
+        .bind(tenant.to_string())
+        .bind(product.to_string())
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(storage_error)?;
+    let before = level(product, &row)?;
+    sqlx::query("UPDATE stock SET on_hand = $3 WHERE tenant = $1 AND product = $2")
+        .bind(tenant.to_string())
+        .bind(product.to_string())
+        .bind(on_hand)
+        .execute(connection)
+        .await
+        .map_err(storage_error)?;
+    Ok(StoredStock { on_hand_before: before.on_hand, level: StockLevel { on_hand, ..before } })
+}
+
+/// The condition and the change are one statement, so that no other checkout comes between them.
+pub(crate) async fn reserve(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    product: ProductId,
+    quantity: i64,
+) -> Result<Option<Shortage>, StorageError> {
+    let done = sqlx::query(
+        "UPDATE stock SET reserved = reserved + $3 WHERE tenant = $1 AND product = $2 AND on_hand - reserved >= $3",
+    )
+    .bind(tenant.to_string())
+    .bind(product.to_string())
+    .bind(quantity)
+    .execute(&mut *connection)
+    .await
+    .map_err(storage_error)?;
+    if done.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let available = stock(connection, tenant, product).await?.map_or(0, |level| level.available());
+    Ok(Some(Shortage { product, wanted: quantity, available }))
+}
+
+pub(crate) async fn take_reserved(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    product: ProductId,
+    quantity: i64,
+) -> Result<StockLevel, StorageError> {
+    let row = sqlx::query(
+        "UPDATE stock SET on_hand = on_hand - $3, reserved = reserved - $3 WHERE tenant = $1 AND product = $2 \
+         RETURNING on_hand, reserved",
+    )
+    .bind(tenant.to_string())
+    .bind(product.to_string())
+    .bind(quantity)
+    .fetch_one(connection)
+    .await
+    .map_err(storage_error)?;
+    level(product, &row)
+}
+
+pub(crate) async fn release(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    product: ProductId,
+    quantity: i64,
+) -> Result<(), StorageError> {
+    sqlx::query("UPDATE stock SET reserved = reserved - $3 WHERE tenant = $1 AND product = $2")
+        .bind(tenant.to_string())
+        .bind(product.to_string())
+        .bind(quantity)
+        .execute(connection)
+        .await
+        .map_err(storage_error)?;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Reading typed fields out of rows, and turning the driver's errors into those of the storage traits.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use dhow_commerce::StorageError;
+use dhow_events::{Money, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
+use sqlx::error::ErrorKind;
+use sqlx::{Any, ColumnIndex, Decode, Row, Type};
+
+/// PostgreSQL's codes of a transaction that lost against another and may be sent again, and of too many connections.
+const POSTGRES_TRY_AGAIN: [&str; 4] = ["40001", "40P01", "53300", "57P03"];
+/// SQLite's primary codes for a database that another connection holds.
+const SQLITE_BUSY: [i64; 2] = [5, 6];
+
+/// What a driver's error means to commerce.
+pub(crate) fn storage_error(error: sqlx::Error) -> StorageError {
+    match error {
+        sqlx::Error::Database(database) => {
+            let message = database.message().to_owned();
+            match database.kind() {
+                ErrorKind::CheckViolation | ErrorKind::ForeignKeyViolation => {
+                    let named = message.rsplit_once("failed: ").map(|(_, rule)| rule.to_owned());
+                    let rule = database.constraint().map(str::to_owned).or(named).unwrap_or(message);
+                    StorageError::Rule { rule }
+                }
+                ErrorKind::UniqueViolation => StorageError::Exists(message),
+                _ if may_be_sent_again(database.code().as_deref()) => StorageError::Unavailable(message),
+                _ => StorageError::Failed(message),
+            }
+        }
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            StorageError::Unavailable(error.to_string())
+        }
+        other => StorageError::Failed(other.to_string()),
+    }
+}
+
+fn may_be_sent_again(code: Option<&str>) -> bool {
+    let Some(code) = code else { return false };
+    // SQLite's extended codes carry the primary one in their lowest byte; PostgreSQL's have five characters.
+    let sqlite_busy = |number: i64| SQLITE_BUSY.contains(&(number & 0xff));
+    POSTGRES_TRY_AGAIN.contains(&code) || (code.len() < 5 && code.parse().is_ok_and(sqlite_busy))
+}
+
+/// A row of the thing called `what`, read field by field.
+pub(crate) struct Fields<'r> {
+    row: &'r AnyRow,
+    what: &'static str,
+}
+
+impl<'r> Fields<'r> {
+    pub(crate) const fn new(what: &'static str, row: &'r AnyRow) -> Self {
+        Self { row, what }
+    }
+
+    fn get<T>(&self, name: &str) -> Result<T, StorageError>
+    where
+        T: Decode<'r, Any> + Type<Any>,
+        for<'n> &'n str: ColumnIndex<AnyRow>,
+    {
+        self.row.try_get(name).map_err(|error| self.corrupt(name, error))
+    }
+
+    fn corrupt(&self, name: &str, error: impl Display) -> StorageError {
+        StorageError::Corrupt { what: self.what, detail: format!("column {name}: {error}") }
+    }
+
+    pub(crate) fn integer(&self, name: &str) -> Result<i64, StorageError> {
+        self.get(name)
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, StorageError> {
+        Ok(self.integer(name)? != 0)
+    }
+
+    pub(crate) fn time(&self, name: &str) -> Result<Timestamp, StorageError> {
+        Ok(Timestamp::from_micros(self.integer(name)?))
+    }
+
+    pub(crate) fn optional_time(&self, name: &str) -> Result<Option<Timestamp>, StorageError> {
+        Ok(self.get::<Option<i64>>(name)?.map(Timestamp::from_micros))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<String, StorageError> {
+        self.get(name)
+    }
+
+    pub(crate) fn optional_text(&self, name: &str) -> Result<Option<String>, StorageError> {
+        self.get(name)
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, StorageError> {
+        self.get(name)
+    }
+
+    /// An id, region, tenant: what is written as its text.
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, StorageError> {
+        self.text(name)?.parse().map_err(|error| self.corrupt(name, error))
+    }
+
+    /// One of a fixed list of words.
+    pub(crate) fn word<T>(&self, name: &str, from_word: fn(&str) -> Option<T>) -> Result<T, StorageError> {
+        let word = self.text(name)?;
+        from_word(&word).ok_or_else(|| self.corrupt(name, format!("`{word}` is not a known word")))
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StorageError> {
+        serde_json::from_str(&self.text(name)?).map_err(|error| self.corrupt(name, error))
+    }
+
+    pub(crate) fn money(&self, amount: &str, currency: &str) -> Result<Money, StorageError> {
+        Ok(Money::new(self.integer(amount)?, self.parsed(currency)?))
+    }
+}
+
+/// `value` as the text of a JSON column.
+pub(crate) fn to_json<T: Serialize>(what: &'static str, value: &T) -> Result<String, StorageError> {
+    serde_json::to_string(value).map_err(|error| StorageError::Corrupt { what, detail: error.to_string() })
+}
+
+/// `$first, …` for `count` parameters.
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
+    let names: Vec<String> = (first..first + count).map(|number| format!("${number}")).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lost_races_and_held_locks_may_be_sent_again() {
+        for code in ["40001", "40P01", "5", "261", "517"] {
+            assert!(may_be_sent_again(Some(code)), "{code}");
+        }
+        for code in ["23505", "42601", "1", "19", "1032"] {
+            assert!(!may_be_sent_again(Some(code)), "{code}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
+
+use dhow_commerce::{
+    Checkout, DecisionFilter, DecisionRecord, ModelServing, Order, OrderFilter, Page, PageRequest, Product, StockLevel,
+    Storage, StorageError,
+};
+use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, TenantId, Timestamp};
+
+use crate::{Store, StoreTransaction, checkouts, decisions, idempotency, models, products};
+
+impl Storage for Store {
+    type Transaction = StoreTransaction;
+
+    async fn begin(&self) -> Result<StoreTransaction, StorageError> {
+        Ok(StoreTransaction::new(self.writer().await?))
+    }
+
+    async fn product(&self, tenant: TenantId, id: ProductId) -> Result<Option<Product>, StorageError> {
+        Ok(products::find(&mut *self.reader().await?, tenant, &[id]).await?.pop())
+    }
+
+    async fn find_products(&self, tenant: TenantId, ids: &[ProductId]) -> Result<Vec<Product>, StorageError> {
+        products::find(&mut *self.reader().await?, tenant, ids).await
+    }
+
+    async fn products(&self, tenant: TenantId, page: &PageRequest) -> Result<Page<Product>, StorageError> {
+        products::page(&mut *self.reader().await?, tenant, page).await
+    }
+
+    async fn stock(&self, tenant: TenantId, product: ProductId) -> Result<Option<StockLevel>, StorageError> {
+        products::stock(&mut *self.reader().await?, tenant, product).await
+    }
+
+    async fn checkout(&self, tenant: TenantId, id: CheckoutId) -> Result<Option<Checkout>, StorageError> {
+        checkouts::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn pending_checkouts(
+        &self,
+        created_before: Timestamp,
+        after: Option<(Timestamp, CheckoutId)>,
+        limit: u32,
+    ) -> Result<Vec<Checkout>, StorageError> {
+        checkouts::pending(&mut *self.reader().await?, created_before, after, limit).await
+    }
+
+    async fn order(&self, tenant: TenantId, id: OrderId) -> Result<Option<Order>, StorageError> {
+        checkouts::find_order(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn orders(
+        &self,
+        tenant: TenantId,
+        filter: &OrderFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Order>, StorageError> {
+        checkouts::order_page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn decision(&self, tenant: TenantId, id: DecisionId) -> Result<Option<DecisionRecord>, StorageError> {
+        decisions::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn decisions(
+        &self,
+        tenant: TenantId,
+        filter: &DecisionFilter,
+        page: &PageRequest,
+    ) -> Result<Page<DecisionRecord>, StorageError> {
+        decisions::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn model_servings(&self, tenant: TenantId) -> Result<Vec<ModelServing>, StorageError> {
+        models::list(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn forget_idempotency_keys(&self, before: Timestamp) -> Result<u64, StorageError> {
+        let mut transaction = self.writer().await?;
+        let forgotten = idempotency::forget(&mut transaction, before).await?;
+        transaction.commit().await.map_err(crate::rows::storage_error)?;
+        Ok(forgotten)
+    }
+}

@@ -1,0 +1,113 @@
+//! A database transaction as commerce sees it: each method leaves the SQL to the module of its table.
+
+use dhow_commerce::{
+    Checkout, Claim, DecisionRecord, Idempotency, ModelServing, OutboxEvent, Product, Settlement, Shortage, StockLevel,
+    StorageError, StorageTransaction, StoredStock,
+};
+use dhow_events::{CheckoutId, ProductId, TenantId, Timestamp};
+use sqlx::{Any, Transaction};
+
+use crate::rows::storage_error;
+use crate::{checkouts, decisions, idempotency, models, outbox, products};
+
+/// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
+pub struct StoreTransaction {
+    inner: Transaction<'static, Any>,
+}
+
+impl StoreTransaction {
+    pub(crate) const fn new(inner: Transaction<'static, Any>) -> Self {
+        Self { inner }
+    }
+}
+
+impl StorageTransaction for StoreTransaction {
+    async fn claim_idempotency_key(
+        &mut self,
+        tenant: TenantId,
+        key: &Idempotency,
+        now: Timestamp,
+    ) -> Result<Claim, StorageError> {
+        idempotency::claim(&mut self.inner, tenant, key, now).await
+    }
+
+    async fn save_idempotent_answer(&mut self, tenant: TenantId, key: &str, answer: &str) -> Result<(), StorageError> {
+        idempotency::save_answer(&mut self.inner, tenant, key, answer).await
+    }
+
+    async fn find_products(&mut self, tenant: TenantId, ids: &[ProductId]) -> Result<Vec<Product>, StorageError> {
+        products::find(&mut self.inner, tenant, ids).await
+    }
+
+    async fn put_product(&mut self, product: &Product) -> Result<bool, StorageError> {
+        products::put(&mut self.inner, product).await
+    }
+
+    async fn put_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        on_hand: i64,
+    ) -> Result<StoredStock, StorageError> {
+        products::put_stock(&mut self.inner, tenant, product, on_hand).await
+    }
+
+    async fn reserve_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> Result<Option<Shortage>, StorageError> {
+        products::reserve(&mut self.inner, tenant, product, quantity).await
+    }
+
+    async fn take_reserved_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> Result<StockLevel, StorageError> {
+        products::take_reserved(&mut self.inner, tenant, product, quantity).await
+    }
+
+    async fn release_stock(&mut self, tenant: TenantId, product: ProductId, quantity: i64) -> Result<(), StorageError> {
+        products::release(&mut self.inner, tenant, product, quantity).await
+    }
+
+    async fn insert_checkout(&mut self, checkout: &Checkout) -> Result<(), StorageError> {
+        checkouts::insert(&mut self.inner, checkout).await
+    }
+
+    async fn settle_checkout(
+        &mut self,
+        tenant: TenantId,
+        id: CheckoutId,
+        settlement: &Settlement,
+    ) -> Result<bool, StorageError> {
+        checkouts::settle(&mut self.inner, tenant, id, settlement).await
+    }
+
+    async fn checkout(&mut self, tenant: TenantId, id: CheckoutId) -> Result<Option<Checkout>, StorageError> {
+        checkouts::find(&mut self.inner, tenant, id).await
+    }
+
+    async fn insert_decision(&mut self, decision: &DecisionRecord) -> Result<(), StorageError> {
+        decisions::insert(&mut self.inner, decision).await
+    }
+
+    async fn append_events(&mut self, events: &[OutboxEvent], at: Timestamp) -> Result<(), StorageError> {
+        outbox::append(&mut self.inner, events, at).await
+    }
+
+    async fn put_model_serving(&mut self, serving: &ModelServing) -> Result<(), StorageError> {
+        models::put(&mut self.inner, serving).await
+    }
+
+    async fn commit(self) -> Result<(), StorageError> {
+        self.inner.commit().await.map_err(storage_error)
+    }
+
+    async fn rollback(self) -> Result<(), StorageError> {
+        self.inner.rollback().await.map_err(storage_error)
+    }
+}

@@ -1,0 +1,460 @@
+//! The promises, one function each; `main` runs each on both databases.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dhow_commerce::*;
+use dhow_events::facts::SlateServed;
+use dhow_events::*;
+use futures::future::join_all;
+use sqlx::{AnyConnection, Connection};
+
+use crate::world::*;
+
+pub async fn a_checkout_makes_one_order_per_seller_a_payment_and_numbered_events(world: World) {
+    let answered = world.shop.submit_checkout(tenant(), &cart(&[(CUP, 2), (POT, 1), (CUP, 1)]), None).await;
+    let checkout = answered.expect("the checkout is answered").value;
+    assert_eq!(checkout.state, CheckoutState::Completed);
+    assert_eq!((checkout.total, checkout.line_count, checkout.quantity), (Money::usd(3500), 2, 4));
+    let orders: Vec<_> = checkout.orders.iter().map(|o| (o.seller.as_u128(), o.total.amount_minor, o.state)).collect();
+    assert_eq!(orders, [(1, 1500, OrderState::Placed), (2, 2000, OrderState::Placed)]);
+    assert_eq!(checkout.orders[0].lines.len(), 2, "each line of the cart stays a line");
+    let payment = checkout.payment.clone().expect("there is a payment");
+    assert_eq!((payment.state, payment.authorised_minor), (PaymentState::Authorised, 3500));
+    assert_eq!((world.stock(CUP).await, world.stock(POT).await), ((7, 0), (4, 0)));
+
+    let stored = world.shop.storage().checkout(tenant(), checkout.id).await.expect("it is read");
+    assert_eq!(stored.as_ref(), Some(&checkout), "what is stored is what was answered");
+    let order = world.shop.storage().order(tenant(), checkout.orders[1].id).await.expect("it is read");
+    assert_eq!(order.as_ref(), Some(&checkout.orders[1]));
+    let decision = world.shop.storage().decision(tenant(), checkout.fraud.decision).await.expect("it is read");
+    let decision = decision.expect("the decision is recorded");
+    assert_eq!((decision.outcome, decision.subject), (DecisionOutcome::Applied, checkout.id.to_string()));
+    assert_eq!(decision.features[1].value, None);
+
+    let outbox = world.outbox().await;
+    let facts: Vec<_> = outbox.iter().map(|record| record.event.fact.kind().name()).collect();
+    let first = ["checkout_submitted", "fraud_scored", "payment_authorized", "order_placed", "item_ordered"];
+    let rest = ["item_ordered", "order_placed", "item_ordered", "stock_changed", "stock_changed"];
+    assert_eq!(facts, [first, rest].concat());
+    let of_checkout = outbox.iter().filter(|record| record.aggregate == checkout.id.to_string());
+    assert_eq!(of_checkout.map(|record| record.sequence).collect::<Vec<_>>(), (1..=8).collect::<Vec<_>>());
+    assert!(outbox.iter().all(|record| record.event.check(world.clock.now()).is_ok()));
+}
+
+pub async fn a_checkout_that_the_model_declines_commits_the_refusal_and_its_decision(world: World) {
+    world.shop.import_products(tenant(), &[imported(CUP, 1, FRAUD_USD_MINOR, 10)]).await.expect("a new price");
+    let answered = world.shop.submit_checkout(tenant(), &cart(&[(CUP, 1)]), None).await.expect("it is answered");
+    let checkout = answered.value;
+    assert_eq!((checkout.state, checkout.refusal), (CheckoutState::Refused, Some(RefusalReason::Fraud)));
+    assert!(checkout.orders.is_empty() && checkout.payment.is_none());
+    let stored = world.shop.storage().checkout(tenant(), checkout.id).await.expect("it is read");
+    assert_eq!(stored, Some(checkout));
+    assert_eq!(world.decisions().await[0].outcome, DecisionOutcome::Refused);
+    assert_eq!(world.facts().await, ["checkout_submitted", "fraud_scored", "checkout_refused"]);
+    assert_eq!(world.stock(CUP).await, (10, 0));
+    assert!(world.rail.approved.lock().expect("no panic").is_empty(), "the rail was not asked");
+}
+
+pub async fn a_checkout_whose_stock_is_gone_keeps_its_decision_as_aborted(world: World) {
+    // Each of the two lines could be bought alone; together they want more than there is.
+    let request = cart(&[(POT, 3), (CUP, 1), (POT, 3)]);
+    let answered = world.shop.submit_checkout(tenant(), &request, Some(&key("k", "a"))).await.expect("it is answered");
+    let checkout = answered.value.clone();
+    assert_eq!(checkout.refusal, Some(RefusalReason::Stock));
+    assert_eq!(checkout.shortages, [Shortage { product: POT, wanted: 6, available: 5 }]);
+    let decisions = world.decisions().await;
+    assert_eq!(decisions.len(), 1);
+    assert_eq!((decisions[0].outcome, decisions[0].id), (DecisionOutcome::Aborted, checkout.fraud.decision));
+    assert_eq!((world.stock(CUP).await, world.stock(POT).await), ((10, 0), (5, 0)), "nothing stays reserved");
+    assert_eq!(world.facts().await, ["checkout_submitted", "fraud_scored", "checkout_refused"]);
+    let again = world.shop.submit_checkout(tenant(), &request, Some(&key("k", "a"))).await.expect("it is answered");
+    assert!(again.replayed && again.value.id == checkout.id, "a refusal is an answer too");
+}
+
+pub async fn a_declined_payment_cancels_the_orders_and_releases_the_stock(world: World) {
+    let price = imported(POT, 2, trigger::DECLINED_MINOR, 5);
+    world.shop.import_products(tenant(), &[price]).await.expect("a new price");
+    let answered = world.shop.submit_checkout(tenant(), &cart(&[(POT, 1)]), None).await.expect("it is answered");
+    let checkout = answered.value;
+    assert_eq!((checkout.state, checkout.refusal), (CheckoutState::Refused, Some(RefusalReason::PaymentDeclined)));
+    assert_eq!(checkout.orders[0].state, OrderState::Cancelled);
+    let payment = checkout.payment.expect("the attempt is kept");
+    assert_eq!((payment.state, payment.decline_reason.as_deref()), (PaymentState::Declined, Some("card_declined")));
+    assert_eq!(world.stock(POT).await, (5, 0));
+    let facts = world.facts().await;
+    assert_eq!(facts, ["checkout_submitted", "fraud_scored", "payment_declined", "checkout_refused"]);
+}
+
+pub async fn fifty_checkouts_for_the_last_unit_make_one_order(world: World) {
+    world.shop.set_stock(tenant(), POT, 1, None).await.expect("the stock is counted");
+    let tasks = (0..50).map(|_| {
+        let shop = world.shop.clone();
+        tokio::spawn(async move { shop.submit_checkout(tenant(), &cart(&[(POT, 1), (CUP, 1)]), None).await })
+    });
+    world.shop.set_stock(tenant(), CUP, 100, None).await.expect("the stock is counted");
+    let answers = join_all(tasks).await.into_iter().map(|task| task.expect("no panic").expect("an answer").value);
+    let refusals: Vec<Option<RefusalReason>> = answers.map(|checkout| checkout.refusal).collect();
+    assert_eq!(refusals.iter().filter(|refusal| refusal.is_none()).count(), 1);
+    assert_eq!(refusals.iter().filter(|refusal| **refusal == Some(RefusalReason::Stock)).count(), 49);
+    assert_eq!((world.stock(POT).await, world.stock(CUP).await), ((0, 0), (99, 0)));
+    assert_eq!(world.orders().await.len(), 2, "one checkout with two sellers");
+    assert_eq!(world.rail.approved.lock().expect("no panic").len(), 1, "nothing is held without stock");
+    assert_eq!(world.decisions().await.len(), 50, "every attempt is recorded");
+}
+
+pub async fn a_repeated_request_gets_the_saved_answer_and_another_body_is_refused(world: World) {
+    let request = cart(&[(CUP, 1)]);
+    let first = world.shop.submit_checkout(tenant(), &request, Some(&key("k", "a"))).await.expect("it is answered");
+    let again = world.shop.submit_checkout(tenant(), &request, Some(&key("k", "a"))).await.expect("it is answered");
+    assert!(!first.replayed && again.replayed);
+    let text = |checkout: &Checkout| serde_json::to_string(checkout).expect("it is written");
+    assert_eq!(text(&first.value), text(&again.value));
+    let other = world.shop.submit_checkout(tenant(), &cart(&[(CUP, 2)]), Some(&key("k", "b"))).await;
+    assert!(matches!(other, Err(CommerceError::KeyReused { .. })), "{other:?}");
+    assert_eq!(world.orders().await.len(), 1);
+    // A request that is refused before it changes anything leaves its key free.
+    let unknown = cart(&[(ProductId::from_u128(404), 1)]);
+    let wrong = world.shop.submit_checkout(tenant(), &unknown, Some(&key("k2", "a"))).await;
+    assert!(matches!(wrong, Err(CommerceError::Invalid(_))), "{wrong:?}");
+    world.shop.submit_checkout(tenant(), &request, Some(&key("k2", "b"))).await.expect("the key was free");
+    let forgotten = world.shop.storage().forget_idempotency_keys(world.clock.now() + 1).await;
+    assert_eq!(forgotten.expect("old keys are removed"), 2);
+}
+
+pub async fn thirty_two_requests_with_one_key_make_one_order(world: World) {
+    let other = world.another_process(2).await;
+    let tasks = (0..32).map(|index| {
+        let shop = if index % 2 == 0 { world.shop.clone() } else { other.clone() };
+        tokio::spawn(async move { shop.submit_checkout(tenant(), &cart(&[(CUP, 1)]), Some(&key("k", "a"))).await })
+    });
+    let mut ids = BTreeSet::new();
+    let mut fresh_count = 0;
+    for answer in join_all(tasks).await {
+        match answer.expect("no panic") {
+            Ok(answered) => {
+                fresh_count += usize::from(!answered.replayed);
+                ids.insert(answered.value.id);
+            }
+            Err(CommerceError::InFlight { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((fresh_count, ids.len()), (1, 1));
+    assert_eq!(world.orders().await.len(), 1);
+    assert_eq!(world.stock(CUP).await, (9, 0));
+    assert_eq!(world.rail.approved.lock().expect("no panic").len(), 1);
+}
+
+pub async fn a_process_that_dies_after_the_rail_answered_is_recovered_exactly_once(world: World) {
+    let request = cart(&[(CUP, 1), (POT, 2)]);
+    world.rail.dies_after_approving.store(true, Ordering::SeqCst);
+    let (shop, dying) = (world.shop.clone(), request.clone());
+    let process = tokio::spawn(async move { shop.submit_checkout(tenant(), &dying, Some(&key("k", "a"))).await });
+    while world.rail.approved.lock().expect("no panic").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    process.abort();
+    assert!(process.await.is_err_and(|error| error.is_cancelled()));
+    world.rail.dies_after_approving.store(false, Ordering::SeqCst);
+
+    let successors = [world.another_process(3).await, world.another_process(4).await];
+    let retry = successors[0].submit_checkout(tenant(), &request, Some(&key("k", "a"))).await;
+    assert!(matches!(retry, Err(CommerceError::InFlight { .. })), "{retry:?}");
+    assert_eq!(world.stock(POT).await, (5, 2), "the units stay reserved");
+    assert_eq!(successors[0].recover_pending().await.expect("nothing is old enough"), Recovery::default());
+    world.clock.advance(RECOVERY_AFTER_MICROS + 1);
+    let recoveries = join_all(successors.iter().map(|shop| shop.recover_pending())).await;
+    assert!(recoveries.iter().any(|recovery| recovery.as_ref().is_ok_and(|done| done.settled_count == 1)));
+    assert!(recoveries.iter().all(Result::is_ok), "{recoveries:?}");
+
+    assert_eq!((world.stock(CUP).await, world.stock(POT).await), ((9, 0), (3, 0)));
+    assert_eq!(world.rail.approved.lock().expect("no panic").len(), 1, "the buyer pays once");
+    let facts = world.facts().await;
+    assert_eq!(facts.iter().filter(|fact| **fact == "payment_authorized").count(), 1);
+    assert_eq!(facts.iter().filter(|fact| **fact == "order_placed").count(), 2);
+    let answered = successors[1].submit_checkout(tenant(), &request, Some(&key("k", "a"))).await.expect("an answer");
+    assert!(answered.replayed && answered.value.state == CheckoutState::Completed);
+}
+
+pub async fn lost_and_late_answers_of_the_rail_are_settled_by_recovery(world: World) {
+    let amounts = [trigger::LOST_ANSWER_MINOR, trigger::DELAYED_MINOR, trigger::DELAYED_DECLINED_MINOR];
+    let products: Vec<_> =
+        (0..).zip(amounts).map(|(id, minor)| imported(ProductId::from_u128(id), 1, minor, 1)).collect();
+    world.shop.import_products(tenant(), &products).await.expect("the products are taken over");
+    let mut ids = Vec::new();
+    for product in &products {
+        let answered = world.shop.submit_checkout(tenant(), &cart(&[(product.id, 1)]), None).await.expect("an answer");
+        assert_eq!(answered.value.state, CheckoutState::PendingPayment);
+        ids.push(answered.value.id);
+    }
+    world.clock.advance(trigger::LOST_FOR_MICROS);
+    let recovery = world.shop.recover_pending().await.expect("recovery works");
+    assert_eq!(recovery, Recovery { settled_count: 1, pending_count: 2 });
+    world.clock.advance(trigger::DELAYED_FOR_MICROS);
+    let recovery = world.shop.recover_pending().await.expect("recovery works");
+    assert_eq!(recovery, Recovery { settled_count: 2, pending_count: 0 });
+    let mut states = Vec::new();
+    for id in ids {
+        states.push(world.shop.storage().checkout(tenant(), id).await.expect("it is read").expect("it is there").state);
+    }
+    assert_eq!(states, [CheckoutState::Completed, CheckoutState::Completed, CheckoutState::Refused]);
+}
+
+pub async fn the_outbox_hands_over_every_event_and_repeats_it_with_its_id_until_it_is_marked(world: World) {
+    for _ in 0..3 {
+        world.shop.submit_checkout(tenant(), &cart(&[(CUP, 1)]), None).await.expect("it is answered");
+    }
+    let store = world.shop.storage();
+    let expected: Vec<EventId> = world.outbox().await.iter().map(|record| record.event.id).collect();
+    assert_eq!(store.outbox_waiting().await.expect("it is counted"), expected.len() as u64);
+    let full = std::io::Error::other("the disk is full");
+    let failed = relay_batch(store, world.clock.now(), 4, async |_| Err(full)).await;
+    assert!(matches!(failed, Err(RelayError::Log(_))));
+    // The log took these, but the process died before it marked them.
+    let mut log: Vec<EventId> = Vec::new();
+    log.extend(store.outbox_take(4).await.expect("they are read").iter().map(|record| record.event.id));
+    loop {
+        let mut batch = Vec::new();
+        let handed_over = relay_batch(store, world.clock.now(), 4, async |events: Vec<Event>| {
+            batch.extend(events.iter().map(|event| event.id));
+            Ok::<(), std::io::Error>(())
+        });
+        if handed_over.await.expect("the log takes them") == 0 {
+            break;
+        }
+        log.append(&mut batch);
+    }
+    assert_eq!(log.len(), expected.len() + 4, "the four are handed over again");
+    let mut seen = BTreeSet::new();
+    log.retain(|id| seen.insert(*id));
+    assert_eq!(log, expected, "without the duplicates, every event once and in order");
+    assert_eq!(store.outbox_waiting().await.expect("it is counted"), 0);
+    let forgotten = store.outbox_forget(world.clock.now() + 1).await.expect("published events are removed");
+    assert_eq!(forgotten, expected.len() as u64);
+}
+
+pub async fn a_tenant_sees_and_changes_nothing_of_another(world: World) {
+    let checkout = world.shop.submit_checkout(tenant(), &cart(&[(CUP, 1)]), Some(&key("k", "a"))).await;
+    let checkout = checkout.expect("it is answered").value;
+    let other = TenantId::new("ten_other").expect("a valid tenant");
+    let store = world.shop.storage();
+    assert_eq!(store.product(other, CUP).await.expect("it is read"), None);
+    assert_eq!(store.stock(other, CUP).await.expect("it is read"), None);
+    assert_eq!(store.checkout(other, checkout.id).await.expect("it is read"), None);
+    assert_eq!(store.order(other, checkout.orders[0].id).await.expect("it is read"), None);
+    assert_eq!(store.decision(other, checkout.fraud.decision).await.expect("it is read"), None);
+    let page = |prefix: &str| PageRequest::new(10, None, prefix).expect("a valid page");
+    assert!(store.products(other, &page("prd")).await.expect("a page").items.is_empty());
+    assert!(store.orders(other, &OrderFilter::default(), &page("ord")).await.expect("a page").items.is_empty());
+    assert!(store.decisions(other, &DecisionFilter::default(), &page("dec")).await.expect("a page").items.is_empty());
+    let refused = world.shop.submit_checkout(other, &cart(&[(CUP, 1)]), None).await;
+    assert!(matches!(refused, Err(CommerceError::Invalid(_))), "{refused:?}");
+    let refused = world.shop.set_stock(other, CUP, 0, None).await;
+    assert!(matches!(refused, Err(CommerceError::NotFound(_))), "{refused:?}");
+    assert!(world.shop.delist_product(other, CUP, ExpectedVersion::Any).await.is_err());
+    // The same ids and the same key are free in the other tenant, and stay apart.
+    world.shop.import_products(other, &[imported(CUP, 9, 700, 1)]).await.expect("it is taken over");
+    let theirs = world.shop.submit_checkout(other, &cart(&[(CUP, 1)]), Some(&key("k", "a"))).await.expect("an answer");
+    assert!(!theirs.replayed && theirs.value.total == Money::usd(700));
+    assert_eq!(world.stock(CUP).await, (9, 0));
+}
+
+pub async fn pages_hold_every_item_once(world: World) {
+    let more: Vec<_> = (1000..1023).map(|id| imported(ProductId::from_u128(id), 3, 100, 1)).collect();
+    world.shop.import_products(tenant(), &more[..9]).await.expect("they are taken over");
+    world.clock.advance(5);
+    world.shop.import_products(tenant(), &more[9..]).await.expect("they are taken over");
+    for product in &more {
+        world.clock.advance(i64::from(product.id.as_u128() % 3 == 0));
+        world.shop.submit_checkout(tenant(), &cart(&[(product.id, 1)]), None).await.expect("it is answered");
+    }
+    let store = world.shop.storage();
+    for limit in [1, 7, 25, 100] {
+        let (mut products, mut orders, mut decisions) = (Vec::new(), Vec::new(), Vec::new());
+        let mut next: Option<String> = None;
+        loop {
+            let page = PageRequest::new(limit, next.as_deref(), "prd").expect("a valid page");
+            let page = store.products(tenant(), &page).await.expect("a page");
+            products.extend(page.items.iter().map(|product| (product.created_at, product.id)));
+            let Some(cursor) = page.next else { break };
+            next = Some(cursor);
+        }
+        next = None;
+        loop {
+            let page = PageRequest::new(limit, next.as_deref(), "ord").expect("a valid page");
+            let filter = OrderFilter { seller: Some(SellerId::from_u128(3)), ..OrderFilter::default() };
+            let page = store.orders(tenant(), &filter, &page).await.expect("a page");
+            orders.extend(page.items.iter().map(|order| (order.created_at, order.id)));
+            let Some(cursor) = page.next else { break };
+            next = Some(cursor);
+        }
+        next = None;
+        loop {
+            let page = PageRequest::new(limit, next.as_deref(), "dec").expect("a valid page");
+            let filter = DecisionFilter { kind: Some(DecisionKind::Fraud), outcome: Some(DecisionOutcome::Applied) };
+            let page = store.decisions(tenant(), &filter, &page).await.expect("a page");
+            decisions.extend(page.items.iter().map(|decision| (decision.created_at, decision.id)));
+            let Some(cursor) = page.next else { break };
+            next = Some(cursor);
+        }
+        assert_eq!((products.len(), orders.len(), decisions.len()), (25, 23, 23), "pages of {limit}");
+        assert!(products.windows(2).all(|pair| pair[0] < pair[1]), "oldest first");
+        assert!(orders.windows(2).all(|pair| pair[0] > pair[1]), "newest first");
+        assert!(decisions.windows(2).all(|pair| pair[0] > pair[1]), "newest first");
+    }
+    let nobody = OrderFilter { buyer: Some(BuyerId::from_u128(1)), ..OrderFilter::default() };
+    let page = PageRequest::new(10, None, "ord").expect("a valid page");
+    assert!(store.orders(tenant(), &nobody, &page).await.expect("a page").items.is_empty());
+}
+
+pub async fn the_database_refuses_a_refund_above_the_capture_and_more_reserved_than_there_is(world: World) {
+    let answered = world.shop.submit_checkout(tenant(), &cart(&[(POT, 1)]), None).await.expect("it is answered");
+    let payment = answered.value.payment.expect("there is a payment").id.to_string();
+    let mut connection = AnyConnection::connect(&world.url).await.expect("the database answers");
+    let mut change = async |authorised: i64, captured: i64, refunded: i64| {
+        sqlx::query("UPDATE payments SET authorised_minor = $2, captured_minor = $3, refunded_minor = $4 WHERE id = $1")
+            .bind(payment.clone())
+            .bind(authorised)
+            .bind(captured)
+            .bind(refunded)
+            .execute(&mut connection)
+            .await
+            .map(|done| done.rows_affected())
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(change(2000, 1500, 1500).await, Ok(1), "all of the capture may go back");
+    for (authorised, captured, refunded, rule) in [
+        (2000, 1500, 1501, "payments_refunded_within_captured"),
+        (2000, 2001, 0, "payments_captured_within_authorised"),
+        (2001, 0, 0, "payments_authorised_within_amount"),
+        (2000, 0, -1, "payments_refunded_not_negative"),
+    ] {
+        let refused = change(authorised, captured, refunded).await;
+        assert!(refused.as_ref().is_err_and(|error| error.contains(rule)), "{rule}: {refused:?}");
+    }
+    // The same through the storage trait is a typed error that names the rule.
+    let mut transaction = world.shop.storage().begin().await.expect("it begins");
+    assert_eq!(transaction.reserve_stock(tenant(), POT, 3).await.expect("it is reserved"), None);
+    transaction.commit().await.expect("it is committed");
+    let refused = world.shop.set_stock(tenant(), POT, 2, None).await;
+    let Err(CommerceError::Storage(StorageError::Rule { rule })) = refused else { panic!("{refused:?}") };
+    assert_eq!(rule, "stock_reserved_within_on_hand");
+    assert_eq!(world.stock(POT).await, (4, 3));
+}
+
+pub async fn products_change_by_version_and_write_their_events(world: World) {
+    let created =
+        world.shop.create_product(tenant(), &input(4, 900), Some(&key("p", "a"))).await.expect("it is listed");
+    let again =
+        world.shop.create_product(tenant(), &input(4, 900), Some(&key("p", "a"))).await.expect("it is answered");
+    assert!(again.replayed && again.value == created.value && created.value.version == 1);
+    let id = created.value.id;
+    let save =
+        async |input: &ProductInput, expected| world.shop.save_product(tenant(), id, input, expected, None).await;
+    let dearer = save(&input(4, 950), ExpectedVersion::Exactly(1)).await;
+    assert!(dearer.is_ok_and(|product| product.value.version == 2));
+    let stale = save(&input(4, 990), ExpectedVersion::Exactly(1)).await;
+    assert!(matches!(stale, Err(CommerceError::StaleVersion { found: Some(2), .. })), "{stale:?}");
+    let same = ProductInput { reference: "4/950".to_owned(), ..input(4, 950) };
+    assert_eq!(save(&same, ExpectedVersion::Any).await.expect("nothing changes").value.version, 2);
+    let foreign = save(&input(5, 950), ExpectedVersion::Any).await;
+    assert!(matches!(foreign, Err(CommerceError::Invalid(_))), "{foreign:?}");
+    let wrong = save(&ProductInput { title: " ".to_owned(), ..input(4, -1) }, ExpectedVersion::Any).await;
+    let Err(CommerceError::Invalid(problems)) = wrong else { panic!("{wrong:?}") };
+    assert_eq!(problems.iter().map(|p| p.pointer.as_str()).collect::<Vec<_>>(), ["/title", "/price/amount"]);
+    world.shop.set_stock(tenant(), id, 4, None).await.expect("the stock is counted");
+    world.shop.set_stock(tenant(), id, 4, None).await.expect("nothing changes");
+    world.shop.delist_product(tenant(), id, ExpectedVersion::Exactly(2)).await.expect("it is off offer");
+    let gone = world.shop.submit_checkout(tenant(), &cart(&[(id, 1)]), None).await;
+    assert!(matches!(gone, Err(CommerceError::Invalid(_))), "{gone:?}");
+    let stored = world.shop.storage().product(tenant(), id).await.expect("it is read").expect("it is kept");
+    assert_eq!((stored.state, stored.version, stored.input.price), (ProductState::Delisted, 3, Money::usd(950)));
+    // The reference is derived from the price in these inputs, so the second save describes the product anew.
+    assert_eq!(world.facts().await, ["product_listed", "product_listed", "stock_changed", "product_delisted"]);
+    let quoted = world.shop.quote(tenant(), &[CartLine { product: CUP, quantity: 3 }]).await.expect("it is priced");
+    assert_eq!(quoted.total, Money::usd(1500));
+}
+
+pub async fn api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revoked(world: World) {
+    let store = world.shop.storage();
+    assert!(!store.has_api_keys().await.expect("it is read"));
+    let secret = ApiKeySecret::from_random([7; 32]);
+    let api_key = ApiKey {
+        id: KeyId::from_u128(1),
+        tenant: tenant(),
+        name: "storefront".to_owned(),
+        permissions: vec![Permission::CheckoutWrite, Permission::ProductsRead],
+        last_four: secret.last_four(),
+        created_at: world.clock.now(),
+        revoked_at: None,
+    };
+    store.create_api_key(&api_key, &secret.hash()).await.expect("it is stored");
+    assert!(matches!(store.create_api_key(&api_key, &secret.hash()).await, Err(StorageError::Exists(_))));
+    let presented = ApiKeySecret::presented(secret.reveal());
+    let found = store.find_api_key(&presented.hash()).await.expect("it is read").expect("it is known");
+    assert_eq!(found, api_key);
+    assert!(found.allows(Permission::CheckoutWrite) && !found.allows(Permission::Admin));
+    let guessed = ApiKeySecret::presented("dhow_0000");
+    assert_eq!(store.find_api_key(&guessed.hash()).await.expect("it is read"), None);
+    assert!(store.has_api_keys().await.expect("it is read"));
+    let other = TenantId::new("ten_other").expect("a valid tenant");
+    assert!(!store.revoke_api_key(other, api_key.id, world.clock.now()).await.expect("it is read"));
+    assert!(store.revoke_api_key(tenant(), api_key.id, world.clock.now()).await.expect("it is revoked"));
+    let revoked = store.find_api_key(&secret.hash()).await.expect("it is read").expect("it is known");
+    assert!(!revoked.allows(Permission::CheckoutWrite) && !store.has_api_keys().await.expect("it is read"));
+    assert_eq!(store.api_keys(tenant()).await.expect("they are read").len(), 1);
+}
+
+pub async fn decisions_and_servings_of_models_are_read_back(world: World) {
+    let slate = DecisionRecord {
+        tenant: tenant(),
+        id: DecisionId::from_u128(5),
+        kind: DecisionKind::Recommendation,
+        subject: BuyerId::from_u128(7).to_string(),
+        model: "popular-1".to_owned(),
+        request: serde_json::json!({ "surface": "home" }),
+        answer: serde_json::json!({ "products": [CUP] }),
+        reasons: Vec::new(),
+        features: Vec::new(),
+        applied_offsets: Vec::new(),
+        degraded: true,
+        latency_us: 80,
+        outcome: DecisionOutcome::Answered,
+        created_at: world.clock.now(),
+    };
+    let fact = SlateServed {
+        decision: slate.id,
+        buyer: Some(BuyerId::from_u128(7)),
+        session: None,
+        surface: "home".to_owned(),
+        model: slate.model.clone(),
+        products: CUP.to_string(),
+        degraded: true,
+    };
+    world.shop.record_decisions(&[(slate.clone(), fact.into())]).await.expect("it is recorded");
+    assert_eq!(world.decisions().await, [slate]);
+    assert_eq!(world.facts().await, ["slate_served"]);
+
+    let store = Arc::new(world.shop.storage().clone());
+    let serve = async |model: &str, at: Timestamp| {
+        let serving = ModelServing {
+            tenant: tenant(),
+            alias: "fraud".to_owned(),
+            model: model.to_owned(),
+            artifact_hash: "00".to_owned(),
+            served_from: at,
+            served_until: None,
+        };
+        let mut transaction = store.begin().await.expect("it begins");
+        transaction.put_model_serving(&serving).await.expect("it is written");
+        transaction.commit().await.expect("it is committed");
+    };
+    let (early, late) = (world.clock.now(), world.clock.now() + 10);
+    serve("fraud-1", early).await;
+    serve("fraud-2", late).await;
+    let servings = store.model_servings(tenant()).await.expect("they are read");
+    let shown: Vec<_> = servings.iter().map(|s| (s.model.as_str(), s.served_until)).collect();
+    assert_eq!(shown, [("fraud-2", None), ("fraud-1", Some(late))]);
+}

@@ -1,0 +1,57 @@
+//! What commerce promises on a database, each promise tried on SQLite and on PostgreSQL; HTTP is tested elsewhere.
+
+mod cases;
+mod server;
+mod world;
+
+use world::{Database, World};
+
+fn run<F: Future<Output = ()>>(database: Database, case: impl FnOnce(World) -> F) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+    runtime.expect("a runtime starts").block_on(async { case(World::new(database).await).await });
+}
+
+macro_rules! on_both_databases {
+    ($($case:ident,)*) => {
+        mod sqlite {
+            $(#[test] fn $case() { crate::run(crate::Database::Sqlite, crate::cases::$case); })*
+        }
+        mod postgres {
+            $(#[test] fn $case() { crate::run(crate::Database::Postgres, crate::cases::$case); })*
+        }
+    };
+}
+
+on_both_databases! {
+    a_checkout_makes_one_order_per_seller_a_payment_and_numbered_events,
+    a_checkout_that_the_model_declines_commits_the_refusal_and_its_decision,
+    a_checkout_whose_stock_is_gone_keeps_its_decision_as_aborted,
+    a_declined_payment_cancels_the_orders_and_releases_the_stock,
+    fifty_checkouts_for_the_last_unit_make_one_order,
+    a_repeated_request_gets_the_saved_answer_and_another_body_is_refused,
+    thirty_two_requests_with_one_key_make_one_order,
+    a_process_that_dies_after_the_rail_answered_is_recovered_exactly_once,
+    lost_and_late_answers_of_the_rail_are_settled_by_recovery,
+    the_outbox_hands_over_every_event_and_repeats_it_with_its_id_until_it_is_marked,
+    a_tenant_sees_and_changes_nothing_of_another,
+    pages_hold_every_item_once,
+    the_database_refuses_a_refund_above_the_capture_and_more_reserved_than_there_is,
+    products_change_by_version_and_write_their_events,
+    api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revoked,
+    decisions_and_servings_of_models_are_read_back,
+}
+
+#[tokio::test]
+async fn an_absent_or_wrong_database_is_an_error_that_names_it() {
+    let connect = async |url: &str| {
+        let opened = dhow_store::Store::connect(url, dhow_store::StoreSettings::default()).await;
+        opened.map(|_| ()).expect_err("there is no such database").to_string()
+    };
+    let error = connect("postgres://shop:secret@127.0.0.1:1/market").await;
+    assert!(error.contains("PostgreSQL at 127.0.0.1:1/market") && !error.contains("secret"), "{error}");
+    let error = connect("sqlite:///no/such/folder/shop.db").await;
+    assert!(error.contains("/no/such/folder/shop.db"), "{error}");
+    let error = connect("mysql://shop:secret@localhost/market").await;
+    assert!(error.contains("sqlite nor postgres") && !error.contains("secret"), "{error}");
+    assert!(connect("sqlite::memory:").await.contains("memory"));
+}

@@ -1,0 +1,99 @@
+//! A PostgreSQL server for the tests of this process: an existing one by URL, or one of our own; it holds no test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+
+use sqlx::{AnyConnection, Connection, Executor};
+
+/// An existing server's URL, with a user that may create databases; its path is replaced.
+const SERVER_VARIABLE: &str = "DHOW_TEST_POSTGRES_URL";
+
+/// Starts a server, says `ready`, waits until its standard input ends with the test process, stops the server and
+/// removes the folder: whatever ends the tests, nothing stays behind.
+const KEEPER: &str = r#"
+set -eu
+trap '' INT
+folder=$1 programs=$2
+as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
+if [ "$(id -u)" = 0 ]; then chown postgres "$folder"; fi
+cd "$folder"
+stop() { as_postgres "$programs/pg_ctl" -D "$folder/data" -m immediate stop </dev/null >/dev/null 2>&1 || true; cd /; rm -rf "$folder"; }
+trap stop EXIT
+as_postgres "$programs/initdb" -D "$folder/data" -A trust -U postgres -E UTF8 --no-sync </dev/null >"$folder/initdb.log" 2>&1
+as_postgres "$programs/pg_ctl" -D "$folder/data" -w -l "$folder/data/server.log" \
+  -o "-k $folder -c listen_addresses='' -c max_connections=200 -c fsync=off" start </dev/null >"$folder/start.log" 2>&1
+echo ready
+cat >/dev/null
+"#;
+
+struct Server {
+    url: Box<dyn Fn(&str) -> String + Send + Sync>,
+    // The keeper ends when this end of its pipe closes, at the latest with the process.
+    _keeper: Option<(Child, ChildStdin)>,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// The URL of a new, empty database called `name`.
+pub async fn new_database(name: &str) -> String {
+    let server = SERVER.get_or_init(|| match std::env::var(SERVER_VARIABLE) {
+        Ok(url) => existing(&url),
+        Err(_) => start(&programs()),
+    });
+    sqlx::any::install_default_drivers();
+    let mut admin = AnyConnection::connect(&(server.url)("postgres")).await.expect("the test server answers");
+    for statement in [format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"), format!("CREATE DATABASE {name}")] {
+        admin.execute(sqlx::AssertSqlSafe(statement)).await.expect("a test database is made");
+    }
+    admin.close().await.expect("the connection closes");
+    (server.url)(name)
+}
+
+fn existing(url: &str) -> Server {
+    let (address, options) = url.split_once('?').unwrap_or((url, ""));
+    let scheme_end = address.find("://").map_or(0, |at| at + 3);
+    let host_end = address[scheme_end..].find('/').map_or(address.len(), |at| scheme_end + at);
+    let (host, options) = (address[..host_end].to_owned(), options.to_owned());
+    Server { url: Box::new(move |name| format!("{host}/{name}?{options}")), _keeper: None }
+}
+
+/// Where `initdb` and `pg_ctl` are.
+fn programs() -> PathBuf {
+    let on_path =
+        std::env::var_os("PATH").into_iter().flat_map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>());
+    let mut installed: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .collect();
+    installed.sort();
+    let has_programs = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("pg_ctl").exists();
+    let found = installed.into_iter().rev().chain(on_path).find(has_programs);
+    found.unwrap_or_else(|| {
+        panic!("PostgreSQL is not installed: install the package `postgresql`, or set {SERVER_VARIABLE} to a server")
+    })
+}
+
+fn start(programs: &Path) -> Server {
+    let folder = tempfile::Builder::new().prefix("dhow-postgres-").tempdir().expect("a temporary folder").keep();
+    // The server's own user must reach the socket in it.
+    let mut keeper = Command::new("sh")
+        .args(["-c", KEEPER, "keeper"])
+        .args([&folder, programs])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell starts");
+    let (stdin, stdout) = (keeper.stdin.take(), keeper.stdout.take());
+    let mut line = String::new();
+    BufReader::new(stdout.expect("the keeper speaks")).read_line(&mut line).expect("the keeper can be heard");
+    assert_eq!(line.trim(), "ready", "PostgreSQL did not start from {}", programs.display());
+    let socket = folder.display().to_string();
+    Server {
+        url: Box::new(move |name| format!("postgres://postgres@localhost/{name}?host={socket}")),
+        _keeper: stdin.map(|stdin| (keeper, stdin)),
+    }
+}
