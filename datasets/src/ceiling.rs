@@ -20,7 +20,8 @@ pub const SLATE_LENGTH: usize = 10;
 /// At most so many buyers are judged for clicks, spread evenly over all.
 pub const MOST_BUYERS: usize = 1000;
 /// The quantiles whose pinball losses are averaged for delivery times, with their standard normal values.
-pub const DELIVERY_QUANTILES: [(f64, f64); 3] = [(0.5, 0.0), (0.8, 0.841_621_233_572_914), (0.95, 1.644_853_626_951_472)];
+pub const DELIVERY_QUANTILES: [(f64, f64); 3] =
+    [(0.5, 0.0), (0.8, 0.841_621_233_572_914), (0.95, 1.644_853_626_951_472)];
 /// The season of the seasonal naive forecast, in days.
 const SEASON_DAYS: usize = 7;
 
@@ -154,7 +155,9 @@ impl CeilingCollector {
             }
         }
         (cases > 0).then(|| Gap {
-            measure: format!("demand of a product a day over the last {DEMAND_DAYS} days, root mean squared error, units"),
+            measure: format!(
+                "demand of a product a day over the last {DEMAND_DAYS} days, root mean squared error, units"
+            ),
             floor_method: "the same weekday a week before".to_owned(),
             floor: (floor / cases as f64).sqrt(),
             ceiling: (ceiling / cases as f64).sqrt(),

@@ -7,4 +7,5 @@ pub mod simulator;
 
 pub use simulator::{
     Arrival, CheckoutKind, CheckoutTruth, Scale, Simulation, SimulationError, SimulationSettings, Truth,
+    units_per_usd_micros,
 };

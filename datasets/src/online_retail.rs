@@ -92,7 +92,11 @@ pub struct SkippedLines {
 impl SkippedLines {
     /// All skipped lines.
     pub fn total(&self) -> u64 {
-        self.malformed + self.no_customer + self.not_a_product + self.no_price + self.no_quantity
+        self.malformed
+            + self.no_customer
+            + self.not_a_product
+            + self.no_price
+            + self.no_quantity
             + self.return_without_order
     }
 }
@@ -198,7 +202,11 @@ struct Line {
 }
 
 /// A column of the batch in the type asked for; texts of any layout are cast.
-fn column<'a, A: Array + 'static>(array: &'a dyn Array, name: &'static str, expected: &'static str) -> Result<&'a A, LoadError> {
+fn column<'a, A: Array + 'static>(
+    array: &'a dyn Array,
+    name: &'static str,
+    expected: &'static str,
+) -> Result<&'a A, LoadError> {
     let wrong = || LoadError::ColumnType { column: name, found: array.data_type().to_string(), expected };
     array.as_any().downcast_ref::<A>().ok_or_else(wrong)
 }
@@ -238,7 +246,7 @@ fn read_lines(batch: &RecordBatch, lines: &mut Vec<Line>, counts: &mut Counts) -
     let times = instants(array(4)?)?;
     let prices: &Float64Array = column(array(5)?, COLUMNS[5].0, COLUMNS[5].1)?;
     let customers: &Int32Array = column(array(6)?, COLUMNS[6].0, COLUMNS[6].1)?;
-    for row in 0..batch.num_rows() {
+    for (row, at) in times.into_iter().enumerate() {
         counts.lines += 1;
         let text = |array: &StringArray| if array.is_null(row) { "" } else { array.value(row) }.trim().to_owned();
         let raw = RawLine {
@@ -246,7 +254,7 @@ fn read_lines(batch: &RecordBatch, lines: &mut Vec<Line>, counts: &mut Counts) -
             stock_code: text(&codes),
             description: text(&descriptions),
             quantity: if quantities.is_null(row) { 0 } else { i64::from(quantities.value(row)) },
-            at: times[row],
+            at,
             unit_price: if prices.is_null(row) { 0.0 } else { prices.value(row) },
             customer: (!customers.is_null(row)).then(|| customers.value(row)),
             country: text(&countries),
@@ -502,20 +510,10 @@ impl Ledger {
             amount: total,
             amount_usd_minor: total_usd_minor,
         };
-        let captured =
-            facts::PaymentCaptured { checkout, payment, amount: total, amount_usd_minor: total_usd_minor };
+        let captured = facts::PaymentCaptured { checkout, payment, amount: total, amount_usd_minor: total_usd_minor };
         let seller = self.seller;
-        let placed = facts::OrderPlaced {
-            buyer,
-            order,
-            checkout,
-            seller,
-            region,
-            line_count,
-            quantity,
-            total,
-            total_usd_minor,
-        };
+        let placed =
+            facts::OrderPlaced { buyer, order, checkout, seller, region, line_count, quantity, total, total_usd_minor };
         self.tell(at, &format!("{number}/checkout"), submitted);
         self.tell(at, &format!("{number}/authorized"), authorized);
         self.tell(at, &format!("{number}/order"), placed);

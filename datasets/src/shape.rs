@@ -190,7 +190,8 @@ pub fn compare(first: &Shape, second: &Shape) -> Vec<ComparisonRow> {
     };
     let absolute = |a: Option<f64>, b: Option<f64>| Some((a? - b?).abs());
     let (gini_a, gini_b) = (Some(first.popularity_gini), Some(second.popularity_gini));
-    let mut rows = vec![row("product popularity, Gini", gini_a, gini_b, absolute(gini_a, gini_b), Some(GINI_TOLERANCE))];
+    let mut rows =
+        vec![row("product popularity, Gini", gini_a, gini_b, absolute(gini_a, gini_b), Some(GINI_TOLERANCE))];
     for (unit, ours, theirs) in [
         ("lines", first.lines_quartiles, second.lines_quartiles),
         ("units", first.units_quartiles, second.units_quartiles),

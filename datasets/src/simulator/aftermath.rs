@@ -146,10 +146,8 @@ impl Simulation {
         let promised_at = paid.at + promise;
         let delivered_at = dispatched_at + transit_minutes as i64 * MINUTE_MICROS;
         let shipment = ShipmentId::at(dispatched_at, self.emitter.bits());
-        let (latitude, longitude) = (
-            to.latitude + CITY_SPREAD_DEGREES * random.normal(),
-            to.longitude + CITY_SPREAD_DEGREES * random.normal(),
-        );
+        let (latitude, longitude) =
+            (to.latitude + CITY_SPREAD_DEGREES * random.normal(), to.longitude + CITY_SPREAD_DEGREES * random.normal());
         let (order_id, carrier_id) = (order.order, self.carriers[carrier_number]);
         let (origin, destination) = (self.atlas.regions[from.land], self.atlas.regions[to.land]);
         let weight_grams =

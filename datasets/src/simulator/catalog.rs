@@ -27,6 +27,8 @@ const NEW_PRODUCT_SHARE: f64 = 0.25;
 const DELISTED_PER_YEAR: f64 = 0.12;
 const PRICE_CHANGES_PER_YEAR: f64 = 3.0;
 const PROMOTIONS_PER_YEAR: f64 = 2.5;
+/// Stock is ordered when less than so many days of usual demand are there.
+const RESTOCK_BELOW_DAYS: f64 = 11.0;
 /// Days of usual demand that a delivery of stock covers, least and most.
 const STOCK_COVER_DAYS: (f64, f64) = (18.0, 50.0);
 
@@ -111,7 +113,11 @@ impl Product {
         let phase = (day_of_year - words.peak_day_of_year) / 365.25 * std::f64::consts::TAU;
         let season = (words.season_strength * phase.cos()).exp();
         let age = f64::from(day - self.listed_day);
-        let newness = if self.listed_day > 0 { 0.35 + 0.65 * (1.0 - (-age / 12.0).exp()) + 0.8 * (-age / 25.0).exp() } else { 1.0 };
+        let newness = if self.listed_day > 0 {
+            0.35 + 0.65 * (1.0 - (-age / 12.0).exp()) + 0.8 * (-age / 25.0).exp()
+        } else {
+            1.0
+        };
         let price = (self.price_usd_minor as f64 / self.first_price_usd_minor).powf(-PRICE_ELASTICITY);
         let promotion = (PROMOTION_ELASTICITY * self.discount_basis_points as f64 / 10_000.0).exp();
         self.popularity * season * newness * price * promotion
@@ -221,11 +227,8 @@ impl Catalog {
             weight_grams: product.weight_grams,
             reference: format!("{}{}", 20_000 + product.reference, ["", "A", "B", "L"][product.reference % 4]),
         };
-        let stock = facts::StockChanged {
-            product: product.id,
-            quantity_change: product.on_hand,
-            on_hand: product.on_hand,
-        };
+        let stock =
+            facts::StockChanged { product: product.id, quantity_change: product.on_hand, on_hand: product.on_hand };
         emitter.emit_pair_at_opening(random, listed, stock);
     }
 
@@ -269,7 +272,7 @@ impl Catalog {
         let usual = self.usual_units(number);
         let product = &self.products[number];
         if product.restock_day < day {
-            if product.on_hand as f64 <= usual * 7.0 {
+            if product.on_hand as f64 <= usual * RESTOCK_BELOW_DAYS {
                 let wait_days = 2 + random.below(8) as i32;
                 self.products[number].restock_day = day + wait_days;
                 self.count_stock(number, emitter, random);
@@ -401,7 +404,8 @@ fn connect(products: &mut [Product], sellers: &[Seller], random: &mut Random) {
                 .map(|_| {
                     let other = seller.products.start + random.below(seller.products.len());
                     let liking = 2.5 * dot(&products[number].vector, &products[other].vector);
-                    let listed_before = if products[other].listed_day <= products[number].listed_day.max(0) { 0.0 } else { -1.0 };
+                    let listed_before =
+                        if products[other].listed_day <= products[number].listed_day.max(0) { 0.0 } else { -1.0 };
                     (liking + products[other].popularity.ln() + 0.7 * random.normal() + listed_before, other as u32)
                 })
                 .filter(|(_, other)| *other as usize != number)

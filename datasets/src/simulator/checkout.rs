@@ -1,7 +1,8 @@
 //! From the sign-in to the payment: how an appearance becomes events, and whether the payment is authorised.
 
 use dhow_events::{
-    AddressId, CardId, CheckoutId, DeviceId, MINUTE_MICROS, Money, PaymentId, SECOND_MICROS, SessionId, Timestamp, facts,
+    AddressId, CardId, CheckoutId, DeviceId, MINUTE_MICROS, Money, PaymentId, SECOND_MICROS, SessionId, Timestamp,
+    facts,
 };
 
 use super::Simulation;
@@ -36,6 +37,14 @@ pub(super) struct Visit {
     pub(super) session: Option<SessionId>,
     /// Whether nothing was submitted yet; only then is the basket put together in a visit.
     pub(super) fresh: bool,
+}
+
+/// How a checkout ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settlement {
+    Paid,
+    Declined,
+    OutOfStock,
 }
 
 /// A checkout whose payment was authorised.
@@ -130,8 +139,11 @@ impl Simulation {
         }
     }
 
-    /// Submits the basket. Whether it was paid; where it was, all that follows is told too.
-    pub(super) fn checkout(&mut self, visit: &mut Visit, appearance: &Appearance, prior: Prior) -> bool {
+    /// Submits the basket and tells all that follows. With an empty basket (nothing in stock) nothing is submitted.
+    pub(super) fn checkout(&mut self, visit: &mut Visit, appearance: &Appearance, prior: Prior) -> Settlement {
+        if self.basket.is_empty() {
+            return Settlement::OutOfStock;
+        }
         if std::mem::replace(&mut visit.fresh, false) && self.shops_in_a_visit() {
             let (session, ended_at) = self.shop(visit.buyer, visit.device, visit.device_land, visit.at);
             visit.session = Some(session);
@@ -150,9 +162,9 @@ impl Simulation {
             kind: visit.kind,
             probability: fraud_probability(appearance, buyer.orders, buyer.returned, prior) as f32,
         });
-        let paid = self.settle(visit, appearance, checkout, total, total_usd_minor);
-        self.label(visit, checkout, total_usd_minor, paid);
-        paid
+        let settlement = self.settle(visit, appearance, checkout, total, total_usd_minor);
+        self.label(visit, checkout, total_usd_minor, settlement == Settlement::Paid);
+        settlement
     }
 
     fn submission(&self, visit: &Visit, checkout: CheckoutId) -> facts::CheckoutSubmitted {
@@ -184,13 +196,12 @@ impl Simulation {
         checkout: CheckoutId,
         total: Money,
         total_usd_minor: i64,
-    ) -> bool {
+    ) -> Settlement {
         let buyer = self.people.buyers[visit.buyer].id;
         if !self.basket_in_stock() {
-            let refused =
-                facts::CheckoutRefused { buyer, checkout, decision: None, reason: "stock".to_owned() };
+            let refused = facts::CheckoutRefused { buyer, checkout, decision: None, reason: "stock".to_owned() };
             self.emitter.emit(visit.at + SECOND_MICROS, refused);
-            return true;
+            return Settlement::OutOfStock;
         }
         let answered_at = visit.at + (self.behaviour.between(0.4, 6.0) * SECOND_MICROS as f64) as i64;
         let payment = PaymentId::at(answered_at, self.emitter.bits());
@@ -198,13 +209,21 @@ impl Simulation {
         if self.behaviour.chance(decline_chance(visit, appearance)) {
             let reason = DECLINE_REASONS[self.behaviour.weighted(&[0.5, 0.3, 0.15, 0.05])].to_owned();
             let amount_usd_minor = total_usd_minor;
-            let declined =
-                facts::PaymentDeclined { checkout, payment, buyer, card, device, amount: total, amount_usd_minor, reason };
+            let declined = facts::PaymentDeclined {
+                checkout,
+                payment,
+                buyer,
+                card,
+                device,
+                amount: total,
+                amount_usd_minor,
+                reason,
+            };
             self.emitter.emit(answered_at, declined);
             let refused =
                 facts::CheckoutRefused { buyer, checkout, decision: None, reason: "payment_declined".to_owned() };
             self.emitter.emit(answered_at + SECOND_MICROS, refused);
-            return false;
+            return Settlement::Declined;
         }
         let amount_usd_minor = total_usd_minor;
         let authorized =
@@ -212,13 +231,12 @@ impl Simulation {
         self.emitter.emit(answered_at, authorized);
         let paid = PaidCheckout { checkout, payment, at: answered_at + SECOND_MICROS, total, total_usd_minor };
         self.place_orders(visit, &paid);
-        true
+        Settlement::Paid
     }
 
-    /// Whether something was found for the basket and all of it is still there.
-    fn basket_in_stock(&self) -> bool {
-        !self.basket.is_empty()
-            && self.basket.iter().all(|line| line.quantity <= self.catalog.products[line.product].on_hand)
+    /// Whether all of the basket is there.
+    pub(super) fn basket_in_stock(&self) -> bool {
+        self.basket.iter().all(|line| line.quantity <= self.catalog.products[line.product].on_hand)
     }
 }
 

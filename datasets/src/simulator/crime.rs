@@ -21,7 +21,9 @@ const RING_CAMPAIGNS: u32 = 4;
 /// The chance that another checkout of a ring follows in the same burst.
 const RING_BURST: f64 = 0.8;
 /// The most checkouts of one burst.
-const MOST_IN_A_BURST: u32 = 24;
+const MOST_IN_A_BURST: u32 = 16;
+/// How many checkouts a burst of each kind usually has; a kind begins the simulation up to so much ahead of its share.
+const USUAL_BURST: [f64; CheckoutKind::FRAUD_SHARES.len()] = [1.25, 1.25, 7.0, 5.0, 1.0];
 /// The chance that a checkout of honest people is looked into, and told honest.
 const REVIEWED_HONEST: f64 = 0.004;
 
@@ -39,7 +41,11 @@ pub(crate) struct Underworld {
 
 impl Underworld {
     pub(crate) fn new(catalog: &Catalog, people: &People, fraud_checkouts: f64, random: &mut Random) -> Self {
-        let abuse: f64 = CheckoutKind::FRAUD_SHARES.iter().filter(|(kind, _)| *kind == CheckoutKind::ReturnAbuse).map(|(_, share)| share).sum();
+        let abuse: f64 = CheckoutKind::FRAUD_SHARES
+            .iter()
+            .filter(|(kind, _)| *kind == CheckoutKind::ReturnAbuse)
+            .map(|(_, share)| share)
+            .sum();
         let count = ((fraud_checkouts * abuse / CHECKOUTS_OF_AN_ABUSER) as usize).max(LEAST_ABUSERS);
         let last_seller = catalog.sellers.len() - 1;
         Self {
@@ -48,7 +54,7 @@ impl Underworld {
             ring: Vec::new(),
             ring_campaigns_left: 0,
             ring_checkouts: 0,
-            owed: std::array::from_fn(|_| random.unit()),
+            owed: USUAL_BURST.map(|usual| 1.0 - usual * random.unit()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use dhow_events::{HOUR_MICROS, MINUTE_MICROS, Timestamp, facts};
 
 use super::Simulation;
+use super::checkout::Settlement;
 use super::fraud::{Appearance, CheckoutKind, Prior, draw_archetype};
 use super::random::Random;
 
@@ -44,7 +45,8 @@ pub(crate) fn trade_factor(day_start: Timestamp) -> f64 {
 
 /// A time of day in microseconds: in business hours, or at night.
 pub(crate) fn time_of_day(night: bool, random: &mut Random) -> i64 {
-    let hour = if night { [1, 2, 3, 4, 5, 6, 20, 21][random.below(8)] } else { 7 + random.weighted(&HOUR_SHARES) as i64 };
+    let hour =
+        if night { [1, 2, 3, 4, 5, 6, 20, 21][random.below(8)] } else { 7 + random.weighted(&HOUR_SHARES) as i64 };
     hour * HOUR_MICROS + (random.unit() * HOUR_MICROS as f64) as i64
 }
 
@@ -146,7 +148,7 @@ impl Simulation {
         }
         let mut visit = self.visit(number, at, CheckoutKind::Honest, &appearance);
         self.fill_basket(number, appearance.spending, None);
-        while !self.checkout(&mut visit, &appearance, prior) {
+        while self.checkout(&mut visit, &appearance, prior) == Settlement::Declined {
             if appearance.repeats == MOST_HONEST_REPEATS || !self.behaviour.chance(TRY_AGAIN) {
                 break;
             }

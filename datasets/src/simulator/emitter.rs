@@ -90,7 +90,12 @@ impl Emitter {
     }
 
     /// Two events of the first minutes of the open day, the second a second later.
-    pub(crate) fn emit_pair_at_opening(&mut self, random: &mut Random, first: impl Into<Fact>, second: impl Into<Fact>) {
+    pub(crate) fn emit_pair_at_opening(
+        &mut self,
+        random: &mut Random,
+        first: impl Into<Fact>,
+        second: impl Into<Fact>,
+    ) {
         let time = self.opening + random.between(0.0, OPENING_MICROS) as i64;
         self.emit(time, first);
         self.emit(time + 1_000_000, second);

@@ -95,23 +95,115 @@ const TAKEOVER: Archetype = Archetype { kind: CheckoutKind::AccountTakeover, rep
 /// What is odd about honest people comes in pairs that have one cause (abroad and at night, new phone and new card); what
 /// is odd about fraud comes in other pairs. So a sum of oddities misleads, and what goes with what has to be learned.
 pub(crate) const ARCHETYPES: [Archetype; 18] = [
-    Archetype { share: 0.7898, ..USUAL },
+    Archetype { share: 0.7998, ..USUAL },
     Archetype { share: 0.05, new_device: 1.0, sign_in_failure: 0.3, new_address: 0.002, new_card: 0.2, ..USUAL },
-    Archetype { share: 0.045, new_device: 0.02, new_address: 0.4, abroad: 1.0, new_card: 0.05, night: 0.6, ..USUAL },
+    Archetype { share: 0.035, new_device: 0.02, new_address: 0.4, abroad: 1.0, new_card: 0.05, night: 0.6, ..USUAL },
     Archetype { share: 0.04, new_address: 1.0, spending: (0.6, 1.0), ..USUAL },
     Archetype { share: 0.02, new_address: 1.0, new_card: 0.3, ..USUAL },
     Archetype { share: 0.025, new_card: 1.0, repeat: (0.04, HONEST_REPEAT.1), ..USUAL },
     Archetype { share: 0.02, new_device: 0.02, sign_in_failure: 0.55, ..USUAL },
     Archetype { share: 0.010, spending: (2.0, 0.6), night: 0.2, ..USUAL },
-    Archetype { share: 0.0002, new_device: 0.8, sign_in_failure: 0.4, new_address: 0.8, abroad: 0.3, new_card: 0.5, night: 0.15, spending: (0.5, 1.2), ..USUAL },
-    Archetype { share: 0.40, new_device: 0.9, new_address: 0.85, abroad: 0.02, new_card: 0.9, night: 0.85, spending: (2.1, 0.7), young: 0.3, ..STOLEN },
-    Archetype { share: 0.30, new_device: 0.9, new_address: 0.3, abroad: 0.95, new_card: 0.95, night: 0.15, spending: (1.9, 0.8), young: 0.25, ..STOLEN },
-    Archetype { share: 0.30, new_device: 0.85, new_address: 0.85, abroad: 0.01, new_card: 0.6, night: 0.05, spending: (0.7, 0.9), young: 0.1, ..STOLEN },
-    Archetype { share: 0.40, new_device: 0.95, sign_in_failure: 0.8, new_address: 0.9, abroad: 0.02, night: 0.85, spending: (2.1, 0.7), ..TAKEOVER },
-    Archetype { share: 0.30, new_device: 0.95, sign_in_failure: 0.7, new_address: 0.3, abroad: 0.95, night: 0.15, spending: (1.9, 0.8), ..TAKEOVER },
-    Archetype { share: 0.30, new_device: 0.9, sign_in_failure: 0.1, new_address: 0.9, abroad: 0.01, night: 0.05, spending: (0.7, 0.9), ..TAKEOVER },
-    Archetype { kind: CheckoutKind::CardTesting, share: 1.0, new_device: 0.8, sign_in_failure: 0.05, new_address: 0.2, abroad: 0.4, new_card: 0.97, night: 0.5, spending: (-2.6, 0.5), repeat: (0.88, 0.88), young: 0.6, shared: 0.1 },
-    Archetype { kind: CheckoutKind::Ring, share: 1.0, new_device: 0.05, new_address: 0.1, new_card: 0.1, night: 0.2, spending: (0.8, 0.7), repeat: (0.93, 0.93), young: 0.25, shared: 1.0, ..USUAL },
+    Archetype {
+        share: 0.0002,
+        new_device: 0.8,
+        sign_in_failure: 0.4,
+        new_address: 0.8,
+        abroad: 0.3,
+        new_card: 0.5,
+        night: 0.15,
+        spending: (0.5, 1.2),
+        ..USUAL
+    },
+    Archetype {
+        share: 0.46,
+        new_device: 0.9,
+        new_address: 0.85,
+        abroad: 0.02,
+        new_card: 0.9,
+        night: 0.85,
+        spending: (2.1, 0.7),
+        young: 0.3,
+        ..STOLEN
+    },
+    Archetype {
+        share: 0.27,
+        new_device: 0.9,
+        new_address: 0.3,
+        abroad: 0.95,
+        new_card: 0.95,
+        night: 0.15,
+        spending: (1.9, 0.8),
+        young: 0.25,
+        ..STOLEN
+    },
+    Archetype {
+        share: 0.27,
+        new_device: 0.85,
+        new_address: 0.85,
+        abroad: 0.01,
+        new_card: 0.6,
+        night: 0.05,
+        spending: (0.7, 0.9),
+        young: 0.1,
+        ..STOLEN
+    },
+    Archetype {
+        share: 0.46,
+        new_device: 0.95,
+        sign_in_failure: 0.8,
+        new_address: 0.9,
+        abroad: 0.02,
+        night: 0.85,
+        spending: (2.1, 0.7),
+        ..TAKEOVER
+    },
+    Archetype {
+        share: 0.27,
+        new_device: 0.95,
+        sign_in_failure: 0.7,
+        new_address: 0.3,
+        abroad: 0.95,
+        night: 0.15,
+        spending: (1.9, 0.8),
+        ..TAKEOVER
+    },
+    Archetype {
+        share: 0.27,
+        new_device: 0.9,
+        sign_in_failure: 0.1,
+        new_address: 0.9,
+        abroad: 0.01,
+        night: 0.05,
+        spending: (0.7, 0.9),
+        ..TAKEOVER
+    },
+    Archetype {
+        kind: CheckoutKind::CardTesting,
+        share: 1.0,
+        new_device: 0.8,
+        sign_in_failure: 0.05,
+        new_address: 0.2,
+        abroad: 0.4,
+        new_card: 0.97,
+        night: 0.5,
+        spending: (-2.6, 0.5),
+        repeat: (0.88, 0.88),
+        young: 0.6,
+        shared: 0.1,
+    },
+    Archetype {
+        kind: CheckoutKind::Ring,
+        share: 1.0,
+        new_device: 0.05,
+        new_address: 0.1,
+        new_card: 0.1,
+        night: 0.2,
+        spending: (0.8, 0.7),
+        repeat: (0.93, 0.93),
+        young: 0.25,
+        shared: 1.0,
+        ..USUAL
+    },
     Archetype { kind: CheckoutKind::ReturnAbuse, share: 1.0, spending: (0.8, 0.8), ..USUAL },
 ];
 
@@ -224,8 +316,10 @@ pub(crate) fn fraud_probability(appearance: &Appearance, orders: u32, returned: 
         }
         let abuse = archetype.kind == CheckoutKind::ReturnAbuse;
         let history = if abuse { history(RETURN_RATES[2]) } else { honest_history };
-        let kind_share =
-            CheckoutKind::FRAUD_SHARES.iter().find(|(kind, _)| *kind == archetype.kind).map_or(0.0, |(_, share)| *share);
+        let kind_share = CheckoutKind::FRAUD_SHARES
+            .iter()
+            .find(|(kind, _)| *kind == archetype.kind)
+            .map_or(0.0, |(_, share)| *share);
         let likelihood = appearance.likelihood(archetype, archetype.young);
         fraud += prior.prevalence * kind_share * archetype.share * likelihood * history;
     }

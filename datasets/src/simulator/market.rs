@@ -46,7 +46,12 @@ impl Market {
                 catalog.products.iter().map(|product| (CLUSTER_TASTE * dot(center, &product.vector)).exp() as f32)
             })
             .collect();
-        Self { liking, by_cluster: vec![Cumulative::default(); CLUSTERS], overall: Cumulative::default(), weights: Vec::new() }
+        Self {
+            liking,
+            by_cluster: vec![Cumulative::default(); CLUSTERS],
+            overall: Cumulative::default(),
+            weights: Vec::new(),
+        }
     }
 
     pub(crate) fn open_day(&mut self, catalog: &Catalog, day: i32, day_of_year: f64) {

@@ -1,5 +1,14 @@
 //! The seeded marketplace simulator: one stream of arrivals and the truth beside it; how parts of the world behave is in the modules below.
 //!
+//! What a reader of the stream should know. Fraud becomes known by `fraud_labelled` events that come days to weeks after
+//! the checkout (chargebacks after 3 to 30 days, reviews sooner), and for a part of it never. Of honest checkouts only a
+//! small sample is labelled, by review: a checkout without a label is presumed honest once its time for a chargeback
+//! has run out, which no event announces. `stock_changed` tells counts and deliveries; sales in between are the order
+//! lines. Events that would arrive after the last day are not part of the stream.
+//!
+//! Equal settings give the identical stream with one build on one machine; between platforms the last bits of `exp` and
+//! `ln` may differ, and with them rare draws.
+//!
 //! A day is simulated as a whole and handed out in order of arrival, so that memory holds one day of events and what is
 //! under way (parcels, returns, chargebacks). Nothing reads a clock or the machine's entropy. Each purpose has its own
 //! stream of pseudo-random numbers, so that, for example, ids never depend on whether a checkout is fraud.
@@ -24,14 +33,14 @@ use dhow_events::{CarrierId, Event, Timestamp};
 
 pub use emitter::{LATEST_ARRIVAL_MICROS, may_be_late};
 pub use fraud::CheckoutKind;
-pub use places::PlaceError;
+pub use places::{PlaceError, units_per_usd_micros};
 pub use settings::{Scale, ScaleError, SimulationError, SimulationSettings};
 pub use truth::{BuyerTruth, CheckoutTruth, DeliveryTruth, DemandTruth, ProductTruth, Truth};
 pub use vocabulary::DIMENSIONS;
 
+use aftermath::Outcome;
 use catalog::Catalog;
 use crime::Underworld;
-use aftermath::Outcome;
 use emitter::Emitter;
 use market::Market;
 use people::People;
@@ -84,13 +93,12 @@ impl Simulation {
     pub fn new(settings: &SimulationSettings) -> Result<Self, SimulationError> {
         settings.check()?;
         let mut world = Random::new(settings.seed, Purpose::World);
-        let mut identity = Random::new(settings.seed ^ 0x5eed_1d5e_ed1d, Purpose::Identity);
+        let mut identity = Random::new(settings.seed, Purpose::WorldIdentity);
         let atlas = Atlas::new()?;
         let people = People::new(settings, &mut world, &mut identity);
         let mut customers = Cumulative::default();
         customers.rebuild(people.buyers.iter().map(|buyer| buyer.checkouts_per_day));
-        let units_per_popularity =
-            customers.total() * shopping::MEAN_UNITS_PER_CHECKOUT / f64::from(settings.products);
+        let units_per_popularity = customers.total() * shopping::MEAN_UNITS_PER_CHECKOUT / f64::from(settings.products);
         let catalog = Catalog::new(settings, &mut world, &mut identity, units_per_popularity)?;
         let market = Market::new(&catalog, &people);
         let fraud_checkouts = customers.total() * f64::from(settings.days) * settings.fraud_prevalence;

@@ -92,8 +92,7 @@ impl People {
         let centers = (0..CLUSTERS).map(|_| random_direction(random)).collect();
         let city_weights = CITIES.iter().map(|city| land_share_of_city(city.land, city.weight)).collect();
         let days = settings.days as usize;
-        let mut people =
-            Self { buyers: Vec::new(), centers, joining: vec![Vec::new(); days], city_weights };
+        let mut people = Self { buyers: Vec::new(), centers, joining: vec![Vec::new(); days], city_weights };
         let joining_share = JOINING_PER_YEAR * f64::from(settings.days) / 365.0;
         let joining_share = joining_share / (1.0 + joining_share);
         for number in 0..settings.buyers {

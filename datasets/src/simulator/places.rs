@@ -170,6 +170,15 @@ impl Atlas {
     }
 }
 
+/// The fixed exchange rates of the simulated world: millionths of a unit of each currency for a dollar.
+///
+/// # Errors
+/// The built-in list names a currency that does not exist.
+pub fn units_per_usd_micros() -> Result<Vec<(Currency, i64)>, MoneyError> {
+    let rate = |land: &Land| Ok((Currency::new(land.currency)?, (1e6 / land.usd_per_unit).round() as i64));
+    LANDS.iter().map(rate).collect()
+}
+
 /// The haversine distance on a sphere of 6371 km.
 fn great_circle_km(from: &City, to: &City) -> f64 {
     let (latitude_a, latitude_b) = (from.latitude.to_radians(), to.latitude.to_radians());

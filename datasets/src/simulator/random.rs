@@ -14,6 +14,7 @@ pub(crate) enum Purpose {
     Transport = 4,
     Crime = 5,
     Aftermath = 6,
+    WorldIdentity = 7,
 }
 
 /// A stream of pseudo-random numbers.

@@ -54,6 +54,8 @@ const USUAL_PRICE_USD_MINOR: f64 = 250.0;
 const QUANTITY_SPREAD: f64 = 0.7;
 /// How many products the storefront shows first.
 const SLATE_LENGTH: usize = 8;
+/// The share of the buyers who order more than is in stock that do so unaware of it.
+const UNAWARE_OF_STOCK: f64 = 0.03;
 const SLATE_CHANCE: f64 = 0.7;
 const PAUSE_SECONDS: (f64, f64) = (4.0, 55.0);
 /// Steps from a viewed product: to one that goes with it, to one that the buyer likes, else to a popular one.
@@ -129,7 +131,8 @@ impl Simulation {
         }
     }
 
-    /// Shares the units among the lines, by draws and price; what is out of stock leaves the basket.
+    /// Shares the units among the lines, by draws and price. Most buyers then cut the basket to what is in stock; the
+    /// others will be refused.
     fn set_quantities(&mut self, number: usize, units: f64) {
         let land = self.people.buyers[number].land();
         let draws: u32 = self.basket.iter().map(|line| line.draws).sum();
@@ -139,11 +142,17 @@ impl Simulation {
             let spread = (QUANTITY_SPREAD * self.behaviour.normal() - QUANTITY_SPREAD * QUANTITY_SPREAD / 2.0).exp();
             let share = f64::from(line.draws) / f64::from(draws);
             let wanted = units * share * quantity_by_price(price_usd_minor as f64) * spread;
-            line.quantity = whole_pack(wanted).min(known.on_hand);
+            line.quantity = whole_pack(wanted);
             line.unit_price_minor = self.atlas.local_minor(land, price_usd_minor);
+        }
+        if !self.basket_in_stock() && !self.behaviour.chance(UNAWARE_OF_STOCK) {
+            let products = &self.catalog.products;
+            self.basket.iter_mut().for_each(|line| line.quantity = line.quantity.min(products[line.product].on_hand));
+            self.basket.retain(|line| line.quantity > 0);
+        }
+        for line in &mut self.basket {
             line.amount_usd_minor = self.atlas.usd_minor(land, line.unit_price_minor * line.quantity);
         }
-        self.basket.retain(|line| line.quantity > 0);
     }
 
     /// The sellers that a basket is bought from: more of them for a larger basket; often a known one first.
@@ -207,7 +216,13 @@ impl Simulation {
     }
 
     /// The visit in which the basket is put together, and when it ends.
-    pub(super) fn shop(&mut self, number: usize, device: DeviceId, land: usize, at: Timestamp) -> (SessionId, Timestamp) {
+    pub(super) fn shop(
+        &mut self,
+        number: usize,
+        device: DeviceId,
+        land: usize,
+        at: Timestamp,
+    ) -> (SessionId, Timestamp) {
         let mut visit = self.start_visit(number, device, land, at);
         let extra = self.behaviour.run_length(0.6, 8);
         self.wander(number, &mut visit, usize::from(extra));
@@ -296,7 +311,8 @@ impl Simulation {
     fn search(&mut self, number: usize, visit: &mut Visiting, product: usize) {
         let at = visit.pause(&mut self.behaviour);
         let query = self.catalog.products[product].search_words(&mut self.behaviour);
-        let alike = self.catalog.products.len() / CATEGORIES.len() / if query.contains(' ') { COLOURS.len() } else { 4 };
+        let alike =
+            self.catalog.products.len() / CATEGORIES.len() / if query.contains(' ') { COLOURS.len() } else { 4 };
         let searched = facts::SearchPerformed {
             session: visit.session,
             buyer: Some(self.people.buyers[number].id),

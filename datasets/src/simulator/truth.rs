@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::SimulationSettings;
 use super::catalog::{Catalog, NEIGHBOURS};
+use super::day::FIRST_DAY_ORDER;
 use super::fraud::CheckoutKind;
 use super::market::{Market, click_probability};
 use super::people::{Buyer, CLUSTERS, People};
 use super::places::{Atlas, LANDS};
-use super::day::FIRST_DAY_ORDER;
 use super::shopping::{GOES_WITH, MEAN_UNITS_PER_CHECKOUT, quantity_by_price};
 use super::vocabulary::DIMENSIONS;
 
@@ -152,7 +152,14 @@ impl Truth {
         });
     }
 
-    pub(crate) fn open_day(&mut self, day: i32, trade_factor: f64, people: &People, catalog: &Catalog, market: &Market) {
+    pub(crate) fn open_day(
+        &mut self,
+        day: i32,
+        trade_factor: f64,
+        people: &People,
+        catalog: &Catalog,
+        market: &Market,
+    ) {
         let mut checkouts = [0.0f32; LANDS.len() * CLUSTERS];
         for buyer in people.buyers.iter().filter(|buyer| buyer.joined_day < day.max(1)) {
             checkouts[buyer.land() * CLUSTERS + buyer.cluster] += (buyer.checkouts_per_day * trade_factor) as f32;
@@ -174,9 +181,11 @@ impl Truth {
             }
         }
         Market::follow(catalog, &wanted, &mut following);
-        let ratios = following.iter().zip(&wanted).zip(&market.weights).map(|((following, wanted), weight)| {
-            if *weight > 0.0 { following / wanted } else { 0.0 }
-        });
+        let ratios = following
+            .iter()
+            .zip(&wanted)
+            .zip(&market.weights)
+            .map(|((following, wanted), weight)| if *weight > 0.0 { following / wanted } else { 0.0 });
         demand.following.extend(ratios);
     }
 

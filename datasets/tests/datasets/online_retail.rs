@@ -57,8 +57,17 @@ fn an_invoice_becomes_an_order_and_its_cancellation_a_return() {
     assert_eq!((loaded.lines, loaded.ordered_lines, loaded.returned_lines), (3, 2, 1));
     assert_eq!(loaded.skipped, SkippedLines::default());
     let expected = [
-        "seller_registered", "buyer_registered", "product_listed", "product_listed", "checkout_submitted",
-        "payment_authorized", "order_placed", "item_ordered", "item_ordered", "payment_captured", "order_returned",
+        "seller_registered",
+        "buyer_registered",
+        "product_listed",
+        "product_listed",
+        "checkout_submitted",
+        "payment_authorized",
+        "order_placed",
+        "item_ordered",
+        "item_ordered",
+        "payment_captured",
+        "order_returned",
     ];
     assert_eq!(kinds(&loaded.events), expected);
     let Fact::CheckoutSubmitted(checkout) = &loaded.events[4].fact else { panic!() };
@@ -100,7 +109,10 @@ fn a_missing_or_mistyped_column_is_named_with_what_would_be_right() {
     let mut missing = columns(&rows);
     missing.retain(|(name, _)| *name != "UnitPrice");
     let message = load("a.parquet", missing).unwrap_err().to_string();
-    assert!(message.contains("`UnitPrice` is missing") && message.contains("CustomerID (a 32-bit integer)"), "{message}");
+    assert!(
+        message.contains("`UnitPrice` is missing") && message.contains("CustomerID (a 32-bit integer)"),
+        "{message}"
+    );
     let mut mistyped = columns(&rows);
     mistyped[3].1 = Arc::new(StringArray::from(vec!["six"]));
     let message = load("a.parquet", mistyped).unwrap_err().to_string();

@@ -69,15 +69,19 @@ fn arrivals_come_in_order_with_the_declared_shares_of_late_and_repeated_events()
 #[test]
 fn every_event_is_valid_and_every_kind_of_the_storefront_and_trade_occurs() {
     let (arrivals, _) = run(&settings(4));
-    let mut kinds = BTreeSet::new();
+    let (mut kinds, mut reasons) = (BTreeSet::new(), BTreeSet::new());
     for arrival in &arrivals {
         arrival.event.check_values().unwrap();
         kinds.insert(arrival.event.fact.kind());
+        if let Fact::CheckoutRefused(fact) = &arrival.event.fact {
+            reasons.insert(fact.reason.clone());
+        }
     }
     let absent: Vec<FactKind> = FactKind::ALL.iter().copied().filter(|kind| !kinds.contains(kind)).collect();
     // What a model decides is told by the servers of the models.
     let of_models = [FactKind::FraudScored, FactKind::ForecastServed, FactKind::RoutesPlanned];
     assert_eq!(absent, of_models);
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["payment_declined", "stock"]);
 }
 
 #[test]
@@ -121,11 +125,7 @@ fn orders_add_up_and_refer_to_what_was_listed_and_paid() {
             Fact::ItemOrdered(fact) => {
                 assert!(listed.contains(&fact.product));
                 let sum = line_sums.entry(fact.order).or_insert((0, 0, 0));
-                *sum = (
-                    sum.0 + fact.quantity * fact.unit_price.amount_minor,
-                    sum.1 + fact.amount_usd_minor,
-                    sum.2 + 1,
-                );
+                *sum = (sum.0 + fact.quantity * fact.unit_price.amount_minor, sum.1 + fact.amount_usd_minor, sum.2 + 1);
             }
             Fact::ProductViewed(fact) => assert!(listed.contains(&fact.product)),
             Fact::OrderReturned(fact) => assert!(orders.contains_key(&fact.order)),
@@ -181,7 +181,7 @@ fn fraud_has_the_declared_prevalence_and_is_known_later_and_not_always() {
     assert!((prevalence / settings.fraud_prevalence - 1.0).abs() < 0.15, "{prevalence}: {kinds:?}");
     for (kind, share) in CheckoutKind::FRAUD_SHARES {
         let real = kinds[&kind] as f64 / fraud as f64;
-        assert!((real - share).abs() < 0.08, "{kind:?} is {real} of the fraud");
+        assert!((real - share).abs() < 0.12, "{kind:?} is {real} of the fraud");
     }
     let by_id: HashMap<_, _> = truth.checkouts.iter().map(|checkout| (checkout.checkout, checkout)).collect();
     let mut labelled = 0;
@@ -232,16 +232,19 @@ fn no_single_value_of_an_event_tells_fraud_from_honest() {
         assert!(*count < 20 || words[0].contains_key(word), "{word:?} occurs with fraud only");
     }
     // The 62 random bits of an id are as often set with fraud as without, up to chance.
-    for bit in 0..62 {
-        let share = |class: usize| f64::from(ones[class][bit]) / f64::from(counts[class]);
+    for (bit, (honest, fraud)) in ones[0].iter().zip(&ones[1]).take(62).enumerate() {
+        let share = |ones: u32, class: usize| f64::from(ones) / f64::from(counts[class]);
         let deviation = 0.5 / f64::from(counts[1]).sqrt();
-        assert!((share(1) - share(0)).abs() < 5.0 * deviation, "bit {bit} of the checkout's id");
+        let apart = (share(*fraud, 1) - share(*honest, 0)).abs();
+        assert!(apart < 5.0 * deviation, "bit {bit} of the checkout's id");
     }
 }
 
 #[test]
 fn slates_are_clicked_as_often_as_the_truth_says() {
-    let (arrivals, truth) = run(&settings(9));
+    let mut settings = settings(9);
+    settings.visits_per_checkout = 5.0;
+    let (arrivals, truth) = run(&settings);
     let buyers: HashMap<_, _> = truth.buyers.iter().zip(0..).map(|(buyer, number)| (buyer.buyer, number)).collect();
     let products: HashMap<_, _> =
         truth.products.iter().zip(0..).map(|(product, number)| (product.product.to_string(), number)).collect();
@@ -259,7 +262,8 @@ fn slates_are_clicked_as_often_as_the_truth_says() {
             _ => {}
         }
     }
-    assert!(shown > 10_000.0);
+    assert!(shown > 50_000.0);
+    println!("{clicked} clicks, {expected} expected, of {shown} shown");
     assert!((clicked / expected - 1.0f64).abs() < 0.06, "{clicked} clicks of {expected} expected");
 }
 
@@ -298,6 +302,17 @@ fn expected_demand_is_unbiased_and_oracles_beat_trivial_methods() {
         assert_eq!(gap.ceiling > gap.floor, higher_is_better, "{gap:?}");
         assert_eq!(gap.share_closed(gap.ceiling), Some(1.0));
     }
+}
+
+#[test]
+fn the_truth_can_be_written_and_read_back() {
+    let (_, truth) = run(&settings(12));
+    let text = serde_json::to_string(&truth).unwrap();
+    let read: Truth = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.checkouts, truth.checkouts);
+    assert_eq!(read.deliveries, truth.deliveries);
+    assert_eq!(read.expected_units(3, 0, 20), truth.expected_units(3, 0, 20));
+    assert_eq!(read.click_probability(5, 3), truth.click_probability(5, 3));
 }
 
 #[test]

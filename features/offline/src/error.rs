@@ -47,7 +47,7 @@ pub enum OfflineError {
     Bound(String),
     /// A checked file could not be written or read.
     #[error(transparent)]
-    Checkpoint(#[from] dhow_streams::CheckpointError),
+    Checkpoint(#[from] dhow_streams::checkpoint::CheckpointError),
     /// The log could not be read.
     #[error(transparent)]
     Log(#[from] dhow_streams::LogError),

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use arrow::record_batch::RecordBatch;
 use dhow_events::{DAY_MICROS, FactKind, TenantId, Timestamp};
-use dhow_streams::{Offsets, Record, Sink, SinkError, read_checked, write_atomically};
+use dhow_streams::checkpoint::{read_checked, write_atomically};
+use dhow_streams::{Offsets, Record, Sink, SinkError};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -207,11 +208,11 @@ impl LakeWriter {
 
 impl Sink for LakeWriter {
     fn apply(&mut self, record: &Record) -> Result<(), SinkError> {
-        self.push(record).map_err(SinkError::new)
+        self.push(record).map_err(SinkError::from)
     }
 
     fn checkpoint(&mut self, offsets: &Offsets) -> Result<(), SinkError> {
-        self.write_checkpoint(offsets).map_err(SinkError::new)
+        self.write_checkpoint(offsets).map_err(SinkError::from)
     }
 
     fn restored_offsets(&self) -> Offsets {

@@ -100,12 +100,17 @@ pub fn training_set(
                 }
                 Err(ReadError::Expired { .. }) => set.too_late_count += 1,
                 Err(error) => {
-                    return Err(OfflineError::Table { table: plan.spine().name().to_owned(), reason: error.to_string() });
+                    return Err(OfflineError::Table {
+                        table: plan.spine().name().to_owned(),
+                        reason: error.to_string(),
+                    });
                 }
             }
         }
         online.apply(event, record.known_time, (record.partition, record.offset));
-        if count.is_multiple_of(EXPIRE_EVERY_RECORDS) && let Some(newest) = online.freshest_event_time() {
+        if count.is_multiple_of(EXPIRE_EVERY_RECORDS)
+            && let Some(newest) = online.freshest_event_time()
+        {
             online.expire(newest);
         }
     }

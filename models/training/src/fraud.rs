@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use dhow_definitions::VectorPlan;
 use dhow_events::{CheckoutId, DAY_MICROS, Fact, FactKind, Timestamp};
-use dhow_fraud::evaluation::{Evaluation, EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate};
+use dhow_fraud::evaluation::{
+    Evaluation, EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate,
+};
 use dhow_fraud::{Baseline, Costs, FraudModel, FraudScorer, Settings, Thresholds, TrainingTable, train};
 use dhow_offline::{ids, integers, training_set};
 use dhow_registry::{ModelFormat, Task};
@@ -77,7 +79,8 @@ impl FraudRows {
     fn table(&self, from: usize, to: usize) -> Result<TrainingTable<'_>, TrainingError> {
         let width = self.names.len();
         let values = &self.values[from * width..to * width];
-        let (labels, times, amounts) = (&self.labels[from..to], &self.times[from..to], &self.amounts_usd_minor[from..to]);
+        let (labels, times, amounts) =
+            (&self.labels[from..to], &self.times[from..to], &self.amounts_usd_minor[from..to]);
         TrainingTable::new(&self.names, values, labels, times, amounts).map_err(trainer(TASK))
     }
 }
@@ -138,9 +141,13 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
     // The model that serves learns from everything; its last part chooses settings, calibration and thresholds.
     let latest = rows.table(validation_from, count)?;
     let trained = train(&rows.table(0, validation_from)?, &latest, &settings).map_err(trainer(TASK))?;
-    let thresholds =
-        Thresholds::choose(Costs::default(), &trained.validation_probabilities, latest.labels(), latest.amounts_usd_minor())
-            .map_err(trainer(TASK))?;
+    let thresholds = Thresholds::choose(
+        Costs::default(),
+        &trained.validation_probabilities,
+        latest.labels(),
+        latest.amounts_usd_minor(),
+    )
+    .map_err(trainer(TASK))?;
     let settings_json = serde_json::json!({ "knots": trained.model.report().knots, "l2": trained.model.report().l2 });
     register(
         input,
@@ -184,12 +191,17 @@ fn figures(model: &FraudModel, test: &TrainingTable<'_>, seed: u64) -> Result<Ve
     for at in &judged.recall_at_rates {
         let name = format!("recall at {} % false positives", at.false_positive_rate * 100.0);
         let figure = Figure::new(&name, at.recall.value, true).within(at.recall.low, at.recall.high);
-        figures.push(figure.beside("random", at.false_positive_rate).beside("by amount", amount(at.false_positive_rate)?));
+        figures
+            .push(figure.beside("random", at.false_positive_rate).beside("by amount", amount(at.false_positive_rate)?));
     }
     figures.push(
-        Figure::new("ROC AUC", judged.roc_auc.value, true).within(judged.roc_auc.low, judged.roc_auc.high).beside("random", 0.5),
+        Figure::new("ROC AUC", judged.roc_auc.value, true)
+            .within(judged.roc_auc.low, judged.roc_auc.high)
+            .beside("random", 0.5),
     );
-    figures.push(Figure::new("Brier score", judged.brier.value, false).beside("constant rate", judged.brier_of_constant_rate));
+    figures.push(
+        Figure::new("Brier score", judged.brier.value, false).beside("constant rate", judged.brier_of_constant_rate),
+    );
     figures.push(
         Figure::new("accuracy at one half", judged.at_threshold.accuracy, true)
             .beside("approve everything", judged.at_threshold.accuracy_of_approving_everything),
@@ -213,8 +225,12 @@ fn judge_champion(input: &TrainingInput<'_>, test: &TrainingTable<'_>) -> Result
 
 fn fingerprint(rows: &FraudRows) -> String {
     let mut hasher = blake3::Hasher::new();
-    rows.values.iter().for_each(|value| drop(hasher.update(&value.to_bits().to_le_bytes())));
-    rows.checkouts.iter().for_each(|id| drop(hasher.update(&id.as_u128().to_le_bytes())));
-    rows.labels.iter().for_each(|label| drop(hasher.update(&[u8::from(*label)])));
+    for value in &rows.values {
+        hasher.update(&value.to_bits().to_le_bytes());
+    }
+    for (checkout, label) in rows.checkouts.iter().zip(&rows.labels) {
+        hasher.update(&checkout.as_u128().to_le_bytes());
+        hasher.update(&[u8::from(*label)]);
+    }
     hasher.finalize().to_hex().to_string()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use dhow_events::{DAY_MICROS, ProductId, Timestamp};
 use dhow_offline::tables::{CatalogueRow, InteractionRow, Touch, catalogue, interactions};
 use dhow_recommend::evaluation::{
-    ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid, choose_settings,
-    evaluate_sessions, sessions_of, split_by_time,
+    ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid,
+    choose_settings, evaluate_sessions, sessions_of, split_by_time,
 };
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind, RecommendModel, Seen, Settings, train};
 use dhow_registry::{ModelFormat, Task};
@@ -100,7 +100,11 @@ fn figures(
     ])
 }
 
-fn judge_champion(input: &TrainingInput<'_>, test: &[Vec<ProductId>], products: usize) -> Result<Champion, TrainingError> {
+fn judge_champion(
+    input: &TrainingInput<'_>,
+    test: &[Vec<ProductId>],
+    products: usize,
+) -> Result<Champion, TrainingError> {
     let Some(champion) = champion_of(input, Task::Recommend)? else { return Ok(Champion::Absent) };
     let (_, bytes) = input.registry.load(champion)?;
     match RecommendModel::from_bytes(&bytes) {
@@ -119,7 +123,14 @@ fn interaction(row: &InteractionRow) -> Interaction {
         Touch::CartAdd => InteractionKind::CartAdd,
         Touch::Order => InteractionKind::Purchase,
     };
-    Interaction { person: row.buyer, session: row.session, product: row.product, kind, region: row.region, time: row.time }
+    Interaction {
+        person: row.buyer,
+        session: row.session,
+        product: row.product,
+        kind,
+        region: row.region,
+        time: row.time,
+    }
 }
 
 fn item(row: &CatalogueRow) -> CatalogueItem {

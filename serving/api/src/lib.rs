@@ -1,1 +1,23 @@
-//! x
+//! The HTTP API: routes with their permissions, authentication, errors, OpenAPI, metrics and the console page; it computes no answer.
+//!
+//! A request passes [`observe`](app::observe) (counted, timed), the panic net and, once its route is known,
+//! [`guard`](app::guard): its key, permission, rate, parameters and time. Handlers stand in [`routes`], one file for each
+//! kind of question; what each route needs stands in one table in [`access`]. Every error is a [`problem`].
+
+mod access;
+mod app;
+mod document;
+mod input;
+mod metrics;
+mod problem;
+mod routes;
+mod schemas;
+mod serve;
+mod settings;
+
+pub use document::openapi;
+pub use serve::{ApiError, router, serve};
+pub use settings::{
+    ApiSettings, BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX, PAGE_LIMIT_DEFAULT,
+    SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_TIME_MAX,
+};

@@ -44,7 +44,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  dhow simulate --scale small --seed 7 --out events.ndjson --truth truth.json")]
     Simulate(SimulateArguments),
     /// Puts events into the log: CloudEvents as NDJSON, or a public data set.
-    #[command(after_help = "Examples:\n  dhow ingest events.ndjson\n  dhow ingest --dataset online-retail online_retail.parquet")]
+    #[command(
+        after_help = "Examples:\n  dhow ingest events.ndjson\n  dhow ingest --dataset online-retail online_retail.parquet"
+    )]
     Ingest(IngestArguments),
     /// Applies the log to the online features and the lake.
     #[command(after_help = "Example:\n  dhow stream --until-caught-up")]
@@ -62,10 +64,14 @@ pub enum Command {
     #[command(after_help = "Example:\n  dhow train fraud recommend")]
     Train(TrainArguments),
     /// Lists, imports and promotes models.
-    #[command(after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0")]
+    #[command(
+        after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0"
+    )]
     Models(ModelsArguments),
     /// Forecasts a product's demand with the champion.
-    #[command(after_help = "Example:\n  dhow forecast prd_01890a5d-ac96-774b-bcce-b302099a8057 --horizon 28 --chart fan.svg")]
+    #[command(
+        after_help = "Example:\n  dhow forecast prd_01890a5d-ac96-774b-bcce-b302099a8057 --horizon 28 --chart fan.svg"
+    )]
     Forecast(ForecastArguments),
     /// Solves a routing problem in VROOM's JSON.
     #[command(after_help = "Example:\n  dhow route problem.json --map plan.svg")]

@@ -25,6 +25,11 @@ impl Failure {
     pub fn input(error: impl fmt::Display) -> Self {
         Self::Input(error.to_string())
     }
+}
+
+impl fmt::Display) -> Self {
+        Self::Input(error.to_string())
+    }
 
     /// Wrong input at a place.
     pub fn at(place: impl fmt::Display) -> impl Fn(&dyn fmt::Display) -> Self {

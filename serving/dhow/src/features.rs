@@ -37,8 +37,15 @@ pub fn run(arguments: &FeaturesArguments, configuration: &Configuration) -> Resu
         FeaturesAction::Show { view } => show(&configuration.feature_set()?, view, arguments.json),
         FeaturesAction::Check { file } => {
             let set = read_features(file)?;
-            eprintln!("{}: {} version {}, {} views, {} features, schema {}", file.display(), set.name(), set.version(), set.views().len(),
-                set.names().count(), &set.schema_hash()[..12]);
+            eprintln!(
+                "{}: {} version {}, {} views, {} features, schema {}",
+                file.display(),
+                set.name(),
+                set.version(),
+                set.views().len(),
+                set.names().count(),
+                &set.schema_hash()[..12]
+            );
             Ok(())
         }
     }
@@ -49,7 +56,9 @@ fn list(set: &FeatureSet, as_json: bool) -> Result<(), Failure> {
     if as_json {
         return json(&views);
     }
-    let row = |view: &ShownView| vec![view.name.clone(), view.entity.join(", "), view.source.to_owned(), view.features.len().to_string()];
+    let row = |view: &ShownView| {
+        vec![view.name.clone(), view.entity.join(", "), view.source.to_owned(), view.features.len().to_string()]
+    };
     println!("{}", table(&["view", "entity", "source", "features"], &views.iter().map(row).collect::<Vec<_>>(), false));
     println!("{} version {}, {} features", set.name(), set.version(), set.names().count());
     Ok(())

@@ -32,7 +32,8 @@ pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result
     match &arguments.action {
         ModelsAction::List => list(&registry, configuration, arguments.json),
         ModelsAction::Import { file, tokenizer, task, licence, name } => {
-            let name = name.clone().unwrap_or_else(|| file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+            let name =
+                name.clone().unwrap_or_else(|| file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
             let import = OnnxImport {
                 name: &name,
                 onnx: file,
@@ -68,13 +69,27 @@ fn list(registry: &Registry, configuration: &Configuration, as_json: bool) -> Re
         return json(&shown);
     }
     let row = |model: &Shown| {
-        vec![model.model.to_string(), model.task.clone(), model.name.clone(), model.aliases.join(", "), model.created_at.clone()]
+        vec![
+            model.model.to_string(),
+            model.task.clone(),
+            model.name.clone(),
+            model.aliases.join(", "),
+            model.created_at.clone(),
+        ]
     };
-    println!("{}", table(&["model", "task", "name", "aliases", "created"], &shown.iter().map(row).collect::<Vec<_>>(), false));
+    println!(
+        "{}",
+        table(&["model", "task", "name", "aliases", "created"], &shown.iter().map(row).collect::<Vec<_>>(), false)
+    );
     Ok(())
 }
 
-fn import_model(registry: &Registry, configuration: &Configuration, import: &OnnxImport<'_>, as_json: bool) -> Result<(), Failure> {
+fn import_model(
+    registry: &Registry,
+    configuration: &Configuration,
+    import: &OnnxImport<'_>,
+    as_json: bool,
+) -> Result<(), Failure> {
     let imported = import_onnx(registry, &configuration.tenant, import).map_err(Failure::input)?;
     let task: Task = imported.card.draft.task;
     let why = format!("imported from {}", import.onnx.file_name().map(Path::new).unwrap_or(import.onnx).display());
@@ -91,7 +106,13 @@ fn import_model(registry: &Registry, configuration: &Configuration, import: &Onn
     Ok(())
 }
 
-fn promote(registry: &Registry, configuration: &Configuration, model: ModelId, alias: &str, why: &str) -> Result<(), Failure> {
+fn promote(
+    registry: &Registry,
+    configuration: &Configuration,
+    model: ModelId,
+    alias: &str,
+    why: &str,
+) -> Result<(), Failure> {
     let alias: Alias = alias.parse().map_err(Failure::input)?;
     let card = registry.card(model)?;
     registry.promote(&configuration.tenant, card.draft.task, alias, model, SystemClock.now(), why)?;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// A table with a header; columns after the first are aligned right where `numbers` says so.
 pub fn table(header: &[&str], rows: &[Vec<String>], numbers: bool) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     for row in rows {
         table.add_row(row.iter().enumerate().map(|(column, text)| {
@@ -39,7 +39,11 @@ pub fn progress(what: &str, total: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    let template = if total == 0 { "{spinner} {msg} {human_pos} {elapsed}" } else { "{msg:28} {bar:32} {human_pos}/{human_len} {eta}" };
+    let template = if total == 0 {
+        "{spinner} {msg} {human_pos} {elapsed}"
+    } else {
+        "{msg:28} {bar:32} {human_pos}/{human_len} {eta}"
+    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

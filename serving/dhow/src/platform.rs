@@ -44,7 +44,9 @@ pub fn require_data_dir(configuration: &Configuration) -> Result<(), Failure> {
         return Ok(());
     }
     let shown = path.display();
-    Err(Failure::Input(format!("there is no data folder `{shown}`; fill one with `dhow demo --data-dir {shown}` or `dhow ingest --data-dir {shown}`")))
+    Err(Failure::Input(format!(
+        "there is no data folder `{shown}`; fill one with `dhow demo --data-dir {shown}` or `dhow ingest --data-dir {shown}`"
+    )))
 }
 
 /// Events up to three days late still correct every window, and duplicates are known for as long.
@@ -59,8 +61,7 @@ pub fn online_settings() -> OnlineSettings {
 pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, Failure> {
     create_folder(&configuration.data_dir)?;
     let folders = Folders::of(&configuration.data_dir);
-    let database_url =
-        configuration.database_url.clone().unwrap_or_else(|| dhow_store::sqlite_url(&folders.database));
+    let database_url = configuration.database_url.clone().unwrap_or_else(|| dhow_store::sqlite_url(&folders.database));
     let settings = EngineSettings {
         data: configuration.data_dir.clone(),
         database_url,

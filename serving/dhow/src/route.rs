@@ -19,14 +19,19 @@ const SPEED_KMH: f64 = 40.0;
 /// A wrong problem, with the place of the mistake, or a file that cannot be written.
 pub fn run(arguments: &RouteArguments) -> Result<(), Failure> {
     let bytes = read(&arguments.file)?;
-    let request = vroom::parse(&bytes, SPEED_KMH).map_err(|error| Failure::Input(format!("{}: {error}", arguments.file.display())))?;
+    let request = vroom::parse(&bytes, SPEED_KMH)
+        .map_err(|error| Failure::Input(format!("{}: {error}", arguments.file.display())))?;
     let begin = SystemClock.now();
     let deadline = begin + (arguments.seconds * 1e6) as i64;
     let budget = Budget { iterations: arguments.iterations, seed: arguments.seed };
     let plan = LocalSearchSolver.solve(&request.problem, &budget, &|| SystemClock.now() > deadline)?;
     let violations = check(&request.problem, &plan);
     if !violations.is_empty() {
-        return Err(Failure::Failed(format!("the plan breaks {} rules, the first: {:?}", violations.len(), violations[0])));
+        return Err(Failure::Failed(format!(
+            "the plan breaks {} rules, the first: {:?}",
+            violations.len(),
+            violations[0]
+        )));
     }
     if let Some(path) = &arguments.map {
         std::fs::write(path, map::svg(&request.problem, &plan)?)?;

@@ -18,9 +18,9 @@ use crate::platform;
 /// A part that cannot be opened, or an address that cannot be listened on.
 pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Result<(), Failure> {
     let address = arguments.bind.unwrap_or(configuration.bind);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::Input(format!("cannot listen on {address}: {error}; choose another address with --bind")))?;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::Input(format!("cannot listen on {address}: {error}; choose another address with --bind"))
+    })?;
     let engine = platform::open(&configuration, Arc::new(SystemClock)).await?;
     let (stop, stopped) = watch::channel(false);
     let tasks = tokio::spawn({

@@ -57,7 +57,8 @@ pub fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
     bar.finish_and_clear();
     let truth = simulation.into_truth();
     if let Some(path) = &arguments.truth {
-        let file = BufWriter::new(File::create(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?);
+        let file =
+            BufWriter::new(File::create(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?);
         serde_json::to_writer(file, &truth)?;
     }
     let summary = Summary {
@@ -129,7 +130,15 @@ fn print(summary: &Summary) -> Result<(), Failure> {
         println!("{}", table(&["shape", "simulated", "Online Retail", "tolerance", "within"], &rows, true));
     }
     if !summary.ceilings.is_empty() {
-        let row = |gap: &Gap| vec![gap.measure.clone(), gap.floor_method.clone(), format!("{:.4}", gap.floor), format!("{:.4}", gap.ceiling), thousands(gap.cases)];
+        let row = |gap: &Gap| {
+            vec![
+                gap.measure.clone(),
+                gap.floor_method.clone(),
+                format!("{:.4}", gap.floor),
+                format!("{:.4}", gap.ceiling),
+                thousands(gap.cases),
+            ]
+        };
         let rows: Vec<_> = summary.ceilings.iter().map(row).collect();
         println!("{}", table(&["measure", "trivial method", "trivial", "oracle", "cases"], &rows, false));
     }

@@ -1,8 +1,10 @@
 //! `dhow sql`: one SELECT over the lake, as a table or as JSON rows.
 
-use dhow_api::json_rows;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use dhow_engine::Folders;
 use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession};
+use serde_json::{Map, Value as Json};
 
 use crate::arguments::SqlArguments;
 use crate::configuration::Configuration;
@@ -25,27 +27,59 @@ pub async fn run(arguments: &SqlArguments, configuration: &Configuration) -> Res
         OfflineError::Query(_) => Failure::input(error),
         other => other.into(),
     })?;
-    let rows = json_rows(&batches)?;
-    if arguments.json {
-        return json(&rows);
-    }
     let Some(first) = batches.first() else {
-        println!("no rows");
+        println!("{}", if arguments.json { "[]" } else { "no rows" });
         return Ok(());
     };
     let schema = first.schema();
     let header: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let cell = |row: &serde_json::Map<String, serde_json::Value>, name: &&str| match row.get(*name) {
-        None | Some(serde_json::Value::Null) => String::new(),
-        Some(serde_json::Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+    let rows = cells(&batches)?;
+    if arguments.json {
+        return json(&rows.iter().map(|row| object(&header, row)).collect::<Vec<_>>());
+    }
+    let text = |cell: &Json| match cell {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
     };
-    let shown: Vec<Vec<String>> = rows.iter().take(ROWS_SHOWN_MAX).map(|row| header.iter().map(|name| cell(row, name)).collect()).collect();
+    let shown: Vec<Vec<String>> = rows.iter().take(ROWS_SHOWN_MAX).map(|row| row.iter().map(text).collect()).collect();
     println!("{}", table(&header, &shown, false));
     match rows.len() {
         1 => println!("1 row"),
-        count if count > ROWS_SHOWN_MAX => println!("{} rows, the first {ROWS_SHOWN_MAX} shown; --json gives all", thousands(count as u64)),
+        count if count > ROWS_SHOWN_MAX => {
+            println!("{} rows, the first {ROWS_SHOWN_MAX} shown; --json gives all", thousands(count as u64));
+        }
         count => println!("{} rows", thousands(count as u64)),
     }
     Ok(())
+}
+
+/// Every cell as JSON: numbers and booleans as such, everything else as text.
+fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<Json>>, Failure> {
+    let options = FormatOptions::default();
+    let mut rows = Vec::new();
+    for batch in batches {
+        let first = rows.len();
+        rows.resize_with(first + batch.num_rows(), Vec::new);
+        for column in batch.columns() {
+            let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
+            let is_number = column.data_type().is_numeric() || *column.data_type() == arrow::datatypes::DataType::Boolean;
+            for row in 0..batch.num_rows() {
+                let cell = match column.is_null(row) {
+                    true => Json::Null,
+                    false => {
+                        let text = formatter.value(row).try_to_string()?;
+                        // Not a number and the infinities have no JSON form and stay texts.
+                        is_number.then(|| serde_json::from_str(&text).ok()).flatten().unwrap_or(Json::String(text))
+                    }
+                };
+                rows[first + row].push(cell);
+            }
+        }
+    }
+    Ok(rows)
+}
+
+fn object(header: &[&str], row: &[Json]) -> Map<String, Json> {
+    header.iter().map(|name| (*name).to_owned()).zip(row.iter().cloned()).collect()
 }

@@ -54,7 +54,12 @@ pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> R
 ///
 /// # Errors
 /// A failing trainer.
-pub async fn train_all(engine: &Engine, tenant: TenantId, until: Timestamp, seed: u64) -> Result<Vec<TaskReport>, Failure> {
+pub async fn train_all(
+    engine: &Engine,
+    tenant: TenantId,
+    until: Timestamp,
+    seed: u64,
+) -> Result<Vec<TaskReport>, Failure> {
     let features: Arc<FeatureSet> = engine.features().clone();
     let input = TrainingInput {
         tenant,
@@ -104,13 +109,26 @@ pub fn print(reports: &[TaskReport]) {
     for report in reports {
         for figure in &report.figures {
             let interval = figure.interval.map_or(String::new(), |(low, high)| format!("{low:.4} – {high:.4}"));
-            let beside: Vec<String> = figure.baselines.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
-            rows.push(vec![report.task.clone(), figure.name.clone(), format!("{:.4}", figure.value), interval, beside.join(" · ")]);
+            let beside: Vec<String> =
+                figure.baselines.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+            rows.push(vec![
+                report.task.clone(),
+                figure.name.clone(),
+                format!("{:.4}", figure.value),
+                interval,
+                beside.join(" · "),
+            ]);
         }
     }
     println!("{}", table(&["task", "measure", "model", "95 % interval", "trivial methods"], &rows, false));
     for report in reports {
         let verdict = if report.promoted { "promoted" } else { "not promoted" };
-        println!("{} {}: {verdict}, {} ({} rows)", report.task, report.model, report.verdict, thousands(report.training_rows));
+        println!(
+            "{} {}: {verdict}, {} ({} rows)",
+            report.task,
+            report.model,
+            report.verdict,
+            thousands(report.training_rows)
+        );
     }
 }

@@ -49,6 +49,12 @@ pub fn run(arguments: &BackfillArguments, configuration: &Configuration) -> Resu
     if arguments.json {
         return json(&summary);
     }
-    eprintln!("{} rows × {} columns in {:.2} s → {}", thousands(summary.rows as u64), summary.columns, summary.seconds, summary.file);
+    eprintln!(
+        "{} rows × {} columns in {:.2} s → {}",
+        thousands(summary.rows as u64),
+        summary.columns,
+        summary.seconds,
+        summary.file
+    );
     Ok(())
 }

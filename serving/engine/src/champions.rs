@@ -15,7 +15,6 @@ use crate::EngineError;
 use crate::error::failed;
 
 /// A model and the name that answers carry.
-#[derive(Clone)]
 pub struct Champion<T> {
     /// Its id in the registry.
     pub id: ModelId,
@@ -23,6 +22,12 @@ pub struct Champion<T> {
     pub label: Arc<str>,
     /// The model.
     pub model: Arc<T>,
+}
+
+impl<T> Clone for Champion<T> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, label: self.label.clone(), model: self.model.clone() }
+    }
 }
 
 #[derive(Clone, Default)]

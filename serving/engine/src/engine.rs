@@ -280,6 +280,11 @@ impl Engine {
         &self.shared.catalogue
     }
 
+    /// The models in force.
+    pub fn champions(&self) -> &Champions {
+        &self.shared.champions
+    }
+
     /// The clock of events and decisions.
     pub const fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock

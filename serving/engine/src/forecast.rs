@@ -3,7 +3,7 @@
 use dhow_commerce::{DecisionKind, DecisionOutcome, DecisionRecord, Reason};
 use dhow_events::facts::ForecastServed;
 use dhow_events::{DecisionId, ProductId, Region, TenantId};
-use dhow_forecast::SeriesKey;
+use dhow_forecast::{DemandError, SeriesKey};
 
 use crate::{Answer, Engine, EngineError};
 
@@ -41,16 +41,19 @@ impl Engine {
         let models = self.shared().champions.of(tenant);
         let champion = models.forecast.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
         let key = SeriesKey { product: ask.product, region: ask.region };
-        let forecast = champion.model.forecast(key, ask.horizon_days, &ask.quantiles).map_err(refused)?;
+        let forecast = champion.model.forecast(&key, ask.horizon_days, &ask.quantiles).map_err(refused)?;
         let days: Vec<ForecastDay> = forecast
             .days
             .iter()
-            .map(|day| ForecastDay { day: day.day, expected: day.expected, quantiles: day.quantiles.clone() })
+            .map(|day| ForecastDay { day: day.day, expected: day.point, quantiles: day.quantiles.clone() })
             .collect();
         let latency_us = self.stopwatch().now().micros_since(begin);
         let decision = DecisionId::at(now, self.random());
         let expected_quantity: f64 = days.iter().map(|day| day.expected).sum();
-        let reasons = vec![Reason { code: forecast.method.to_string(), text: forecast.words(), contribution: 1.0 }];
+        let degraded = forecast.degraded.is_some();
+        let text =
+            forecast.degraded.unwrap_or_else(|| format!("{} with {} intervals", forecast.method, forecast.interval));
+        let reasons = vec![Reason { code: forecast.method, text, contribution: 1.0 }];
         let fact = ForecastServed {
             product: ask.product,
             decision,
@@ -58,7 +61,7 @@ impl Engine {
             model: champion.label.to_string(),
             horizon_days: ask.horizon_days as i64,
             expected_quantity,
-            degraded: forecast.degraded,
+            degraded,
         };
         let record = DecisionRecord {
             tenant,
@@ -71,13 +74,20 @@ impl Engine {
             reasons: reasons.clone(),
             features: Vec::new(),
             applied_offsets: Vec::new(),
-            degraded: forecast.degraded,
+            degraded,
             latency_us,
             outcome: DecisionOutcome::Answered,
             created_at: now,
         };
         self.record_soon(record, fact.into()).await?;
         let model = champion.label.to_string();
-        Ok(Answer { value: days, model, decision, reasons, degraded: forecast.degraded, latency_us })
+        Ok(Answer { value: days, model, decision, reasons, degraded, latency_us })
+    }
+}
+
+fn refused(error: DemandError) -> EngineError {
+    match error {
+        DemandError::Unknown { .. } => EngineError::NotFound(format!("demand series: {error}")),
+        other => EngineError::invalid("/horizon", other.to_string()),
     }
 }

@@ -53,8 +53,7 @@ impl FraudCheck for FraudDesk {
             name: name.clone(),
             value: Some(*value).filter(|value| value.is_finite()),
         };
-        let offset =
-            |(partition, offset): (usize, &u64)| AppliedOffset { partition: partition as u32, offset: *offset };
+        let offset = |&(partition, offset): &(u32, u64)| AppliedOffset { partition, offset };
         Ok(FraudDecision {
             probability: score.probability,
             action,

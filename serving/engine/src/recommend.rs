@@ -104,13 +104,15 @@ impl Engine {
     ///
     /// # Errors
     /// No recommender in force, an unknown product, or a count out of its bounds.
-    pub fn related(
+    pub async fn related(
         &self,
         tenant: TenantId,
         product: ProductId,
         count: usize,
-    ) -> Result<Vec<(ProductId, Offer, f64)>, EngineError> {
+    ) -> Result<Answer<Vec<(ProductId, Offer, f64)>>, EngineError> {
+        let (now, begin) = (self.clock().now(), self.stopwatch().now());
         let models = self.shared().champions.of(tenant);
+        let champion = models.recommend.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
         let model = models.catalogue_model.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
         let catalogue = &self.shared().catalogue;
         let eligible = |product| catalogue.available(tenant, product);
@@ -118,7 +120,40 @@ impl Engine {
         let show = |item: &dhow_recommend::Related| {
             catalogue.offer(tenant, item.product).map(|offer| (item.product, offer, item.score))
         };
-        Ok(related.iter().filter_map(show).collect())
+        let products: Vec<(ProductId, Offer, f64)> = related.iter().filter_map(show).collect();
+        let latency_us = self.stopwatch().now().micros_since(begin);
+        let decision = DecisionId::at(now, self.random());
+        let text = format!("shoppers turned to these after, or before, {product}");
+        let reasons = vec![Reason { code: "related".to_owned(), text, contribution: products.len() as f64 }];
+        let shown: Vec<String> = products.iter().map(|(product, ..)| product.to_string()).collect();
+        let fact = SlateServed {
+            decision,
+            buyer: None,
+            session: None,
+            surface: "related".to_owned(),
+            model: format!("{}/related", champion.label),
+            products: shown.join(","),
+            degraded: false,
+        };
+        let record = DecisionRecord {
+            tenant,
+            id: decision,
+            kind: DecisionKind::Recommendation,
+            subject: product.to_string(),
+            model: champion.label.to_string(),
+            request: serde_json::json!({ "surface": "related", "product": product, "count": count }),
+            answer: serde_json::json!({ "step": "related", "products": shown }),
+            reasons: reasons.clone(),
+            features: Vec::new(),
+            applied_offsets: Vec::new(),
+            degraded: false,
+            latency_us,
+            outcome: DecisionOutcome::Answered,
+            created_at: now,
+        };
+        self.record_soon(record, fact.into()).await?;
+        let model = champion.label.to_string();
+        Ok(Answer { value: products, model, decision, reasons, degraded: false, latency_us })
     }
 }
 

@@ -23,7 +23,9 @@ fn request() -> Value {
     })
 }
 
-fn refusal(change: fn(&mut Value)) -> VroomError {
+type Change = fn(&mut Value);
+
+fn refusal(change: Change) -> VroomError {
     let mut request = request();
     change(&mut request);
     parse(request.to_string().as_bytes(), 40.0).expect_err("the request is bad")
@@ -80,7 +82,7 @@ fn coordinates_without_a_matrix_use_the_great_circle() {
 
 #[test]
 fn what_is_not_supported_or_wrong_is_named() {
-    let unsupported: [(fn(&mut Value), &str); 7] = [
+    let unsupported: [(Change, &str); 7] = [
         (|r| r["shipments"] = json!([{ "amount": [1] }]), "/shipments"),
         (|r| r["vehicles"][0]["breaks"] = json!([{ "id": 1 }]), "/vehicles/0/breaks"),
         (|r| r["vehicles"][0]["speed_factor"] = json!(1.5), "/vehicles/0/speed_factor"),
@@ -94,7 +96,7 @@ fn what_is_not_supported_or_wrong_is_named() {
         assert!(matches!(error, VroomError::Unsupported { .. }), "{error}");
         assert_eq!(error.path(), path);
     }
-    let invalid: [(fn(&mut Value), &str); 9] = [
+    let invalid: [(Change, &str); 9] = [
         (|r| r["jobs"] = Value::Null, "/jobs"),
         (|r| r["jobs"][0]["id"] = json!("one"), "/jobs/0/id"),
         (|r| r["jobs"][2]["id"] = json!(1), "/jobs/2/id"),

@@ -38,15 +38,29 @@ impl Client {
     ///
     /// # Errors
     /// No answer, or a status of 400 or above, in the answer's words.
-    pub async fn post(&mut self, kind: &'static str, path: &str, body: &Json, key: Option<&str>) -> Result<Json, Failure> {
-        self.try_post(kind, path, body, key).await?.map_err(|problem| Failure::Failed(format!("POST {path}: {problem}")))
+    pub async fn post(
+        &mut self,
+        kind: &'static str,
+        path: &str,
+        body: &Json,
+        key: Option<&str>,
+    ) -> Result<Json, Failure> {
+        self.try_post(kind, path, body, key)
+            .await?
+            .map_err(|problem| Failure::Failed(format!("POST {path}: {problem}")))
     }
 
     /// Posts; a status of 400 or above is the inner error.
     ///
     /// # Errors
     /// No answer at all.
-    pub async fn try_post(&mut self, kind: &'static str, path: &str, body: &Json, key: Option<&str>) -> Result<Result<Json, Json>, Failure> {
+    pub async fn try_post(
+        &mut self,
+        kind: &'static str,
+        path: &str,
+        body: &Json,
+        key: Option<&str>,
+    ) -> Result<Result<Json, Json>, Failure> {
         self.send(kind, Method::POST, path, Bytes::from(body.to_string()), key).await
     }
 
@@ -63,7 +77,14 @@ impl Client {
         std::mem::take(&mut self.latencies)
     }
 
-    async fn send(&mut self, kind: &'static str, method: Method, path: &str, body: Bytes, key: Option<&str>) -> Result<Result<Json, Json>, Failure> {
+    async fn send(
+        &mut self,
+        kind: &'static str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        key: Option<&str>,
+    ) -> Result<Result<Json, Json>, Failure> {
         for attempt in 0.. {
             let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
             request = request.header("content-type", "application/json");

@@ -67,7 +67,9 @@ pub async fn plan(history: &History, address: SocketAddr) -> Result<Vec<RouteFig
 
 /// The places within a van's reach of the one that has most others near it.
 fn around_busiest(places: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let near = |centre: &(f64, f64)| places.iter().filter(|place| distance_km(centre, place) <= ROUND_KM_MAX).copied().collect::<Vec<_>>();
+    let near = |centre: &(f64, f64)| {
+        places.iter().filter(|place| distance_km(centre, place) <= ROUND_KM_MAX).copied().collect::<Vec<_>>()
+    };
     places.iter().map(near).max_by_key(Vec::len).unwrap_or_default()
 }
 

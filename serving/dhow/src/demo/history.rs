@@ -9,9 +9,9 @@ use dhow_datasets::ceiling::{CeilingCollector, Gap};
 use dhow_datasets::{Arrival, Simulation, SimulationSettings, Truth};
 use dhow_engine::Engine;
 use dhow_events::facts::ProductListed;
-use dhow_events::{DAY_MICROS, Event, Fact, ProductId, SystemClock, Clock, TenantId, Timestamp};
-use rustc_hash::FxHashMap;
+use dhow_events::{Clock, DAY_MICROS, Event, Fact, ProductId, SystemClock, TenantId, Timestamp};
 use dhow_streams::{Log, Offsets, partition_of};
+use rustc_hash::FxHashMap;
 
 use super::report::{Report, Stage};
 use crate::failure::Failure;
@@ -46,7 +46,12 @@ struct Known {
 ///
 /// # Errors
 /// The simulator refuses its settings, the log fails, or the stream worker ended.
-pub fn stream(engine: &Arc<Engine>, settings: &SimulationSettings, cut: Timestamp, report: &mut Report) -> Result<History, Failure> {
+pub fn stream(
+    engine: &Arc<Engine>,
+    settings: &SimulationSettings,
+    cut: Timestamp,
+    report: &mut Report,
+) -> Result<History, Failure> {
     let begin = SystemClock.now();
     let bar = progress("simulate and log events", 0);
     let mut simulation = Simulation::new(settings)?;
@@ -172,7 +177,8 @@ impl History {
             };
             ImportedProduct { id: *id, input, on_hand: known.on_hand }
         };
-        let rows: Vec<ImportedProduct> = self.products.iter().filter(|(_, known)| known.offered).map(imported).collect();
+        let rows: Vec<ImportedProduct> =
+            self.products.iter().filter(|(_, known)| known.offered).map(imported).collect();
         for batch in rows.chunks(IMPORT_BATCH) {
             engine.commerce().import_products(tenant, batch).await?;
         }
@@ -181,7 +187,11 @@ impl History {
 
     /// A product on offer, for the examples.
     pub fn example_product(&self) -> Option<ProductId> {
-        self.products.iter().filter(|(_, known)| known.offered && known.on_hand > 0).max_by_key(|(_, known)| known.on_hand).map(|(id, _)| *id)
+        self.products
+            .iter()
+            .filter(|(_, known)| known.offered && known.on_hand > 0)
+            .max_by_key(|(_, known)| known.on_hand)
+            .map(|(id, _)| *id)
     }
 
     /// The products viewed most in the last days of the history: the trivial slate for everybody.

@@ -33,7 +33,10 @@ use world::World;
 /// # Errors
 /// Whatever part of the platform fails, by its name.
 pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> Result<(), Failure> {
-    let simulation = SimulationSettings { tenant: configuration.tenant, ..SimulationSettings::at_scale(arguments.scale, arguments.seed) };
+    let simulation = SimulationSettings {
+        tenant: configuration.tenant,
+        ..SimulationSettings::at_scale(arguments.scale, arguments.seed)
+    };
     let cut = simulation.end() - DAY_MICROS;
     if !configuration.data_dir_named {
         configuration.data_dir = format!("dhow-data/demo-{}-{}", arguments.scale, arguments.seed).into();
@@ -58,7 +61,12 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
 
     let address = listener.local_addr()?;
     let (stop_sender, stop_receiver) = watch::channel(false);
-    let server = tokio::spawn(dhow_api::serve(engine.clone(), dhow_api::ApiSettings::default(), listener, stopped(stop_receiver.clone())));
+    let server = tokio::spawn(dhow_api::serve(
+        engine.clone(),
+        dhow_api::ApiSettings::default(),
+        listener,
+        stopped(stop_receiver.clone()),
+    ));
     let tasks = tokio::spawn({
         let engine = engine.clone();
         async move { engine.run_tasks(stop_receiver).await }
@@ -87,7 +95,9 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
 async fn listen(port: u16) -> Result<TcpListener, Failure> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     TcpListener::bind(address).await.map_err(|error| {
-        Failure::Input(format!("cannot listen on {address}: {error}; choose another port with --port, or --port 0 for a free one"))
+        Failure::Input(format!(
+            "cannot listen on {address}: {error}; choose another port with --port, or --port 0 for a free one"
+        ))
     })
 }
 

@@ -56,7 +56,12 @@ pub async fn run(
     for lane in lanes {
         let (clock, bought, bar) = (clock.clone(), bought.clone(), bar.clone());
         running.push(tokio::spawn(async move {
-            let mut shopper = Shopper { client: Client::new(address), bought, seen: Seen::default(), last_view: FxHashMap::default() };
+            let mut shopper = Shopper {
+                client: Client::new(address),
+                bought,
+                seen: Seen::default(),
+                last_view: FxHashMap::default(),
+            };
             for arrival in lane {
                 clock.reach(arrival.arrives_at);
                 shopper.replay(&arrival).await?;
@@ -170,7 +175,8 @@ impl Shopper {
 
     async fn buy(&mut self, arrival: &Arrival, lines: &[(ProductId, i64)]) -> Result<(), Failure> {
         let Fact::CheckoutSubmitted(submitted) = &arrival.event.fact else { return Ok(()) };
-        let lines: Vec<Json> = lines.iter().map(|(product, quantity)| json!({ "product": product, "quantity": quantity })).collect();
+        let lines: Vec<Json> =
+            lines.iter().map(|(product, quantity)| json!({ "product": product, "quantity": quantity })).collect();
         let body = json!({
             "buyer": submitted.buyer, "session": submitted.session, "device": submitted.device, "card": submitted.card,
             "address": submitted.address, "region": submitted.region, "delivery_region": submitted.delivery_region,
@@ -203,7 +209,8 @@ impl Shopper {
 
     fn note_slate(&mut self, answer: &Json, next: ProductId) -> Result<(), Failure> {
         let next = next.to_string();
-        let items = answer["items"].as_array().ok_or_else(|| Failure::Failed(format!("a slate without items: {answer}")))?;
+        let items =
+            answer["items"].as_array().ok_or_else(|| Failure::Failed(format!("a slate without items: {answer}")))?;
         let place = items.iter().position(|item| item["product"].as_str() == Some(&next));
         let figures = &mut self.seen.figures;
         figures.slates += 1;
@@ -214,7 +221,8 @@ impl Shopper {
     }
 
     fn note_score(&mut self, checkout: CheckoutId, probability: &Json) -> Result<(), Failure> {
-        let probability = probability.as_f64().ok_or_else(|| Failure::Failed(format!("no probability for {checkout}")))?;
+        let probability =
+            probability.as_f64().ok_or_else(|| Failure::Failed(format!("no probability for {checkout}")))?;
         self.seen.scores.push((checkout, probability));
         Ok(())
     }

@@ -181,8 +181,15 @@ impl Report {
 
     /// Prints the tables.
     pub fn print(&self, address: SocketAddr) {
-        println!("\nDhow demo · scale {} · seed {} · {} days · {} buyers · {} products · {} of checkouts are fraud", self.scale, self.seed,
-            self.days, thousands(self.buyers.into()), thousands(self.products.into()), percent(self.fraud_prevalence));
+        println!(
+            "\nDhow demo · scale {} · seed {} · {} days · {} buyers · {} products · {} of checkouts are fraud",
+            self.scale,
+            self.seed,
+            self.days,
+            thousands(self.buyers.into()),
+            thousands(self.products.into()),
+            percent(self.fraud_prevalence)
+        );
         println!("data in {}, serving on http://{address}\n", self.data_dir);
         self.print_stages();
         self.print_models();
@@ -194,9 +201,17 @@ impl Report {
 
     fn print_stages(&self) {
         let row = |stage: &Stage| {
-            vec![stage.name.to_owned(), thousands(stage.count), format!("{:.2}", stage.seconds), thousands(stage.per_second() as u64)]
+            vec![
+                stage.name.to_owned(),
+                thousands(stage.count),
+                format!("{:.2}", stage.seconds),
+                thousands(stage.per_second() as u64),
+            ]
         };
-        println!("Throughput\n{}\n", table(&["step", "count", "seconds", "per second"], &self.stages.iter().map(row).collect::<Vec<_>>(), true));
+        println!(
+            "Throughput\n{}\n",
+            table(&["step", "count", "seconds", "per second"], &self.stages.iter().map(row).collect::<Vec<_>>(), true)
+        );
     }
 
     fn print_models(&self) {
@@ -211,7 +226,10 @@ impl Report {
         let optional = |value: Option<f64>| value.map_or("no fraud that day".to_owned(), |value| format!("{value:.3}"));
         let rows = vec![
             vec!["events posted".to_owned(), thousands(replay.events)],
-            vec!["slates that held the next view".to_owned(), format!("{} of {}", share(replay.slate_hits, replay.slates), thousands(replay.slates))],
+            vec![
+                "slates that held the next view".to_owned(),
+                format!("{} of {}", share(replay.slate_hits, replay.slates), thousands(replay.slates)),
+            ],
             vec!["the 20 most popular held it".to_owned(), percent(replay.popular_hit_rate)],
             vec!["slates that a fallback filled".to_owned(), share(replay.degraded_slates, replay.slates)],
             vec!["checkouts through the commerce API".to_owned(), thousands(replay.checkouts)],
@@ -220,7 +238,10 @@ impl Report {
             vec!["… short of stock".to_owned(), thousands(replay.refused_for_stock)],
             vec!["… declined by the payment rail".to_owned(), thousands(replay.refused_by_payment)],
             vec!["… of a product no longer on offer".to_owned(), thousands(replay.not_sellable)],
-            vec!["checkouts scored, frauds among them".to_owned(), format!("{}, {}", thousands(replay.scored), replay.frauds)],
+            vec![
+                "checkouts scored, frauds among them".to_owned(),
+                format!("{}, {}", thousands(replay.scored), replay.frauds),
+            ],
             vec!["average precision against the truth".to_owned(), optional(replay.fraud_average_precision)],
             vec!["recall at 1 % false positives".to_owned(), optional(replay.fraud_recall_at_1_percent)],
         ];
@@ -251,13 +272,26 @@ impl Report {
             ]
         };
         let rows: Vec<_> = self.routes.iter().map(row).collect();
-        println!("The day's parcels, planned\n{}\n", table(&["to", "stops", "vans", "left out", "km", "nearest neighbour km", "cost saved"], &rows, true));
+        println!(
+            "The day's parcels, planned\n{}\n",
+            table(&["to", "stops", "vans", "left out", "km", "nearest neighbour km", "cost saved"], &rows, true)
+        );
     }
 
     fn print_ceilings(&self) {
-        let row = |row: &Gap| vec![row.measure.clone(), format!("{:.4}", row.floor), format!("{:.4}", row.ceiling), row.floor_method.clone()];
+        let row = |row: &Gap| {
+            vec![
+                row.measure.clone(),
+                format!("{:.4}", row.floor),
+                format!("{:.4}", row.ceiling),
+                row.floor_method.clone(),
+            ]
+        };
         let rows: Vec<_> = self.ceilings.iter().map(row).collect();
-        println!("What this world allows, from its truth\n{}\n", table(&["measure", "trivial", "oracle", "trivial method"], &rows, false));
+        println!(
+            "What this world allows, from its truth\n{}\n",
+            table(&["measure", "trivial", "oracle", "trivial method"], &rows, false)
+        );
     }
 }
 
@@ -265,9 +299,13 @@ impl Report {
 pub fn invite(address: SocketAddr, history: &History) {
     let base = format!("http://{address}");
     println!("Console        {base}/\nDocumentation  {base}/docs\nMetrics        {base}/metrics\n\nTry:");
-    println!("  curl -s {base}/v1/recommendations -H 'content-type: application/json' -d '{{\"surface\":\"home\",\"count\":5}}'");
+    println!(
+        "  curl -s {base}/v1/recommendations -H 'content-type: application/json' -d '{{\"surface\":\"home\",\"count\":5}}'"
+    );
     if let Some(product) = history.example_product() {
         println!("  curl -s '{base}/v1/forecasts/{product}?horizon=14&quantiles=0.1,0.5,0.9'");
     }
-    println!("  curl -s '{base}/v1/decisions?limit=3'\n\nCtrl-C stops the server. The data stays for `dhow serve`, `dhow sql` and the rest.");
+    println!(
+        "  curl -s '{base}/v1/decisions?limit=3'\n\nCtrl-C stops the server. The data stays for `dhow serve`, `dhow sql` and the rest."
+    );
 }

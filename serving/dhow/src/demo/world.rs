@@ -34,10 +34,13 @@ impl World {
             }
             Err(_) if configuration.data_dir.join("log").exists() => {
                 let shown = configuration.data_dir.display();
-                return Err(Failure::Input(format!("`{shown}` holds data that is not the demo's; choose another folder with --data-dir")));
+                return Err(Failure::Input(format!(
+                    "`{shown}` holds data that is not the demo's; choose another folder with --data-dir"
+                )));
             }
             Err(_) => {
-                fs::create_dir_all(&folder).map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
+                fs::create_dir_all(&folder)
+                    .map_err(|error| Failure::Input(format!("{}: {error}", folder.display())))?;
                 fs::write(&mark, described)?;
             }
         }

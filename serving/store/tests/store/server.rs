@@ -1,6 +1,7 @@
 //! A PostgreSQL server for the tests of this process: an existing one by URL, or one of our own; it holds no test.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -14,7 +15,6 @@ const SERVER_VARIABLE: &str = "DHOW_TEST_POSTGRES_URL";
 /// removes the folder: whatever ends the tests, nothing stays behind.
 const KEEPER: &str = r#"
 set -eu
-trap '' INT
 folder=$1 programs=$2
 as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
 if [ "$(id -u)" = 0 ]; then chown postgres "$folder"; fi
@@ -79,10 +79,11 @@ fn programs() -> PathBuf {
 
 fn start(programs: &Path) -> Server {
     let folder = tempfile::Builder::new().prefix("dhow-postgres-").tempdir().expect("a temporary folder").keep();
-    // The server's own user must reach the socket in it.
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, "keeper"])
         .args([&folder, programs])
+        // A group of its own: what interrupts the tests does not interrupt their clearing away.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

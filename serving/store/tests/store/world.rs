@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use dhow_commerce::*;
 use dhow_events::*;
 use dhow_store::{Store, StoreSettings, sqlite_url};
+use tokio::sync::Barrier;
 
 use crate::server;
 
@@ -25,6 +26,8 @@ pub struct TestRail {
     inner: SimulatedRail,
     pub approved: Arc<Mutex<BTreeSet<String>>>,
     pub dies_after_approving: Arc<AtomicBool>,
+    /// Where set, answers wait until as many requests are under way as the barrier asks for.
+    pub meeting: Arc<Mutex<Option<Arc<Barrier>>>>,
 }
 
 impl PaymentRail for TestRail {
@@ -35,6 +38,10 @@ impl PaymentRail for TestRail {
         }
         if self.dies_after_approving.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
+        }
+        let meeting = self.meeting.lock().expect("no test panics here").clone();
+        if let Some(meeting) = meeting {
+            meeting.wait().await;
         }
         answer
     }
@@ -97,6 +104,7 @@ impl World {
             inner: SimulatedRail::new(clock.clone()),
             approved: Arc::default(),
             dies_after_approving: Arc::default(),
+            meeting: Arc::default(),
         };
         let shop = open(&url, rail.clone(), clock.clone(), 1).await;
         shop.import_products(tenant(), &[imported(CUP, 1, 500, 10), imported(POT, 2, 2000, 5)])

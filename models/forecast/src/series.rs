@@ -1,0 +1,136 @@
+//! A checked series of numbers and the trait of everything that forecasts one; it holds no method.
+
+/// Most steps ahead that a method forecasts.
+pub const MAX_HORIZON: usize = 366;
+/// Longest series.
+pub const MAX_LENGTH: usize = 100_000;
+
+/// Values at equal steps, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    values: &'a [f64],
+    season_length: usize,
+}
+
+impl<'a> Series<'a> {
+    /// Takes 1 to `MAX_LENGTH` finite values; `season_length` is the steps of one season, 1 for none.
+    ///
+    /// # Errors
+    /// When the series is empty, too long or holds a value that is not finite, or the season length is zero.
+    pub fn new(values: &'a [f64], season_length: usize) -> Result<Series<'a>, ForecastError> {
+        if season_length == 0 {
+            return Err(ForecastError::NoSeason);
+        }
+        if !(1..=MAX_LENGTH).contains(&values.len()) {
+            return Err(ForecastError::Length { found: values.len() });
+        }
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(index) => Err(ForecastError::NotFinite { index, value: values[index] }),
+            None => Ok(Series { values, season_length }),
+        }
+    }
+
+    /// The values, oldest first.
+    pub fn values(&self) -> &'a [f64] {
+        self.values
+    }
+
+    /// Steps of one season; 1 means none.
+    pub fn season_length(&self) -> usize {
+        self.season_length
+    }
+
+    /// The oldest `length` values, which must be at least one; more than there are means all.
+    pub(crate) fn until(&self, length: usize) -> Series<'a> {
+        let length = length.clamp(1, self.values.len());
+        Series { values: &self.values[..length], season_length: self.season_length }
+    }
+
+    /// An error unless there are `needed` values.
+    pub(crate) fn need(&self, method: &'static str, needed: usize) -> Result<(), ForecastError> {
+        if self.values.len() >= needed {
+            return Ok(());
+        }
+        Err(ForecastError::TooShort { method, needed, found: self.values.len() })
+    }
+}
+
+/// Forecasts for the steps after a series: `values[0]` is one step ahead.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PointForecast {
+    /// One finite value per step.
+    pub values: Vec<f64>,
+}
+
+/// Why there is no forecast.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ForecastError {
+    /// A season of zero steps.
+    #[error("the season length is 0; give 1 for a series without season")]
+    NoSeason,
+    /// No values, or too many.
+    #[error("the series has {found} values; between 1 and {MAX_LENGTH} are needed")]
+    Length {
+        /// Values given.
+        found: usize,
+    },
+    /// NaN or infinity.
+    #[error("value {index} is {value}; every value must be a finite number")]
+    NotFinite {
+        /// Position of the first one.
+        index: usize,
+        /// What it is.
+        value: f64,
+    },
+    /// Not enough values for this method.
+    #[error("{method} needs {needed} values; the series has {found}")]
+    TooShort {
+        /// The method's name.
+        method: &'static str,
+        /// Fewest values.
+        needed: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// Zero steps ahead, or too many.
+    #[error("the horizon is {found}; it must lie between 1 and {most}")]
+    Horizon {
+        /// Steps asked for.
+        found: usize,
+        /// Most steps.
+        most: usize,
+    },
+    /// A negative value where demand is meant.
+    #[error("value {index} is {value}; demand must not be negative")]
+    Negative {
+        /// Position of the first one.
+        index: usize,
+        /// What it is.
+        value: f64,
+    },
+    /// A quantile level outside 0 to 1, or levels that do not rise, or too many.
+    #[error("quantile levels {levels:?} must rise strictly between 0 and 1, at most {most} of them")]
+    Levels {
+        /// What was given.
+        levels: Vec<f64>,
+        /// Most levels.
+        most: usize,
+    },
+}
+
+/// Something that forecasts a series.
+pub trait Method: Send + Sync {
+    /// A short stable name, such as `theta`.
+    fn name(&self) -> &'static str;
+
+    /// Forecasts 1 to `MAX_HORIZON` steps ahead.
+    ///
+    /// # Errors
+    /// When the horizon is out of range or the series is too short for the method.
+    fn forecast(&self, series: &Series, horizon: usize) -> Result<PointForecast, ForecastError>;
+}
+
+/// An error unless 1 ≤ `found` ≤ `most`.
+pub(crate) fn check_horizon(found: usize, most: usize) -> Result<(), ForecastError> {
+    if (1..=most).contains(&found) { Ok(()) } else { Err(ForecastError::Horizon { found, most }) }
+}

@@ -1,0 +1,329 @@
+//! Who may ask what: the one table of routes and their permissions, keys, and the rate of each caller; it answers no question.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, KeyHash, Permission};
+use dhow_events::{KeyId, TenantId, Timestamp};
+use dhow_store::Store;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::problem::Problem;
+use crate::settings::{ApiSettings, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: the answer holds no tenant's data.
+    Nothing,
+    /// A key that grants this.
+    Of(Permission),
+}
+
+impl Need {
+    /// The permission's word, or `none`.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Of(permission) => permission.word(),
+        }
+    }
+}
+
+/// Every route of the OpenAPI document with what it needs. A route that is missing here is answered by nobody.
+pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
+    ("POST", "/v1/events", Need::Of(Permission::EventsWrite)),
+    ("POST", "/v1/recommendations", Need::Of(Permission::RecommendationsRead)),
+    ("GET", "/v1/products/{id}/related", Need::Of(Permission::RecommendationsRead)),
+    ("POST", "/v1/fraud/scores", Need::Of(Permission::FraudScore)),
+    ("GET", "/v1/decisions", Need::Of(Permission::DecisionsRead)),
+    ("GET", "/v1/decisions/{id}", Need::Of(Permission::DecisionsRead)),
+    ("GET", "/v1/forecasts/{product}", Need::Of(Permission::ForecastsRead)),
+    ("POST", "/v1/routes", Need::Of(Permission::RoutesPlan)),
+    ("GET", "/v1/products", Need::Of(Permission::ProductsRead)),
+    ("POST", "/v1/products", Need::Of(Permission::ProductsWrite)),
+    ("GET", "/v1/products/{id}", Need::Of(Permission::ProductsRead)),
+    ("PUT", "/v1/products/{id}", Need::Of(Permission::ProductsWrite)),
+    ("GET", "/v1/products/{id}/stock", Need::Of(Permission::ProductsRead)),
+    ("PUT", "/v1/products/{id}/stock", Need::Of(Permission::ProductsWrite)),
+    ("POST", "/v1/quotes", Need::Of(Permission::ProductsRead)),
+    ("POST", "/v1/checkouts", Need::Of(Permission::CheckoutWrite)),
+    ("GET", "/v1/checkouts/{id}", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/orders", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/orders/{id}", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/features/{entity_id}", Need::Of(Permission::FeaturesRead)),
+    ("POST", "/v1/text-similarity", Need::Of(Permission::RecommendationsRead)),
+    ("POST", "/v1/sql", Need::Of(Permission::Admin)),
+    ("GET", "/v1/models", Need::Of(Permission::ModelsRead)),
+    ("GET", "/v1/status", Need::Of(Permission::ModelsRead)),
+    ("GET", "/v1/api-keys", Need::Of(Permission::Admin)),
+    ("POST", "/v1/api-keys", Need::Of(Permission::Admin)),
+    ("DELETE", "/v1/api-keys/{id}", Need::Of(Permission::Admin)),
+    ("GET", "/metrics", Need::Of(Permission::ModelsRead)),
+    ("GET", "/healthz", Need::Nothing),
+    ("GET", "/readyz", Need::Nothing),
+    ("GET", "/openapi.json", Need::Nothing),
+];
+
+/// What `method` on `path` (with its placeholders) needs.
+pub(crate) fn need_of(method: &str, path: &str) -> Option<Need> {
+    NEEDS.iter().find(|(m, p, _)| *m == method && *p == path).map(|(_, _, need)| *need)
+}
+
+/// What the guard knows of a route: its need and the query parameters that its documentation names.
+pub(crate) struct Rule {
+    pub need: Need,
+    pub parameters: Vec<String>,
+}
+
+/// The rules of all routes.
+pub(crate) struct Rules(FxHashMap<(String, String), Rule>);
+
+impl Rules {
+    /// Joins the table with the documented query parameters.
+    pub(crate) fn new(document: &serde_json::Value) -> Self {
+        let rule = |(method, path, need): &(&str, &str, Need)| {
+            let documented = &document["paths"][path][method.to_ascii_lowercase()]["parameters"];
+            let in_query = |parameter: &&serde_json::Value| parameter["in"] == "query";
+            let name = |parameter: &serde_json::Value| parameter["name"].as_str().map(str::to_owned);
+            let parameters = documented.as_array().into_iter().flatten().filter(in_query).filter_map(name).collect();
+            (((*method).to_owned(), (*path).to_owned()), Rule { need: *need, parameters })
+        };
+        Self(NEEDS.iter().map(rule).collect())
+    }
+
+    /// The rule of a route; HEAD is GET without its body.
+    pub(crate) fn of(&self, method: &Method, path: &str) -> Option<&Rule> {
+        let method = if method == Method::HEAD { Method::GET } else { method.clone() };
+        self.0.get(&(method.to_string(), path.to_owned()))
+    }
+}
+
+impl Rule {
+    /// Refuses query parameters that the route does not have.
+    pub(crate) fn check_parameters(&self, uri: &Uri) -> Result<(), Problem> {
+        let names = uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty());
+        for name in names.map(|part| part.split('=').next().unwrap_or(part)) {
+            if !self.parameters.iter().any(|known| known == name) {
+                let known = if self.parameters.is_empty() { "none".to_owned() } else { self.parameters.join(", ") };
+                return Err(Problem::parameter(name, format!("is not a parameter of this route; it has: {known}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    /// Whose data the caller may see.
+    pub tenant: TenantId,
+    /// The key; nothing where access is open.
+    pub key: Option<KeyId>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().copied();
+        caller.ok_or_else(|| Problem::internal("a route that needs nothing asked for its caller"))
+    }
+}
+
+struct Remembered {
+    key: Option<ApiKey>,
+    read_at: Timestamp,
+}
+
+/// Checks keys against the database and remembers each answer for [`KEY_MEMORY_MICROS`].
+pub(crate) struct Keys {
+    open_access: bool,
+    /// Once a key was seen, access stays closed for as long as this process runs.
+    closed: AtomicBool,
+    found_none_at: Mutex<Option<Timestamp>>,
+    remembered: Mutex<FxHashMap<KeyHash, Remembered>>,
+}
+
+impl Keys {
+    /// No key is known yet.
+    pub(crate) fn new(open_access: bool) -> Self {
+        Self {
+            open_access,
+            closed: AtomicBool::new(false),
+            found_none_at: Mutex::default(),
+            remembered: Mutex::default(),
+        }
+    }
+
+    /// Lets the request in, or says why not: 401 without a key in force, 403 where it does not grant `permission`.
+    pub(crate) async fn admit(
+        &self,
+        store: &Store,
+        headers: &HeaderMap,
+        permission: Permission,
+        now: Timestamp,
+    ) -> Result<Caller, Problem> {
+        let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            if self.is_open(store, now).await? {
+                check_host(headers)?;
+                return Ok(Caller { tenant: TenantId::default(), key: None });
+            }
+            return Err(unauthorized("send an API key as `Authorization: Bearer <key>`"));
+        };
+        let words = authorization.to_str().unwrap_or_default().split_once(' ');
+        let Some((_, secret)) = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
+            return Err(unauthorized("the Authorization header must be `Bearer <key>`"));
+        };
+        let hash = ApiKeySecret::presented(secret.trim()).hash();
+        let key = self.find(store, hash, now).await?.filter(|key| key.revoked_at.is_none());
+        let key = key.ok_or_else(|| unauthorized("the API key is unknown or revoked"))?;
+        self.close();
+        if key.allows(permission) {
+            return Ok(Caller { tenant: key.tenant, key: Some(key.id) });
+        }
+        let detail = format!("the API key …{} does not grant `{permission}`", key.last_four);
+        Err(Problem::new(StatusCode::FORBIDDEN, "permission_missing", detail))
+    }
+
+    /// Whether access is open: allowed by the settings, and no key in force was ever seen.
+    pub(crate) async fn is_open(&self, store: &Store, now: Timestamp) -> Result<bool, Problem> {
+        if !self.open_access || self.closed.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        let fresh = |at: Timestamp| now.micros_since(at) < KEY_MEMORY_MICROS;
+        if self.found_none_at.lock().is_some_and(fresh) {
+            return Ok(true);
+        }
+        if store.has_api_keys().await? {
+            self.close();
+            return Ok(false);
+        }
+        *self.found_none_at.lock() = Some(now);
+        Ok(true)
+    }
+
+    /// A key was made: access is closed from here on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Forgets what is remembered, so that a revocation works at once.
+    pub(crate) fn forget(&self) {
+        self.remembered.lock().clear();
+    }
+
+    async fn find(&self, store: &Store, hash: KeyHash, now: Timestamp) -> Result<Option<ApiKey>, Problem> {
+        if let Some(known) = self.remembered.lock().get(&hash)
+            && now.micros_since(known.read_at) < KEY_MEMORY_MICROS
+        {
+            return Ok(known.key.clone());
+        }
+        let key = store.find_api_key(&hash).await?;
+        let mut remembered = self.remembered.lock();
+        if remembered.len() >= KEYS_REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(hash, Remembered { key: key.clone(), read_at: now });
+        Ok(key)
+    }
+}
+
+fn unauthorized(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+}
+
+/// Where no key is asked for, a page of another site must not reach us under a name that it lets point here.
+fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
+    let host = host.to_str().unwrap_or_default();
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let loopback = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if loopback || name.eq_ignore_ascii_case("localhost") {
+        return Ok(());
+    }
+    let detail = format!("without API keys only this machine is served, and `{host}` is not its loopback name");
+    Err(Problem::new(StatusCode::FORBIDDEN, "host_not_loopback", detail))
+}
+
+/// One caller's token bucket; a request takes a million parts.
+struct Bucket {
+    parts: i64,
+    filled_at: Timestamp,
+}
+
+const PARTS_PER_REQUEST: i64 = 1_000_000;
+
+/// The rate of each key.
+pub(crate) struct Rates {
+    per_second: i64,
+    burst: i64,
+    buckets: Mutex<FxHashMap<Option<KeyId>, Bucket>>,
+}
+
+impl Rates {
+    /// Full buckets for everybody.
+    pub(crate) fn new(settings: &ApiSettings) -> Self {
+        let (per_second, burst) =
+            (i64::from(settings.requests_per_second_max.max(1)), i64::from(settings.request_burst_max.max(1)));
+        Self { per_second, burst, buckets: Mutex::default() }
+    }
+
+    /// Takes one request of `key`, or says when there is one again.
+    pub(crate) fn take(&self, key: Option<KeyId>, now: Timestamp) -> Result<(), Problem> {
+        let most = self.burst * PARTS_PER_REQUEST;
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= KEYS_REMEMBERED_MAX {
+            buckets.retain(|_, bucket| now.micros_since(bucket.filled_at) < KEY_MEMORY_MICROS);
+        }
+        let bucket = buckets.entry(key).or_insert(Bucket { parts: most, filled_at: now });
+        // A microsecond brings as many millionths of a request as a second brings requests.
+        let elapsed_us = now.micros_since(bucket.filled_at).max(0);
+        bucket.parts = elapsed_us.saturating_mul(self.per_second).saturating_add(bucket.parts).min(most);
+        bucket.filled_at = now;
+        if bucket.parts >= PARTS_PER_REQUEST {
+            bucket.parts -= PARTS_PER_REQUEST;
+            return Ok(());
+        }
+        let wait_us = (PARTS_PER_REQUEST - bucket.parts + self.per_second - 1) / self.per_second;
+        let detail = format!("this key may send {} requests per second, and {} at once", self.per_second, self.burst);
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        Err(problem.retry_after((wait_us + 999_999) / 1_000_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let settings = ApiSettings { requests_per_second_max: 2, request_burst_max: 3, ..ApiSettings::default() };
+        let rates = Rates::new(&settings);
+        let at = |micros: i64| Timestamp::from_micros(micros);
+        let taken = |micros: i64| (0..10).filter(|_| rates.take(None, at(micros)).is_ok()).count();
+        assert_eq!(taken(0), 3, "the burst");
+        assert_eq!(taken(499_999), 0);
+        assert_eq!(taken(500_000), 1, "half a second is one request");
+        assert_eq!(taken(100_000_000), 3, "a pause fills the burst, no more");
+        assert!(rates.take(Some(KeyId::from_u128(7)), at(0)).is_ok(), "another key has its own bucket");
+    }
+
+    #[test]
+    fn only_loopback_names_are_served_without_keys() {
+        let host = |name: &str| HeaderMap::from_iter([(header::HOST, name.parse().expect("a header"))]);
+        for name in ["127.0.0.1:8080", "localhost", "LOCALHOST:1", "[::1]:80", "127.9.9.9"] {
+            assert!(check_host(&host(name)).is_ok(), "{name}");
+        }
+        for name in ["evil.example", "10.0.0.1:80", "localhost.evil.example", "[fe80::1]:80"] {
+            assert!(check_host(&host(name)).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What every request passes on its way in and out: counting, the bound of requests at once, the guard; routes are elsewhere.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use dhow_engine::Engine;
+use dhow_events::Timestamp;
+use tokio::sync::Semaphore;
+
+use crate::access::{Keys, Need, Rates, Rules};
+use crate::metrics::RequestMetrics;
+use crate::problem::Problem;
+use crate::settings::{ApiSettings, SQL_QUERIES_MAX};
+
+/// What handlers share.
+pub(crate) struct App {
+    pub engine: Arc<Engine>,
+    pub settings: ApiSettings,
+    pub document: String,
+    pub rules: Rules,
+    pub keys: Keys,
+    pub rates: Rates,
+    pub metrics: RequestMetrics,
+    pub places: Semaphore,
+    pub sql_places: Semaphore,
+}
+
+/// The state of the router.
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    /// The state of a fresh server.
+    pub(crate) fn new(engine: Arc<Engine>, settings: ApiSettings, document: &serde_json::Value) -> Self {
+        Self {
+            engine,
+            settings,
+            document: format!("{document:#}"),
+            rules: Rules::new(document),
+            keys: Keys::new(settings.open_access),
+            rates: Rates::new(&settings),
+            metrics: RequestMetrics::default(),
+            places: Semaphore::new(settings.requests_at_once_max),
+            sql_places: Semaphore::new(SQL_QUERIES_MAX),
+        }
+    }
+
+    /// The instant by which durations are measured.
+    pub(crate) fn tick(&self) -> Timestamp {
+        self.engine.stopwatch().now()
+    }
+}
+
+/// Counts and times every answer, those to unknown paths too.
+pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: Next) -> Response {
+    let begin = app.tick();
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let method = match request.method().as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let response = next.run(request).await;
+    app.metrics.observe(&method, &route, response.status().as_u16(), app.tick().micros_since(begin));
+    response
+}
+
+/// Lets a request through to its route: permission, rate, parameters, time. A route without a rule is let through to nobody.
+pub(crate) async fn guard(
+    State(app): State<Shared>,
+    matched: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let rule = app.rules.of(request.method(), matched.as_str());
+    let rule = rule.ok_or_else(|| Problem::internal(format!("{} has no declared need", matched.as_str())))?;
+    let Need::Of(permission) = rule.need else {
+        rule.check_parameters(request.uri())?;
+        return Ok(next.run(request).await);
+    };
+    let _place = app.places.try_acquire().map_err(|_| {
+        let detail = format!("{} requests are under way already", app.settings.requests_at_once_max);
+        Problem::busy("overloaded", detail)
+    })?;
+    let now = app.tick();
+    let caller = app.keys.admit(app.engine.store(), request.headers(), permission, now).await?;
+    app.rates.take(caller.key, now)?;
+    rule.check_parameters(request.uri())?;
+    request.extensions_mut().insert(caller);
+    let time_max = app.settings.request_time_max;
+    tokio::time::timeout(time_max, next.run(request)).await.map_err(|_| {
+        let detail = format!("the answer took longer than {} s", time_max.as_secs_f64());
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)
+    })
+}
+
+/// The answer where a handler panicked: the connection lives on.
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    Problem::internal(words.unwrap_or("a handler panicked without words")).into_response()
+}
+
+/// The answer for a path that is no route.
+pub(crate) async fn unknown_path(request: Request) -> Problem {
+    let detail = format!("there is no `{}`; /docs lists what there is", request.uri().path());
+    Problem::new(StatusCode::NOT_FOUND, "unknown_path", detail)
+}
+
+/// The answer for a route that has no such method.
+pub(crate) async fn wrong_method(request: Request) -> Problem {
+    let detail = format!("`{}` does not take {}; /docs lists what it takes", request.uri().path(), request.method());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}

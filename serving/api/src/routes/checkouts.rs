@@ -1,0 +1,139 @@
+//! Quotes, checkouts and orders; deciding and paying are commerce's.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dhow_commerce::{
+    CartLine, Checkout, CheckoutRequest, CheckoutState, Order, OrderFilter, OrderState, Page, Quote, Storage,
+};
+use dhow_events::{BuyerId, CheckoutId, OrderId, SellerId};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::fraud::unless_no_model;
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::input::{JsonBody, Parameters, PathId, etag, idempotency, page_request};
+use crate::problem::Problem;
+use crate::schemas;
+
+/// The header that marks an answer which was given before.
+pub(crate) fn replayed(replayed: bool) -> [(HeaderName, &'static str); 1] {
+    [(HeaderName::from_static("idempotency-replayed"), if replayed { "true" } else { "false" })]
+}
+
+/// A cart to be priced.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuoteRequest {
+    /// 1 to 100 lines.
+    #[schema(value_type = Vec<schemas::CartLine>)]
+    lines: Vec<CartLine>,
+}
+
+/// Price a cart, changing nothing.
+#[utoipa::path(
+    post, path = "/v1/quotes", tag = "commerce", request_body = QuoteRequest,
+    responses((status = 200, body = schemas::Quote)),
+)]
+pub(crate) async fn post_quotes(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: JsonBody<QuoteRequest>,
+) -> Result<Json<Quote>, Problem> {
+    Ok(Json(app.engine.commerce().quote(caller.tenant, &body.value.lines).await?))
+}
+
+/// Buy what is in a cart.
+///
+/// The fraud decision, the orders or the refusal, and the events are written in one transaction. 201: completed or
+/// refused, see `state`. 202: the payment rail has not answered yet. With an `Idempotency-Key` the same request gives
+/// the same answer; with another body the key is refused (422), and while the first is unanswered it waits (409).
+#[utoipa::path(
+    post, path = "/v1/checkouts", tag = "commerce", request_body = schemas::CheckoutRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes sending it again safe.")),
+    responses((status = 201, body = schemas::Checkout), (status = 202, body = schemas::Checkout)),
+)]
+pub(crate) async fn post_checkouts(
+    State(app): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: JsonBody<CheckoutRequest>,
+) -> Result<Response, Problem> {
+    let key = idempotency(&headers, "POST /v1/checkouts", &body.bytes)?;
+    let answered = app.engine.commerce().submit_checkout(caller.tenant, &body.value, key.as_ref()).await;
+    let answered = answered.map_err(|error| unless_no_model(&app, caller.tenant, error.into()))?;
+    let (checkout, again) = (answered.value, replayed(answered.replayed));
+    let status = match checkout.state {
+        CheckoutState::PendingPayment => StatusCode::ACCEPTED,
+        CheckoutState::Completed | CheckoutState::Refused => StatusCode::CREATED,
+    };
+    let place = [(header::LOCATION, format!("/v1/checkouts/{}", checkout.id))];
+    Ok((status, place, again, Json(checkout)).into_response())
+}
+
+/// Read a checkout with its orders and payment.
+#[utoipa::path(
+    get, path = "/v1/checkouts/{id}", tag = "commerce",
+    params(("id" = String, Path, description = "The checkout.")),
+    responses((status = 200, body = schemas::Checkout)),
+)]
+pub(crate) async fn get_checkout(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<CheckoutId>,
+) -> Result<Json<Checkout>, Problem> {
+    let found = app.engine.store().checkout(caller.tenant, id).await?;
+    found.map(Json).ok_or_else(|| Problem::not_found(format!("checkout {id}")))
+}
+
+/// Which orders.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct OrderParameters {
+    /// Only of this buyer.
+    #[param(value_type = Option<String>)]
+    buyer: Option<BuyerId>,
+    /// Only of this seller.
+    #[param(value_type = Option<String>)]
+    seller: Option<SellerId>,
+    /// Only in this state: `pending_payment`, `placed`, `fulfilled` or `cancelled`.
+    #[param(value_type = Option<String>)]
+    state: Option<OrderState>,
+    /// The most items, 1 to 100; 20 where it is absent.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List orders, newest first.
+#[utoipa::path(
+    get, path = "/v1/orders", tag = "commerce", params(OrderParameters),
+    responses((status = 200, body = schemas::OrderPage)),
+)]
+pub(crate) async fn get_orders(
+    State(app): State<Shared>,
+    caller: Caller,
+    Parameters(parameters): Parameters<OrderParameters>,
+) -> Result<Json<Page<Order>>, Problem> {
+    let page = page_request(parameters.limit, parameters.cursor.as_deref(), OrderId::KIND.prefix)?;
+    let filter = OrderFilter { buyer: parameters.buyer, seller: parameters.seller, state: parameters.state };
+    Ok(Json(app.engine.store().orders(caller.tenant, &filter, &page).await?))
+}
+
+/// Read an order.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}", tag = "commerce",
+    params(("id" = String, Path, description = "The order.")),
+    responses((status = 200, body = schemas::Order)),
+)]
+pub(crate) async fn get_order(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<OrderId>,
+) -> Result<Response, Problem> {
+    let order = app.engine.store().order(caller.tenant, id).await?;
+    let order = order.ok_or_else(|| Problem::not_found(format!("order {id}")))?;
+    Ok(([(header::ETAG, etag(order.version))], Json(order)).into_response())
+}

@@ -1,0 +1,112 @@
+//! Demand forecasts by product and region.
+
+use axum::Json;
+use axum::extract::State;
+use dhow_commerce::FieldProblem;
+use dhow_engine::ForecastAsk;
+use dhow_events::{DAY_MICROS, ProductId, Region, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::answers::ModelPart;
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::input::{Parameters, PathId};
+use crate::problem::Problem;
+
+/// Days ahead where the request does not say.
+const HORIZON_DAYS_DEFAULT: usize = 30;
+/// Quantiles where the request does not say.
+const QUANTILES_DEFAULT: &str = "0.1,0.5,0.9";
+/// The most quantiles of one request.
+const QUANTILES_MAX: usize = 20;
+
+/// Which forecast.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ForecastParameters {
+    /// Of this region; all together where it is absent.
+    #[param(value_type = Option<String>)]
+    region: Option<Region>,
+    /// Days ahead; 30 where it is absent.
+    horizon: Option<usize>,
+    /// Between 0 and 1, with commas; `0.1,0.5,0.9` where it is absent.
+    #[param(example = "0.1,0.5,0.9")]
+    quantiles: Option<String>,
+}
+
+/// A quantile of one day's demand.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct QuantileAnswer {
+    /// Between 0 and 1.
+    quantile: f64,
+    /// Demand stays below this many units with that probability.
+    units: f64,
+}
+
+/// One day's demand.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DayAnswer {
+    /// In UTC.
+    #[schema(example = "2026-01-31")]
+    day: String,
+    /// Expected units.
+    expected: f64,
+    quantiles: Vec<QuantileAnswer>,
+}
+
+/// The demand of the coming days.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ForecastAnswer {
+    #[schema(value_type = String)]
+    product: ProductId,
+    /// Null for all regions together.
+    #[schema(value_type = Option<String>, required)]
+    region: Option<Region>,
+    days: Vec<DayAnswer>,
+    #[serde(flatten)]
+    model: ModelPart,
+}
+
+/// Forecast a product's demand.
+#[utoipa::path(
+    get, path = "/v1/forecasts/{product}", tag = "models",
+    params(("product" = String, Path, description = "The product."), ForecastParameters),
+    responses((status = 200, body = ForecastAnswer)),
+)]
+pub(crate) async fn get_forecast(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(product): PathId<ProductId>,
+    Parameters(parameters): Parameters<ForecastParameters>,
+) -> Result<Json<ForecastAnswer>, Problem> {
+    let quantiles = quantiles(parameters.quantiles.as_deref().unwrap_or(QUANTILES_DEFAULT))?;
+    let horizon_days = parameters.horizon.unwrap_or(HORIZON_DAYS_DEFAULT);
+    let ask = ForecastAsk { product, region: parameters.region, horizon_days, quantiles: quantiles.clone() };
+    let answer = app.engine.forecast(caller.tenant, ask).await;
+    let (days, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).as_parameter())?);
+    let day = |day: dhow_engine::ForecastDay| DayAnswer {
+        day: Timestamp::from_micros(day.day * DAY_MICROS).to_string().chars().take(10).collect(),
+        expected: day.expected,
+        quantiles: quantiles
+            .iter()
+            .zip(day.quantiles)
+            .map(|(quantile, units)| QuantileAnswer { quantile: *quantile, units })
+            .collect(),
+    };
+    let days = days.into_iter().map(day).collect();
+    Ok(Json(ForecastAnswer { product, region: parameters.region, days, model }))
+}
+
+fn quantiles(text: &str) -> Result<Vec<f64>, Problem> {
+    let wrong = |message: String| Problem::invalid([FieldProblem::new("/quantiles", message)]).as_parameter();
+    let read = |part: &str| {
+        let quantile = part.trim().parse::<f64>().ok().filter(|quantile| 0.0 < *quantile && *quantile < 1.0);
+        quantile.ok_or_else(|| wrong(format!("`{part}` is not a number between 0 and 1, such as 0.9")))
+    };
+    let quantiles: Vec<f64> = text.split(',').map(read).collect::<Result<_, _>>()?;
+    if quantiles.len() > QUANTILES_MAX {
+        return Err(wrong(format!("are {}; at most {QUANTILES_MAX} are allowed", quantiles.len())));
+    }
+    Ok(quantiles)
+}

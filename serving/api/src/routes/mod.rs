@@ -1,0 +1,54 @@
+//! The routes, one file for each kind of question; what each needs stands in the one table of `access`.
+
+pub(crate) mod answers;
+mod checkouts;
+mod decisions;
+mod events;
+mod features;
+mod forecasts;
+mod fraud;
+mod health;
+mod keys;
+mod models;
+mod plans;
+mod products;
+mod recommendations;
+mod sql;
+mod texts;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::Shared;
+
+/// All documented routes.
+pub(crate) fn all() -> OpenApiRouter<Shared> {
+    OpenApiRouter::default()
+        .routes(routes!(events::post_events))
+        .routes(routes!(recommendations::post_recommendations))
+        .routes(routes!(recommendations::get_related))
+        .routes(routes!(fraud::post_fraud_scores))
+        .routes(routes!(decisions::get_decisions))
+        .routes(routes!(decisions::get_decision))
+        .routes(routes!(forecasts::get_forecast))
+        .routes(routes!(plans::post_routes))
+        .routes(routes!(products::get_products, products::post_products))
+        .routes(routes!(products::get_product, products::put_product))
+        .routes(routes!(products::get_stock, products::put_stock))
+        .routes(routes!(checkouts::post_quotes))
+        .routes(routes!(checkouts::post_checkouts))
+        .routes(routes!(checkouts::get_checkout))
+        .routes(routes!(checkouts::get_orders))
+        .routes(routes!(checkouts::get_order))
+        .routes(routes!(features::get_features))
+        .routes(routes!(texts::post_text_similarity))
+        .routes(routes!(sql::post_sql))
+        .routes(routes!(models::get_models))
+        .routes(routes!(models::get_status))
+        .routes(routes!(keys::get_api_keys, keys::post_api_keys))
+        .routes(routes!(keys::delete_api_key))
+        .routes(routes!(health::metrics))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::openapi_json))
+}

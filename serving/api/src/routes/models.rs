@@ -1,0 +1,145 @@
+//! The models and what runs.
+
+use axum::Json;
+use axum::extract::State;
+use dhow_engine::Quantiles;
+use dhow_events::{ModelId, TenantId, Timestamp};
+use dhow_registry::{Alias, ModelCard, RegistryError, Task};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::problem::Problem;
+use crate::schemas;
+
+/// Which model has which role now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AliasAnswer {
+    #[schema(value_type = String)]
+    task: Task,
+    /// `champion`, `challenger` or `shadow`.
+    #[schema(value_type = String)]
+    alias: Alias,
+    #[schema(value_type = String)]
+    model_id: ModelId,
+    /// Since when.
+    #[schema(value_type = String)]
+    at: Timestamp,
+    /// Why it was promoted.
+    why: String,
+}
+
+/// The tenant's models.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelsAnswer {
+    aliases: Vec<AliasAnswer>,
+    /// Every registered model, oldest first.
+    #[schema(value_type = Vec<schemas::ModelCard>)]
+    cards: Vec<ModelCard>,
+}
+
+/// List models with their cards and roles.
+#[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelsAnswer)))]
+pub(crate) async fn get_models(State(app): State<Shared>, caller: Caller) -> Result<Json<ModelsAnswer>, Problem> {
+    let engine = app.engine.clone();
+    let read = move || {
+        let (registry, tenant) = (engine.registry(), caller.tenant);
+        let (ledger, cards) = (registry.ledger()?, registry.list(&tenant)?);
+        let roles = Task::ALL.iter().flat_map(|task| Alias::ALL.iter().map(|alias| (*task, *alias)));
+        let held = roles.filter_map(|(task, alias)| ledger.last(&tenant, task, alias));
+        let alias = |promotion: &dhow_registry::Promotion| AliasAnswer {
+            task: promotion.task,
+            alias: promotion.alias,
+            model_id: promotion.model_id,
+            at: promotion.at,
+            why: promotion.why.clone(),
+        };
+        Ok::<_, RegistryError>(ModelsAnswer { aliases: held.map(alias).collect(), cards })
+    };
+    let answer = tokio::task::spawn_blocking(read).await.map_err(Problem::internal)?;
+    answer.map(Json).map_err(Problem::internal)
+}
+
+/// A model in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelInForce {
+    task: String,
+    /// Its name and id.
+    model: String,
+}
+
+/// Quantiles of durations, in microseconds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Quantiles)]
+pub(crate) struct QuantilesAnswer {
+    /// How many were measured.
+    count: usize,
+    p50: i64,
+    p90: i64,
+    p99: i64,
+    max: i64,
+}
+
+impl From<Quantiles> for QuantilesAnswer {
+    fn from(quantiles: Quantiles) -> Self {
+        let Quantiles { count, p50, p90, p99, max } = quantiles;
+        Self { count, p50, p90, p99, max }
+    }
+}
+
+/// What runs and how it goes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatusAnswer {
+    /// The platform's clock.
+    #[schema(value_type = String)]
+    now: Timestamp,
+    /// The caller's tenant.
+    #[schema(value_type = String)]
+    tenant: TenantId,
+    /// `open` while no key exists, otherwise `key`.
+    access: &'static str,
+    /// `running`, or `failed`: the log says why.
+    worker: &'static str,
+    /// Events in the log.
+    log_events: u64,
+    /// Events applied since the start.
+    applied_events: u64,
+    /// Events acknowledged and not applied yet.
+    lag_events: u64,
+    /// From acknowledgement to visible in a feature read.
+    freshness_us: QuantilesAnswer,
+    /// Entities with features in memory.
+    feature_keys: u64,
+    late_events: u64,
+    duplicate_events: u64,
+    /// Products known.
+    products: usize,
+    /// Requests answered since the start.
+    requests: u64,
+    /// The models in force.
+    models: Vec<ModelInForce>,
+}
+
+/// What runs and how it goes.
+#[utoipa::path(get, path = "/v1/status", tag = "operation", responses((status = 200, body = StatusAnswer)))]
+pub(crate) async fn get_status(State(app): State<Shared>, caller: Caller) -> Result<Json<StatusAnswer>, Problem> {
+    let status = app.engine.status(caller.tenant)?;
+    let in_force = |(task, model): (&'static str, String)| ModelInForce { task: task.to_owned(), model };
+    Ok(Json(StatusAnswer {
+        now: status.now,
+        tenant: caller.tenant,
+        access: if caller.key.is_none() { "open" } else { "key" },
+        worker: if status.worker_failure.is_none() { "running" } else { "failed" },
+        log_events: status.log_events,
+        applied_events: status.applied_events,
+        lag_events: status.lag_events,
+        freshness_us: status.freshness_us.into(),
+        feature_keys: status.feature_keys,
+        late_events: status.late_events,
+        duplicate_events: status.duplicate_events,
+        products: status.products,
+        requests: app.metrics.request_count(),
+        models: status.models.into_iter().map(in_force).collect(),
+    }))
+}

@@ -1,0 +1,135 @@
+//! Products and their stock; rules and versions are commerce's.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use dhow_commerce::{CommerceError, Page, Product, ProductInput, StockLevel, Storage};
+use dhow_events::ProductId;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::checkouts::replayed;
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::input::{JsonBody, PageParameters, Parameters, PathId, etag, expected_version, idempotency, page_request};
+use crate::problem::Problem;
+use crate::schemas;
+
+/// List products, oldest first.
+#[utoipa::path(
+    get, path = "/v1/products", tag = "commerce", params(PageParameters),
+    responses((status = 200, body = schemas::ProductPage)),
+)]
+pub(crate) async fn get_products(
+    State(app): State<Shared>,
+    caller: Caller,
+    Parameters(parameters): Parameters<PageParameters>,
+) -> Result<Json<Page<Product>>, Problem> {
+    let page = page_request(parameters.limit, parameters.cursor.as_deref(), ProductId::KIND.prefix)?;
+    Ok(Json(app.engine.store().products(caller.tenant, &page).await?))
+}
+
+/// List a new product.
+#[utoipa::path(
+    post, path = "/v1/products", tag = "commerce", request_body = schemas::ProductInput,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes sending it again safe.")),
+    responses((status = 201, body = schemas::Product)),
+)]
+pub(crate) async fn post_products(
+    State(app): State<Shared>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: JsonBody<ProductInput>,
+) -> Result<Response, Problem> {
+    let key = idempotency(&headers, "POST /v1/products", &body.bytes)?;
+    let answered = app.engine.commerce().create_product(caller.tenant, &body.value, key.as_ref()).await?;
+    let (product, again) = (answered.value, replayed(answered.replayed));
+    let place = [(header::LOCATION, format!("/v1/products/{}", product.id)), (header::ETAG, etag(product.version))];
+    Ok((StatusCode::CREATED, place, again, Json(product)).into_response())
+}
+
+/// Read a product; its ETag is what a change must name.
+#[utoipa::path(
+    get, path = "/v1/products/{id}", tag = "commerce",
+    params(("id" = String, Path, description = "The product.")),
+    responses((status = 200, body = schemas::Product)),
+)]
+pub(crate) async fn get_product(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<ProductId>,
+) -> Result<Response, Problem> {
+    let product = app.engine.store().product(caller.tenant, id).await?;
+    let product = product.ok_or_else(|| Problem::not_found(format!("product {id}")))?;
+    Ok(([(header::ETAG, etag(product.version))], Json(product)).into_response())
+}
+
+/// Change a product, or list one under an id of your choice.
+///
+/// `If-Match` names the version that is changed; `If-None-Match: *` creates. Without either: 428. Stale: 412.
+#[utoipa::path(
+    put, path = "/v1/products/{id}", tag = "commerce", request_body = schemas::ProductInput,
+    params(
+        ("id" = String, Path, description = "The product."),
+        ("If-Match" = Option<String>, Header, description = "The ETag of the version that is changed."),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be no such product yet."),
+    ),
+    responses((status = 200, body = schemas::Product)),
+)]
+pub(crate) async fn put_product(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<ProductId>,
+    headers: HeaderMap,
+    body: JsonBody<ProductInput>,
+) -> Result<Response, Problem> {
+    let expected = expected_version(&headers)?;
+    let saved = app.engine.commerce().save_product(caller.tenant, id, &body.value, expected, None).await;
+    let product = match saved {
+        Ok(answered) => answered.value,
+        Err(CommerceError::StaleVersion { found: None, .. }) => {
+            return Err(Problem::not_found(format!("product {id}")));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(([(header::ETAG, etag(product.version))], Json(product)).into_response())
+}
+
+/// How many units there are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StockInput {
+    /// Units there, 0 to 1,000,000,000.
+    on_hand: i64,
+}
+
+/// Read a product's stock.
+#[utoipa::path(
+    get, path = "/v1/products/{id}/stock", tag = "commerce",
+    params(("id" = String, Path, description = "The product.")),
+    responses((status = 200, body = schemas::StockLevel)),
+)]
+pub(crate) async fn get_stock(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<ProductId>,
+) -> Result<Json<StockLevel>, Problem> {
+    let stock = app.engine.store().stock(caller.tenant, id).await?;
+    stock.map(Json).ok_or_else(|| Problem::not_found(format!("stock of product {id}")))
+}
+
+/// Set a product's stock.
+#[utoipa::path(
+    put, path = "/v1/products/{id}/stock", tag = "commerce", request_body = StockInput,
+    params(("id" = String, Path, description = "The product.")),
+    responses((status = 200, body = schemas::StockLevel)),
+)]
+pub(crate) async fn put_stock(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<ProductId>,
+    body: JsonBody<StockInput>,
+) -> Result<Json<StockLevel>, Problem> {
+    Ok(Json(app.engine.commerce().set_stock(caller.tenant, id, body.value.on_hand, None).await?.value))
+}

@@ -1,0 +1,389 @@
+//! The shapes of commerce's own records for the OpenAPI document; the tests hold every real answer against them.
+
+#![expect(dead_code, reason = "these types describe what other crates serialise; nothing constructs them")]
+
+use serde_json::Value as Json;
+use utoipa::ToSchema;
+
+use crate::routes::answers::ReasonAnswer;
+
+/// An amount: integer minor units as a text, and an ISO 4217 code.
+#[derive(ToSchema)]
+pub(crate) struct Money {
+    /// Minor units: cents, kobo, yen.
+    #[schema(example = "12345")]
+    amount: String,
+    /// ISO 4217.
+    #[schema(example = "NGN")]
+    currency: String,
+}
+
+/// What a seller says about a product.
+#[derive(ToSchema)]
+pub(crate) struct ProductInput {
+    #[schema(example = "sel_01890a5d-ac96-774b-bcce-b302099a8057")]
+    seller: String,
+    /// What the seller calls it; 1 to 100 bytes.
+    reference: String,
+    /// 1 to 300 bytes.
+    title: String,
+    /// At most 10,000 bytes.
+    #[schema(required = false)]
+    description: String,
+    #[schema(example = "home/kitchen")]
+    category: String,
+    price: Money,
+    /// Where it ships from.
+    #[schema(example = "NG-LA")]
+    region: String,
+    weight_grams: i64,
+}
+
+/// A stored product.
+#[derive(ToSchema)]
+pub(crate) struct Product {
+    tenant: String,
+    #[schema(example = "prd_01890a5d-ac96-774b-bcce-b302099a8057")]
+    id: String,
+    seller: String,
+    reference: String,
+    title: String,
+    description: String,
+    category: String,
+    price: Money,
+    region: String,
+    weight_grams: i64,
+    /// `listed` or `delisted`.
+    state: String,
+    /// Grows by one with every change; the ETag without its quotes.
+    version: i64,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A page of products.
+#[derive(ToSchema)]
+pub(crate) struct ProductPage {
+    items: Vec<Product>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// Units of a product.
+#[derive(ToSchema)]
+pub(crate) struct StockLevel {
+    product: String,
+    /// Units there.
+    on_hand: i64,
+    /// Units among them that pending checkouts hold.
+    reserved: i64,
+}
+
+/// Units of one product in a cart.
+#[derive(ToSchema)]
+pub(crate) struct CartLine {
+    product: String,
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    quantity: i64,
+}
+
+/// A buyer's wish to buy what is in a cart.
+#[derive(ToSchema)]
+pub(crate) struct CheckoutRequest {
+    #[schema(example = "buy_01890a5d-ac96-774b-bcce-b302099a8057")]
+    buyer: String,
+    session: Option<String>,
+    device: Option<String>,
+    /// Needed where the payment method is `card`.
+    card: Option<String>,
+    address: Option<String>,
+    /// Where the device is.
+    region: String,
+    /// Where the parcel goes.
+    delivery_region: String,
+    /// `card`, `bank_transfer`, `mobile_money`, `wallet` or `cash_on_delivery`.
+    payment_method: String,
+    /// 1 to 100 lines.
+    lines: Vec<CartLine>,
+}
+
+/// A priced line.
+#[derive(ToSchema)]
+pub(crate) struct QuoteLine {
+    product: String,
+    seller: String,
+    category: String,
+    title: String,
+    quantity: i64,
+    unit_price: Money,
+    amount: Money,
+    amount_usd_minor: i64,
+}
+
+/// What a cart costs now.
+#[derive(ToSchema)]
+pub(crate) struct Quote {
+    lines: Vec<QuoteLine>,
+    /// Different products.
+    line_count: i64,
+    quantity: i64,
+    total: Money,
+    total_usd_minor: i64,
+}
+
+/// A product that a checkout wanted more of than could be bought.
+#[derive(ToSchema)]
+pub(crate) struct Shortage {
+    product: String,
+    wanted: i64,
+    available: i64,
+}
+
+/// What a checkout says of its fraud decision.
+#[derive(ToSchema)]
+pub(crate) struct FraudSummary {
+    /// The recorded decision's id.
+    decision: String,
+    #[schema(minimum = 0, maximum = 1)]
+    probability: f64,
+    /// `approve`, `review` or `decline`.
+    action: String,
+    reasons: Vec<ReasonAnswer>,
+    model: String,
+    degraded: bool,
+    latency_us: i64,
+}
+
+/// A line of an order, with what was true of the product when it was bought.
+#[derive(ToSchema)]
+pub(crate) struct OrderLine {
+    product: String,
+    category: String,
+    title: String,
+    quantity: i64,
+    unit_price: Money,
+    amount_usd_minor: i64,
+}
+
+/// The part of a checkout that one seller delivers.
+#[derive(ToSchema)]
+pub(crate) struct Order {
+    tenant: String,
+    id: String,
+    checkout: String,
+    buyer: String,
+    seller: String,
+    region: String,
+    /// `pending_payment`, `placed`, `fulfilled` or `cancelled`.
+    state: String,
+    lines: Vec<OrderLine>,
+    line_count: i64,
+    quantity: i64,
+    total: Money,
+    total_usd_minor: i64,
+    version: i64,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A page of orders.
+#[derive(ToSchema)]
+pub(crate) struct OrderPage {
+    items: Vec<Order>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// The payment of a checkout.
+#[derive(ToSchema)]
+pub(crate) struct Payment {
+    id: String,
+    method: String,
+    /// `pending`, `authorised`, `declined`, `captured`, `voided` or `refunded`.
+    state: String,
+    amount: Money,
+    authorised_minor: i64,
+    captured_minor: i64,
+    refunded_minor: i64,
+    #[schema(required)]
+    rail_reference: Option<String>,
+    #[schema(required)]
+    decline_reason: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A checkout with all that came of it.
+#[derive(ToSchema)]
+pub(crate) struct Checkout {
+    tenant: String,
+    id: String,
+    request: CheckoutRequest,
+    /// `completed`, `refused`, or `pending_payment` while the payment rail has not answered.
+    state: String,
+    /// `fraud`, `stock` or `payment_declined`; null where it was not refused.
+    #[schema(required)]
+    refusal: Option<String>,
+    shortages: Vec<Shortage>,
+    line_count: i64,
+    quantity: i64,
+    total: Money,
+    total_usd_minor: i64,
+    /// Millionths of a unit of the currency per dollar.
+    units_per_usd_micros: i64,
+    rates_as_of: String,
+    fraud: FraudSummary,
+    /// One for each seller.
+    orders: Vec<Order>,
+    #[schema(required)]
+    payment: Option<Payment>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A feature's value as the model saw it.
+#[derive(ToSchema)]
+pub(crate) struct FeatureValue {
+    name: String,
+    /// Null where it was missing.
+    #[schema(required)]
+    value: Option<f64>,
+}
+
+/// How far a partition of the log was applied to the features that were used.
+#[derive(ToSchema)]
+pub(crate) struct AppliedOffset {
+    partition: u32,
+    offset: u64,
+}
+
+/// A recorded decision.
+#[derive(ToSchema)]
+pub(crate) struct Decision {
+    tenant: String,
+    id: String,
+    /// `recommendation`, `fraud`, `forecast` or `route`.
+    kind: String,
+    /// What it was about.
+    subject: String,
+    model: String,
+    /// What was asked.
+    #[schema(value_type = Object)]
+    request: Json,
+    /// What was answered.
+    #[schema(value_type = Object)]
+    answer: Json,
+    reasons: Vec<ReasonAnswer>,
+    features: Vec<FeatureValue>,
+    applied_offsets: Vec<AppliedOffset>,
+    degraded: bool,
+    latency_us: i64,
+    /// `answered`, `applied`, `refused` or `aborted`.
+    outcome: String,
+    created_at: String,
+}
+
+/// A page of decisions, newest first.
+#[derive(ToSchema)]
+pub(crate) struct DecisionPage {
+    items: Vec<Decision>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// One feature's value.
+#[derive(ToSchema)]
+pub(crate) struct FeatureReading {
+    name: String,
+    /// Null where there is none.
+    #[schema(required)]
+    value: Option<f64>,
+}
+
+/// The features of one entity in one view.
+#[derive(ToSchema)]
+pub(crate) struct ViewReading {
+    view: String,
+    /// The time that they are as of.
+    at: String,
+    features: Vec<FeatureReading>,
+}
+
+/// A measured quality with its interval.
+#[derive(ToSchema)]
+pub(crate) struct Metric {
+    value: f64,
+    low: f64,
+    high: f64,
+}
+
+/// The events that a model learnt from.
+#[derive(ToSchema)]
+pub(crate) struct TrainingSpan {
+    start: String,
+    end: String,
+}
+
+/// A registered model.
+#[derive(ToSchema)]
+pub(crate) struct ModelCard {
+    model_id: String,
+    artifact_hash: String,
+    artifact_bytes: u64,
+    tenant: String,
+    task: String,
+    name: String,
+    format: String,
+    created_at: String,
+    #[schema(required)]
+    training_span: Option<TrainingSpan>,
+    #[schema(required)]
+    data_fingerprint: Option<String>,
+    #[schema(required)]
+    feature_schema_hash: Option<String>,
+    #[schema(value_type = Object)]
+    settings: Json,
+    /// By name.
+    metrics: std::collections::BTreeMap<String, Metric>,
+    code_version: String,
+    licence: String,
+    #[schema(required)]
+    parent: Option<String>,
+}
+
+/// An API key without its secret.
+#[derive(ToSchema)]
+pub(crate) struct ApiKey {
+    id: String,
+    tenant: String,
+    name: String,
+    permissions: Vec<String>,
+    /// The last four characters of its secret.
+    last_four: String,
+    created_at: String,
+    #[schema(required)]
+    revoked_at: Option<String>,
+}
+
+/// A CloudEvent 1.0; `type` names the fact and `data` holds it.
+#[derive(ToSchema)]
+pub(crate) struct CloudEvent {
+    /// `1.0`.
+    #[schema(example = "1.0")]
+    specversion: String,
+    /// Unique for its source; a repeated one is a duplicate.
+    id: String,
+    #[schema(example = "/storefront")]
+    source: String,
+    #[schema(rename = "type", example = "dhow.product_viewed")]
+    kind: String,
+    /// When it happened.
+    #[schema(example = "2026-01-31T12:00:00Z")]
+    time: String,
+    /// The fact's fields.
+    #[schema(value_type = Object)]
+    data: Json,
+}

@@ -1,0 +1,10 @@
+//! What the HTTP API promises its callers, over a platform on a temporary folder; what the engines answer is tested elsewhere.
+
+mod access;
+mod commerce;
+mod document;
+mod events;
+mod models;
+mod operation;
+mod trained;
+mod world;
