@@ -39,6 +39,8 @@ def measure(command: str) -> dict:
     if os.waitstatus_to_exitcode(status) != 0:
         sys.exit(f"`{command}` failed with status {os.waitstatus_to_exitcode(status)}:\n{text[-4000:]}")
     results = [json.loads(line[7:]) for line in text.splitlines() if line.startswith("RESULT ")]
+    if not results and text.lstrip().startswith("{"):
+        results = [json.loads(text)]
     return {
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 4),
         "wall_s": round(wall, 4),
@@ -94,11 +96,12 @@ def main() -> None:
     parser.add_argument("--peer", help="the command of the peer")
     parser.add_argument("--peer-version", default="", help="the peer's name and version, for the archive")
     parser.add_argument("--runs", type=int, default=5, choices=range(1, RUNS_MAX + 1), metavar=f"1–{RUNS_MAX}")
+    parser.add_argument("--no-warmup", action="store_true", help="count the first run, for commands that warm up themselves")
     parser.add_argument("--note", default="", help="a sentence for the archive")
     arguments = parser.parse_args()
 
     sides = {"dhow": arguments.dhow, **({"peer": arguments.peer} if arguments.peer else {})}
-    for command in sides.values():
+    for command in [] if arguments.no_warmup else sides.values():
         measure(command)
     runs: dict[str, list[dict]] = {side: [] for side in sides}
     for _ in range(arguments.runs):

@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub rates: Rates,
     pub metrics: RequestMetrics,
     pub places: Semaphore,
-    pub sql_places: Semaphore,
+    pub sql_places: Arc<Semaphore>,
 }
 
 /// The state of the router.
@@ -44,7 +44,7 @@ impl App {
             rates: Rates::new(&settings),
             metrics: RequestMetrics::default(),
             places: Semaphore::new(settings.requests_at_once_max),
-            sql_places: Semaphore::new(SQL_QUERIES_MAX),
+            sql_places: Arc::new(Semaphore::new(SQL_QUERIES_MAX)),
         }
     }
 

@@ -56,7 +56,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         let bytes = RawBody::read(request, &[JSON_TYPE]).await?.bytes;
-        Ok(Self { value: parse_json(&bytes)?, bytes })
+        let value = parse_json(&bytes)?;
+        // Serde would also take an array with the fields in their order, which nobody is promised.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::invalid([FieldProblem::new("", "must be a JSON object")]));
+        }
+        Ok(Self { value, bytes })
     }
 }
 

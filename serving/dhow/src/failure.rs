@@ -27,16 +27,6 @@ impl Failure {
     }
 }
 
-impl fmt::Display) -> Self {
-        Self::Input(error.to_string())
-    }
-
-    /// Wrong input at a place.
-    pub fn at(place: impl fmt::Display) -> impl Fn(&dyn fmt::Display) -> Self {
-        move |error| Self::Input(format!("{place}: {error}"))
-    }
-}
-
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

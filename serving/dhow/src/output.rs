@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// A table with a header; columns after the first are aligned right where `numbers` says so.
 pub fn table(header: &[&str], rows: &[Vec<String>], numbers: bool) -> String {
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(comfy_table::presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
     for row in rows {
         table.add_row(row.iter().enumerate().map(|(column, text)| {

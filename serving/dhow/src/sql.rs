@@ -63,7 +63,8 @@ fn cells(batches: &[RecordBatch]) -> Result<Vec<Vec<Json>>, Failure> {
         rows.resize_with(first + batch.num_rows(), Vec::new);
         for column in batch.columns() {
             let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
-            let is_number = column.data_type().is_numeric() || *column.data_type() == arrow::datatypes::DataType::Boolean;
+            let is_number =
+                column.data_type().is_numeric() || *column.data_type() == arrow::datatypes::DataType::Boolean;
             for row in 0..batch.num_rows() {
                 let cell = match column.is_null(row) {
                     true => Json::Null,

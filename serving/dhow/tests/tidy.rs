@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Heavy dependencies and the one crate that may import each.
-const HEAVY: [(&str, &str); 8] = [
+const HEAVY: [(&str, &str); 7] = [
     ("datafusion", "features/offline"),
     ("polars", "features/offline"),
     ("tract_onnx", "models/registry"),
@@ -13,7 +13,6 @@ const HEAVY: [(&str, &str); 8] = [
     ("rdkafka", "pipelines/kafka"),
     ("sqlx", "serving/store"),
     ("utoipa", "serving/api"),
-    ("clap", "serving/dhow"),
 ];
 
 /// The layers, lowest first: a crate may depend on its own layer and on lower ones.

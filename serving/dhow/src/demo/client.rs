@@ -64,6 +64,19 @@ impl Client {
         self.send(kind, Method::POST, path, Bytes::from(body.to_string()), key).await
     }
 
+    /// Puts; a status of 400 or above is the inner error.
+    ///
+    /// # Errors
+    /// No answer at all.
+    pub async fn try_put(
+        &mut self,
+        kind: &'static str,
+        path: &str,
+        body: &Json,
+    ) -> Result<Result<Json, Json>, Failure> {
+        self.send(kind, Method::PUT, path, Bytes::from(body.to_string()), None).await
+    }
+
     /// Gets; a status of 400 or above is the inner error.
     ///
     /// # Errors

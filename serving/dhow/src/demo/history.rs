@@ -9,7 +9,7 @@ use dhow_datasets::ceiling::{CeilingCollector, Gap};
 use dhow_datasets::{Arrival, Simulation, SimulationSettings, Truth};
 use dhow_engine::Engine;
 use dhow_events::facts::ProductListed;
-use dhow_events::{Clock, DAY_MICROS, Event, Fact, ProductId, SystemClock, TenantId, Timestamp};
+use dhow_events::{Clock, DAY_MICROS, Event, Fact, Money, ProductId, SystemClock, TenantId, Timestamp};
 use dhow_streams::{Log, Offsets, partition_of};
 use rustc_hash::FxHashMap;
 
@@ -171,7 +171,8 @@ impl History {
                 title: listed.title,
                 description: listed.description,
                 category: listed.category,
-                price: listed.price,
+                // The demo shop charges everybody in dollars, so that one cart can hold products of any seller.
+                price: Money::usd(listed.price_usd_minor.max(1)),
                 region: listed.region,
                 weight_grams: listed.weight_grams,
             };

@@ -160,8 +160,15 @@ impl Shopper {
             Fact::OrderPlaced(f) if self.bought.contains_key(&f.checkout) => Ok(()),
             Fact::ItemOrdered(f) if self.bought.contains_key(&f.checkout) => Ok(()),
             Fact::PaymentAuthorized(f) if self.bought.contains_key(&f.checkout) => Ok(()),
-            // The database counts stock from here on.
-            Fact::StockChanged(_) => Ok(()),
+            // The database counts what is sold from here on; what comes in, it has to be told.
+            Fact::StockChanged(stock) if stock.quantity_change <= 0 => Ok(()),
+            Fact::StockChanged(stock) => {
+                let path = format!("/v1/products/{}/stock", stock.product);
+                let body = json!({ "on_hand": stock.on_hand });
+                // A product that came on offer today is not in the database.
+                let _unknown_product = self.client.try_put("stock", &path, &body).await?.is_err();
+                Ok(())
+            }
             _ => self.post_event(arrival).await,
         }
     }

@@ -1,0 +1,34 @@
+"""Writes request files for the load generator from the demo's data: requests.py DHOW DATA_FOLDER OUT_FOLDER."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+dhow, data, out = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+
+
+def rows(query: str) -> list[dict]:
+    """The rows of one query over the lake."""
+    done = subprocess.run([dhow, "sql", query, "--json", "--data-dir", data], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def write(name: str, requests: list[dict]) -> None:
+    """One request on each line."""
+    (out / f"{name}.ndjson").write_text("".join(json.dumps(request) + "\n" for request in requests))
+
+
+views = rows("SELECT session, buyer, region FROM product_viewed ORDER BY event_time DESC LIMIT 5000")
+write("recommend", [
+    {"method": "POST", "path": "/v1/recommendations", "body": {**view, "surface": "home", "count": 20}} for view in views
+])
+columns = "buyer, checkout, session, device, card, address, region, delivery_region, payment_method, line_count, quantity, total_minor, total_currency, total_usd_minor"
+checkouts = rows(f"SELECT {columns} FROM checkout_submitted ORDER BY event_time DESC LIMIT 5000")
+for checkout in checkouts:
+    checkout["total"] = {"amount": str(checkout.pop("total_minor")), "currency": checkout.pop("total_currency")}
+write("score", [{"method": "POST", "path": "/v1/fraud/scores", "body": checkout} for checkout in checkouts])
+products = rows("SELECT product, count(*) AS n FROM item_ordered GROUP BY product ORDER BY n DESC LIMIT 500")
+write("forecast", [
+    {"method": "GET", "path": f"/v1/forecasts/{product['product']}?horizon=28&quantiles=0.1,0.5,0.9"} for product in products
+])

@@ -1,0 +1,181 @@
+//! What somebody who types `dhow` relies on: exit statuses, clear errors, and a demo that a `kill -9` cannot harm.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn dhow(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_dhow")).args(arguments).current_dir(std::env::temp_dir()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a command that must be refused, and gives what it said.
+fn refused(arguments: &[&str]) -> String {
+    let output = dhow(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+fn run(arguments: &[&str]) -> String {
+    let output = dhow(arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn every_subcommand_explains_itself_with_an_example() {
+    for command in [
+        "demo", "serve", "simulate", "ingest", "stream", "features", "backfill", "sql", "train", "models", "forecast",
+        "route",
+    ] {
+        assert!(run(&[command, "--help"]).contains("Example"), "{command}");
+    }
+}
+
+#[test]
+fn bad_arguments_and_configuration_end_with_status_two_and_name_the_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("dhow.toml");
+    fs::write(&config, "data_dri = \"x\"\n").unwrap();
+    let shown = config.display().to_string();
+    assert!(refused(&["--config", &shown, "features", "list"]).contains("data_dri"));
+    fs::write(&config, "[server]\nbind = \"nowhere\"\n").unwrap();
+    assert!(refused(&["--config", &shown, "features", "list"]).contains("bind"));
+    assert!(refused(&["demo", "--scale", "huge"]).contains("huge"));
+    assert!(refused(&["sql", "SELECT 1", "--data-dir", "/nowhere/at/all"]).contains("there is no data folder"));
+    let output = Command::new(env!("CARGO_BIN_EXE_dhow"))
+        .args(["features", "list"])
+        .env("DHOW_SERVER_BNID", "x")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("DHOW_SERVER_BNID"));
+}
+
+#[test]
+fn a_port_in_use_is_named_with_a_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let said = refused(&["demo", "--port", &port, "--data-dir", folder.path().join("shop").to_str().unwrap()]);
+    assert!(said.contains(&port) && said.contains("--port 0"), "{said}");
+}
+
+#[test]
+fn bad_lines_are_put_aside_with_number_and_reason_and_the_rest_goes_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let event = |id: &str, time: &str, count: i64| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"dhow.search_performed","time":"{time}","data":{{"session":"ses_01890a5d-ac96-774b-bcce-b302099a8057","buyer":null,"query":"kettle","result_count":{count}}}}}"#
+        )
+    };
+    let lines = [
+        event("a", "2026-01-31T12:00:00Z", 3),
+        "not json".to_owned(),
+        event("b", "2026-01-31T12:00:01Z", -1),
+        event("c", "2999-01-31T12:00:01Z", 1),
+        event("d", "2026-01-31T12:00:02Z", 0),
+    ];
+    let file = folder.path().join("events.ndjson");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let data = folder.path().join("shop");
+    let data = data.to_str().unwrap();
+    let said = refused(&["ingest", file.to_str().unwrap(), "--data-dir", data]);
+    assert!(said.contains("2 events") && said.contains("3 bad lines"), "{said}");
+    let aside = fs::read_to_string(Path::new(data).join("put_aside.ndjson")).unwrap();
+    for expected in ["\"line\":2", "is not JSON", "\"line\":3", "/data/result_count", "\"line\":4", "is in the future"]
+    {
+        assert!(aside.contains(expected), "{expected} in {aside}");
+    }
+    run(&["stream", "--until-caught-up", "--data-dir", data]);
+    assert!(
+        run(&["sql", "SELECT count(*) AS n FROM search_performed", "--json", "--data-dir", data]).contains("\"n\": 2")
+    );
+    assert!(refused(&["sql", "DROP TABLE search_performed", "--data-dir", data]).contains("refused"));
+}
+
+#[test]
+fn a_file_that_is_no_onnx_model_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.onnx");
+    fs::write(&file, "this is not a model").unwrap();
+    let data = folder.path().join("shop");
+    let said = refused(&[
+        "models",
+        "import",
+        file.to_str().unwrap(),
+        "--licence",
+        "MIT",
+        "--task",
+        "custom",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]);
+    assert!(said.contains("model.onnx"), "{said}");
+}
+
+#[test]
+fn a_parquet_file_with_the_wrong_columns_is_refused_by_the_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("shop");
+    let data = data.to_str().unwrap();
+    let file = folder.path().join("events.ndjson");
+    let viewed = r#"{"specversion":"1.0","id":"a","source":"/shop","type":"dhow.product_delisted","time":"2026-01-31T12:00:00Z","data":{"product":"prd_01890a5d-ac96-774b-bcce-b302099a8057"}}"#;
+    fs::write(&file, viewed).unwrap();
+    run(&["ingest", file.to_str().unwrap(), "--data-dir", data]);
+    run(&["stream", "--until-caught-up", "--data-dir", data]);
+    let table = Path::new(data).join("lake/ten_default/product_delisted/00000000.parquet");
+    let said = refused(&["ingest", "--dataset", "online-retail", table.to_str().unwrap(), "--data-dir", data]);
+    assert!(said.contains("InvoiceNo"), "{said}");
+    let text = folder.path().join("table.parquet");
+    fs::write(&text, "InvoiceNo,StockCode").unwrap();
+    refused(&["ingest", "--dataset", "online-retail", text.to_str().unwrap(), "--data-dir", data]);
+}
+
+/// The tables that must not depend on how often the demo was killed, as sums and counts.
+fn tables(data: &str) -> Vec<String> {
+    let sums = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids, sum(arrow_cast(event_time, 'Int64') % 1000003) AS times, sum(log_offset) AS offsets FROM ";
+    let kinds =
+        ["product_viewed", "checkout_submitted", "item_ordered", "fraud_labelled", "stock_changed", "session_started"];
+    kinds.iter().map(|kind| run(&["sql", &format!("{sums}{kind}"), "--json", "--data-dir", data])).collect()
+}
+
+fn start_streaming(data: &str) -> Child {
+    let arguments = ["demo", "--only-stream", "--port", "0", "--data-dir", data];
+    Command::new(env!("CARGO_BIN_EXE_dhow"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_demo_killed_at_ten_points_of_its_streaming_ends_with_the_tables_of_an_undisturbed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let [undisturbed, killed] = ["undisturbed", "killed"].map(|name| folder.path().join(name).display().to_string());
+    let begin = Instant::now();
+    let output = start_streaming(&undisturbed).wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let whole = begin.elapsed();
+    // Points spread over a run by a fixed sequence; each run goes on where the last was killed.
+    for point in 1..=10_u32 {
+        let mut child = start_streaming(&killed);
+        std::thread::sleep(whole * (point * 7 % 11) / 14 + Duration::from_millis(30));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let output = start_streaming(&killed).wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(tables(&killed), tables(&undisturbed));
+    let features = |data: &str| {
+        let out = folder.path().join("features.parquet").display().to_string();
+        run(&["backfill", "--spine", "checkout_submitted", "--out", &out, "--data-dir", data]);
+        fs::read(out).unwrap()
+    };
+    assert!(features(&killed) == features(&undisturbed), "the training sets differ");
+}
