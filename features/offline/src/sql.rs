@@ -1,7 +1,7 @@
 //! SQL over one tenant's tables by DataFusion: reading only, bounded in time, memory and rows.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -14,6 +14,9 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dhow_events::{FactKind, TenantId};
+
+use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
 use crate::table::schema;
 use crate::{Lake, OfflineError};
@@ -69,24 +72,53 @@ impl SqlSession {
         self.context.register_parquet(name, &shown, options).await.map_err(refused)
     }
 
-    /// Answers one SELECT.
+    /// Answers one SELECT. It runs on threads of its own, so that a heavy query never holds up requests; dropping the
+    /// answer's future ends the query.
     ///
     /// # Errors
     /// Anything but a single SELECT, an unknown name, or a bound that was reached.
     pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, OfflineError> {
-        let reading_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = self.context.sql_with_options(sql, reading_only).await.map_err(refused)?;
-        let bounded = frame.limit(0, Some(self.bounds.rows_max + 1)).map_err(refused)?;
-        let seconds = self.bounds.time_max.as_secs_f64();
-        let batches = tokio::time::timeout(self.bounds.time_max, bounded.collect())
-            .await
-            .map_err(|_| OfflineError::Bound(format!("it took longer than {seconds} s")))?
-            .map_err(refused)?;
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        if rows > self.bounds.rows_max {
-            return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", self.bounds.rows_max)));
+        let running = query_threads()?.spawn(answer(self.context.clone(), self.bounds, sql.to_owned()));
+        let _ends_with_this_future = AbortOnDrop(running.abort_handle());
+        match tokio::time::timeout(self.bounds.time_max, running).await {
+            Err(_) => Err(OfflineError::Bound(format!("it took longer than {} s", self.bounds.time_max.as_secs_f64()))),
+            Ok(Err(ended)) => Err(OfflineError::Query(format!("it ended early: {ended}"))),
+            Ok(Ok(answered)) => answered,
         }
-        Ok(batches)
+    }
+}
+
+async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Result<Vec<RecordBatch>, OfflineError> {
+    let reading_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let frame = context.sql_with_options(&sql, reading_only).await.map_err(refused)?;
+    let bounded = frame.limit(0, Some(bounds.rows_max + 1)).map_err(refused)?;
+    let batches = bounded.collect().await.map_err(refused)?;
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    if rows > bounds.rows_max {
+        return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", bounds.rows_max)));
+    }
+    Ok(batches)
+}
+
+/// Threads that queries share; operators run for long without giving way, so they must not share the server's.
+const QUERY_THREADS: usize = 2;
+
+fn query_threads() -> Result<&'static Runtime, OfflineError> {
+    static THREADS: OnceLock<Result<Runtime, String>> = OnceLock::new();
+    let start = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let threads = builder.worker_threads(QUERY_THREADS).thread_name("sql").enable_all().build();
+        threads.map_err(|error| error.to_string())
+    };
+    let started = THREADS.get_or_init(start).as_ref();
+    started.map_err(|reason| OfflineError::Bound(format!("its threads could not be started: {reason}")))
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -92,7 +92,7 @@ impl FraudRows {
 pub async fn fraud_rows(input: &TrainingInput<'_>) -> Result<FraudRows, TrainingError> {
     let plan = VectorPlan::new(&input.features, FactKind::CheckoutSubmitted)?;
     let labels = known_labels(input).await?;
-    let set = training_set(input.log, input.features.clone(), input.online.clone(), &plan, input.tenant, input.until)?;
+    let set = training_set(input.log, input.features.clone(), input.online, &plan, input.tenant, input.until)?;
     let mature_until = input.until - FRAUD_MATURITY_DAYS * DAY_MICROS;
     let mut order: Vec<usize> = (0..set.row_count()).filter(|row| set.spine[*row].event_time < mature_until).collect();
     order.sort_by_key(|row| (set.spine[*row].event_time, set.spine[*row].id));

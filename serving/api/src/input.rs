@@ -162,7 +162,7 @@ pub(crate) struct PageParameters {
 /// The page of a list whose ids begin with `prefix`.
 pub(crate) fn page_request(limit: Option<u32>, cursor: Option<&str>, prefix: &str) -> Result<PageRequest, Problem> {
     let limit = limit.unwrap_or(PAGE_LIMIT_DEFAULT);
-    PageRequest::new(limit, cursor, prefix).map_err(|error| Problem::from(error).as_parameter())
+    PageRequest::new(limit, cursor, prefix).map_err(|error| Problem::from(error).into_parameter())
 }
 
 /// The request's `Idempotency-Key`, bound to its route and body.

@@ -84,11 +84,11 @@ impl Problem {
 
     /// A wrong parameter of the path, the query or a header.
     pub(crate) fn parameter(name: &str, message: impl Into<String>) -> Self {
-        Self::invalid([FieldProblem::new(format!("/{name}"), message)]).as_parameter()
+        Self::invalid([FieldProblem::new(format!("/{name}"), message)]).into_parameter()
     }
 
     /// The same problem, where its fields are parameters and not parts of a body.
-    pub(crate) fn as_parameter(mut self) -> Self {
+    pub(crate) fn into_parameter(mut self) -> Self {
         if self.code == "invalid_request" {
             (self.status, self.code) = (StatusCode::BAD_REQUEST, "invalid_parameter");
             self.detail = "a parameter of the request is wrong".to_owned();

@@ -33,6 +33,6 @@ pub(crate) async fn get_features(
     PathText(entity): PathText,
 ) -> Result<Json<FeaturesAnswer>, Problem> {
     let views = app.engine.entity_features(caller.tenant, &entity);
-    let views = views.map_err(|error| Problem::from(error).as_parameter())?;
+    let views = views.map_err(|error| Problem::from(error).into_parameter())?;
     Ok(Json(FeaturesAnswer { entity, views }))
 }

@@ -84,7 +84,7 @@ pub(crate) async fn get_forecast(
     let horizon_days = parameters.horizon.unwrap_or(HORIZON_DAYS_DEFAULT);
     let ask = ForecastAsk { product, region: parameters.region, horizon_days, quantiles: quantiles.clone() };
     let answer = app.engine.forecast(caller.tenant, ask).await;
-    let (days, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).as_parameter())?);
+    let (days, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).into_parameter())?);
     let day = |day: dhow_engine::ForecastDay| DayAnswer {
         day: Timestamp::from_micros(day.day * DAY_MICROS).to_string().chars().take(10).collect(),
         expected: day.expected,
@@ -99,7 +99,7 @@ pub(crate) async fn get_forecast(
 }
 
 fn quantiles(text: &str) -> Result<Vec<f64>, Problem> {
-    let wrong = |message: String| Problem::invalid([FieldProblem::new("/quantiles", message)]).as_parameter();
+    let wrong = |message: String| Problem::invalid([FieldProblem::new("/quantiles", message)]).into_parameter();
     let read = |part: &str| {
         let quantile = part.trim().parse::<f64>().ok().filter(|quantile| 0.0 < *quantile && *quantile < 1.0);
         quantile.ok_or_else(|| wrong(format!("`{part}` is not a number between 0 and 1, such as 0.9")))

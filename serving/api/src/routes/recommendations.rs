@@ -204,7 +204,7 @@ pub(crate) async fn get_related(
 ) -> Result<Json<RelatedAnswer>, Problem> {
     let count = parameters.count.unwrap_or(COUNT_DEFAULT);
     let answer = app.engine.related(caller.tenant, product, count).await;
-    let (related, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).as_parameter())?);
+    let (related, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).into_parameter())?);
     let item = |(product, offer, score): (ProductId, Offer, f64)| RelatedItem {
         product,
         title: offer.title.to_string(),

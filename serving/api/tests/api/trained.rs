@@ -26,7 +26,7 @@ pub fn fraud(world: &World) {
     let total = names.iter().position(|name| name == "checkout_submitted_total_usd_minor").unwrap();
     let (rows, width) = (600_usize, names.len());
     let mut values = vec![0.0; rows * width];
-    let dear = |row: usize| row % 5 == 0;
+    let dear = |row: usize| row.is_multiple_of(5);
     for row in 0..rows {
         values[row * width + total] = if dear(row) { 500_000.0 + row as f64 } else { 1_000.0 + row as f64 };
     }
