@@ -1,8 +1,8 @@
 //! The HTTP API: routes with their permissions, authentication, errors, OpenAPI, metrics and the console page; it computes no answer.
 //!
-//! A request passes [`observe`](app::observe) (counted, timed), the panic net and, once its route is known,
-//! [`guard`](app::guard): its key, permission, rate, parameters and time. Handlers stand in [`routes`], one file for each
-//! kind of question; what each route needs stands in one table in [`access`]. Every error is a [`problem`].
+//! A request passes `app::observe` (counted, timed), the panic net and, once its route is known,
+//! `app::guard`: its key, permission, rate, parameters and time. Handlers stand in `routes`, one file for each
+//! kind of question; what each route needs stands in one table in `access`. Every error is a `problem`.
 
 mod access;
 mod app;
