@@ -12,7 +12,7 @@ pub enum AccuracyError {
         right: usize,
     },
     /// The history does not vary, so that there is nothing to scale by.
-    #[error("the seasonal naive method makes no error on this history, so that there is nothing to scale by")]
+    #[error("a naive method makes no error on this history, so that there is nothing to scale by")]
     NoScale,
 }
 
@@ -48,6 +48,37 @@ pub fn mase(history: &[f64], season_length: usize, actual: &[f64], forecast: &[f
     }
     let errors = actual.iter().zip(forecast).map(|(a, f)| (a - f).abs());
     Ok(errors.sum::<f64>() / actual.len() as f64 / scale)
+}
+
+/// Root mean squared scaled error (Makridakis, Spiliotis and Assimakopoulos 2022, M5): the square root of mean squared error ÷
+/// mean squared one-step difference of the history.
+///
+/// This is the measure for rare demand. Absolute errors (MASE, sMAPE) are least for the median, which is zero as soon as more
+/// than half of the days are, so that they reward a forecast of nothing; squared errors are least for the expected demand, which
+/// is what stock is planned by.
+///
+/// # Errors
+/// When the lengths differ or are zero, or the history does not vary.
+pub fn rmsse(history: &[f64], actual: &[f64], forecast: &[f64]) -> Result<f64, AccuracyError> {
+    paired(actual, forecast)?;
+    let scale = one_step(history, |difference| difference * difference)?;
+    let errors = actual.iter().zip(forecast).map(|(a, f)| (a - f).powi(2));
+    Ok((errors.sum::<f64>() / actual.len() as f64 / scale).sqrt())
+}
+
+/// Mean absolute one-step difference of the history, by which a pinball loss is divided to be comparable across series (the
+/// scaled pinball loss of M5).
+///
+/// # Errors
+/// When the history does not vary.
+pub fn pinball_scale(history: &[f64]) -> Result<f64, AccuracyError> {
+    one_step(history, f64::abs)
+}
+
+fn one_step(history: &[f64], size: fn(f64) -> f64) -> Result<f64, AccuracyError> {
+    let differences = history.windows(2).map(|pair| size(pair[1] - pair[0]));
+    let scale = differences.sum::<f64>() / history.len().saturating_sub(1) as f64;
+    if scale > 0.0 { Ok(scale) } else { Err(AccuracyError::NoScale) }
 }
 
 /// Overall weighted average of the M4 competition: the mean of sMAPE and MASE, each relative to Naive2's; below 1 is better.

@@ -31,6 +31,10 @@ pub enum IntervalMethod {
     ConformalPooled,
     /// Normal distribution with the history's spread: too few errors at all. A fallback.
     Normal,
+    /// The days of the recent past as they were.
+    Empirical,
+    /// The days of the recent past, moved with the point forecast.
+    EmpiricalMoved,
 }
 
 impl std::fmt::Display for IntervalMethod {
@@ -39,6 +43,8 @@ impl std::fmt::Display for IntervalMethod {
             Self::Conformal => "conformal",
             Self::ConformalPooled => "conformal (pooled over the horizon)",
             Self::Normal => "normal",
+            Self::Empirical => "empirical",
+            Self::EmpiricalMoved => "empirical (moved with the forecast)",
         })
     }
 }
@@ -100,12 +106,13 @@ impl PastErrors {
             let rows = points.iter().map(|point| around(*point, &pooled, levels));
             return Ok((IntervalMethod::ConformalPooled, rows.collect()));
         }
-        let normal = |point: &f64| levels.iter().map(|level| point + self.spread * normal_quantile(*level)).collect();
+        let normal = |point: &f64| levels.iter().map(|level| normal(*point, self.spread, *level)).collect();
         Ok((IntervalMethod::Normal, points.iter().map(normal).collect()))
     }
 }
 
-fn check_levels(levels: &[f64]) -> Result<(), ForecastError> {
+/// An error unless the levels rise strictly between 0 and 1 and are not too many.
+pub(crate) fn check_levels(levels: &[f64]) -> Result<(), ForecastError> {
     let inside = levels.iter().all(|level| *level > 0.0 && *level < 1.0);
     let rising = levels.windows(2).all(|pair| pair[0] < pair[1]);
     if inside && rising && levels.len() <= MAX_LEVELS {
@@ -114,7 +121,8 @@ fn check_levels(levels: &[f64]) -> Result<(), ForecastError> {
     Err(ForecastError::Levels { levels: levels.to_vec(), most: MAX_LEVELS })
 }
 
-fn spread(values: &[f64]) -> f64 {
+/// Standard deviation, or the square root of the mean when that is larger.
+pub(crate) fn spread(values: &[f64]) -> f64 {
     let mean = mean(values);
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
     variance.max(mean.abs()).sqrt()
@@ -132,12 +140,22 @@ fn enough(count: usize, levels: &[f64]) -> bool {
 }
 
 fn around(point: f64, errors: &[f32], levels: &[f64]) -> Vec<f64> {
-    let error = |level: &f64| {
-        let place = rank(errors.len(), *level).clamp(1.0, errors.len() as f64) - 1.0;
-        let (low, high) = (errors[place.floor() as usize], errors[place.ceil() as usize]);
-        f64::from(low) + (f64::from(high) - f64::from(low)) * place.fract()
-    };
-    levels.iter().map(|level| point + error(level)).collect()
+    levels.iter().map(|level| point + interpolated(errors, *level)).collect()
+}
+
+/// The value at the rank of a level among ascending values; zero when there are none.
+pub(crate) fn interpolated(ascending: &[f32], level: f64) -> f64 {
+    if ascending.is_empty() {
+        return 0.0;
+    }
+    let place = rank(ascending.len(), level).clamp(1.0, ascending.len() as f64) - 1.0;
+    let (low, high) = (ascending[place.floor() as usize], ascending[place.ceil() as usize]);
+    f64::from(low) + (f64::from(high) - f64::from(low)) * place.fract()
+}
+
+/// The quantile of a normal distribution.
+pub(crate) fn normal(mean: f64, spread: f64, level: f64) -> f64 {
+    mean + spread * normal_quantile(level)
 }
 
 /// Inverse of the standard normal distribution function for 0 < p < 1 (Acklam's rational approximation, relative error below

@@ -1,15 +1,9 @@
-//! Daily demand of many products: a method per series, fitted in parallel, stored as bytes; it learns nothing across series.
-//!
-//! Choice per series: demand that is rare (mean interval of at least 1.32 days) is forecast by Croston's method, other demand by
-//! Theta with a weekly season; a history shorter than two seasons falls back to its mean. Forecasts are never negative.
+//! Daily demand of many products: fitted series that can be asked and stored as bytes; how they are fitted is in `fitting`.
 
-use crate::conformal::{IntervalMethod, PastErrors};
-use crate::intermittent::{CrostonSba, DemandPattern};
-use crate::naive::Mean;
-use crate::series::{ForecastError, Method, Series, check_horizon};
-use crate::theta::Theta;
+use crate::conformal::{IntervalMethod, check_levels};
+use crate::fitting::{Fitted, fit_all};
+use crate::series::{ForecastError, Series, check_horizon};
 use dhow_events::{ProductId, Region};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -18,9 +12,9 @@ pub const MAX_HORIZON_DAYS: usize = 90;
 /// Most series of one model.
 pub const MAX_SERIES: usize = 1_000_000;
 /// Latest days of history that a model keeps for charts.
-const RECENT_DAYS: usize = 56;
+pub(crate) const RECENT_DAYS: usize = 56;
 /// First byte of a stored model; it changes with the layout.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What a series is about: a product, in one region or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -122,66 +116,6 @@ pub enum DemandError {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Choice {
-    Theta,
-    CrostonSba,
-    Mean,
-    NoDemand,
-}
-
-impl Choice {
-    fn of(series: &Series) -> Choice {
-        let pattern = DemandPattern::of(series);
-        if pattern == DemandPattern::None {
-            Choice::NoDemand
-        } else if series.values().len() < 2 * series.season_length().max(2) {
-            Choice::Mean
-        } else if pattern.is_sparse() {
-            Choice::CrostonSba
-        } else {
-            Choice::Theta
-        }
-    }
-
-    fn method(self) -> &'static dyn Method {
-        match self {
-            Choice::Theta => &Theta,
-            Choice::CrostonSba => &CrostonSba,
-            Choice::Mean | Choice::NoDemand => &Mean,
-        }
-    }
-
-    /// Why this choice is a fallback, if it is one.
-    fn degraded(self) -> Option<&'static str> {
-        match self {
-            Choice::Theta | Choice::CrostonSba => None,
-            Choice::Mean => Some("the history is shorter than two seasons: its mean is used"),
-            Choice::NoDemand => Some("the history holds no demand: zero is forecast"),
-        }
-    }
-}
-
-/// The method that the model would choose for a series, fitted to it.
-pub(crate) fn fit_one(series: &Series, horizon: usize) -> Result<(Vec<f64>, PastErrors), ForecastError> {
-    let method = Choice::of(series).method();
-    fit_method(method, series, horizon)
-}
-
-/// Non-negative points and past errors of one method.
-pub(crate) fn fit_method(
-    method: &dyn Method,
-    series: &Series,
-    horizon: usize,
-) -> Result<(Vec<f64>, PastErrors), ForecastError> {
-    let points = method.forecast(series, horizon)?.values.into_iter().map(not_negative).collect();
-    Ok((points, PastErrors::collect(method, series, horizon, not_negative)?))
-}
-
-pub(crate) fn not_negative(value: f64) -> f64 {
-    value.max(0.0)
-}
-
 /// Checks quantities as demand.
 pub(crate) fn checked<'a>(series: &'a DailySeries, settings: &FitSettings) -> Result<Series<'a>, DemandError> {
     let blame = |source| DemandError::Series { key: Box::new(series.key), source };
@@ -190,17 +124,6 @@ pub(crate) fn checked<'a>(series: &'a DailySeries, settings: &FitSettings) -> Re
         Some(index) => Err(blame(ForecastError::Negative { index, value: series.quantities[index] })),
         None => Ok(checked),
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Fitted {
-    key: SeriesKey,
-    /// The first day after the history.
-    next_day: i64,
-    choice: Choice,
-    points: Vec<f64>,
-    errors: PastErrors,
-    recent: Vec<f64>,
 }
 
 /// One day of a forecast.
@@ -242,7 +165,9 @@ pub struct DemandModel {
 }
 
 impl DemandModel {
-    /// Fits every series, in parallel; the result does not depend on the number of threads or the order of the series.
+    /// Fits every series, in parallel. Series of the same region and of the same kind of demand inform each other: the season of
+    /// the week is shared, and the method is chosen on the last days of each history with regard to what is best for its kind.
+    /// The result does not depend on the number of threads or the order of the series.
     ///
     /// # Errors
     /// When there are no or too many series, one is empty, negative or not finite, a key appears twice, or a setting is out of
@@ -252,19 +177,12 @@ impl DemandModel {
         if !(1..=MAX_SERIES).contains(&series.len()) {
             return Err(DemandError::Count { found: series.len() });
         }
-        let fit = |daily: &DailySeries| {
-            let series = checked(daily, settings)?;
-            let choice = Choice::of(&series);
-            let (points, errors) = fit_one(&series, settings.horizon_days)?;
-            let recent = daily.quantities[daily.quantities.len().saturating_sub(RECENT_DAYS)..].to_vec();
-            let next_day = daily.first_day.saturating_add(daily.quantities.len() as i64);
-            Ok(Fitted { key: daily.key, next_day, choice, points, errors, recent })
-        };
-        let mut fitted = series.par_iter().map(fit).collect::<Result<Vec<Fitted>, DemandError>>()?;
-        fitted.sort_by_key(|fitted| fitted.key);
-        match fitted.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        // Sums over series depend on their order in the last digit, so that it must not be the caller's.
+        let mut sorted: Vec<&DailySeries> = series.iter().collect();
+        sorted.sort_by_key(|daily| daily.key);
+        match sorted.windows(2).find(|pair| pair[0].key == pair[1].key) {
             Some(pair) => Err(DemandError::Duplicate { key: Box::new(pair[0].key) }),
-            None => Ok(DemandModel { settings: *settings, fitted }),
+            None => Ok(DemandModel { settings: *settings, fitted: fit_all(&sorted, settings)? }),
         }
     }
 
@@ -279,25 +197,27 @@ impl DemandModel {
         levels: &[f64],
     ) -> Result<DemandForecast, DemandError> {
         check_horizon(horizon_days, self.settings.horizon_days)?;
-        let unknown = |_| DemandError::Unknown { key: Box::new(*key) };
-        let at = self.fitted.binary_search_by_key(key, |fitted| fitted.key).map_err(unknown)?;
-        let fitted = &self.fitted[at];
-        let points = &fitted.points[..horizon_days];
-        let (interval, quantiles) = fitted.errors.quantiles(points, levels)?;
-        let days = points.iter().zip(quantiles).enumerate().map(|(step, (&point, quantiles))| DayForecast {
+        let fitted = self.fitted(key).ok_or_else(|| DemandError::Unknown { key: Box::new(*key) })?;
+        check_levels(levels)?;
+        let days = (0..horizon_days).map(|step| DayForecast {
             day: fitted.next_day.saturating_add(step as i64),
-            point,
-            quantiles: quantiles.into_iter().map(not_negative).collect(),
+            point: fitted.points[step],
+            quantiles: levels.iter().map(|level| fitted.quantile(step, *level)).collect(),
         });
         Ok(DemandForecast {
             key: *key,
-            method: fitted.choice.method().name().to_string(),
-            interval,
-            degraded: degraded(fitted.choice, interval, levels),
+            method: fitted.candidate.name(),
+            interval: fitted.interval(),
+            degraded: fitted.degraded(levels),
             levels: levels.to_vec(),
             days: days.collect(),
             recent: fitted.recent.clone(),
         })
+    }
+
+    /// The fitted series of a key.
+    pub(crate) fn fitted(&self, key: &SeriesKey) -> Option<&Fitted> {
+        self.fitted.binary_search_by_key(key, |fitted| fitted.key).ok().map(|at| &self.fitted[at])
     }
 
     /// All keys, in order.
@@ -333,22 +253,9 @@ impl DemandModel {
         if !rest.is_empty() {
             return Err(corrupt(format!("{} bytes follow its end", rest.len())));
         }
-        match model.fitted.iter().find(|fitted| fitted.points.len() != horizon) {
+        match model.fitted.iter().find(|fitted| fitted.points.len() != horizon || fitted.quiet.len() != horizon) {
             Some(fitted) => Err(corrupt(format!("{} lacks some of its {horizon} days", fitted.key))),
             None => Ok(model),
         }
     }
-}
-
-fn degraded(choice: Choice, interval: IntervalMethod, levels: &[f64]) -> Option<String> {
-    let of_interval = match interval {
-        _ if levels.is_empty() => None,
-        IntervalMethod::Conformal => None,
-        IntervalMethod::ConformalPooled => {
-            Some("too few past errors per day ahead for these levels: errors of all days ahead are pooled")
-        }
-        IntervalMethod::Normal => Some("too few past errors for these levels: a normal distribution is assumed"),
-    };
-    let reasons: Vec<&str> = choice.degraded().into_iter().chain(of_interval).collect();
-    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

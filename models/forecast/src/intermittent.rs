@@ -81,3 +81,32 @@ impl Method for CrostonSba {
         Ok(PointForecast { values: vec![rate; horizon] })
     }
 }
+
+/// Teunter, Syntetos and Babai 2011: the probability of demand is smoothed at every step and the size of demand at every step
+/// with demand; the forecast is their product. Unlike Croston's, it falls while there is no demand, so that it lets go of
+/// products that died out.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tsb;
+
+/// Smoothing constant of the probability of demand.
+const ALPHA_PROBABILITY: f64 = 0.02;
+
+impl Method for Tsb {
+    fn name(&self) -> &'static str {
+        "tsb"
+    }
+
+    fn forecast(&self, series: &Series, horizon: usize) -> Result<PointForecast, ForecastError> {
+        check_horizon(horizon, MAX_HORIZON)?;
+        let (mut size, mut probability) = (None, 0.0);
+        for (step, &value) in series.values().iter().enumerate() {
+            // The first steps are averaged plainly, so that the start carries no arbitrary value.
+            let alpha = ALPHA_PROBABILITY.max(1.0 / (step + 1) as f64);
+            probability += alpha * (f64::from(u8::from(value > 0.0)) - probability);
+            if value > 0.0 {
+                size = Some(size.map_or(value, |size| size + ALPHA * (value - size)));
+            }
+        }
+        Ok(PointForecast { values: vec![probability * size.unwrap_or(0.0); horizon] })
+    }
+}

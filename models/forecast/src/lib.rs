@@ -1,9 +1,10 @@
-//! Demand forecasts from one series at a time; it leaves out learning across series, promotions and prices.
+//! Demand forecasts from histories of daily sales; it leaves out promotions, prices and holidays.
 //!
-//! [`Method`]s turn a [`Series`] into point forecasts: [`SeasonalNaive`], [`Mean`], [`Naive2`], [`Theta`] and
-//! [`CrostonSba`]. [`conformal`] adds quantiles from the errors that a method made in the past. [`DemandModel`] picks a
-//! method per product, fits many series in parallel and serves daily forecasts; [`backtest`] judges it beside trivial
-//! methods; [`accuracy`] holds the measures and [`chart`] draws a fan chart.
+//! [`Method`]s turn a [`Series`] into point forecasts: [`SeasonalNaive`], [`Mean`], [`Naive2`], [`Theta`], [`CrostonSba`] and
+//! [`Tsb`]. [`DemandModel`] fits many series in parallel: it learns the week that a region's series share, picks a method and a
+//! source of quantiles for each series by validation inside its history, and serves daily forecasts; [`backtest`] judges it
+//! beside trivial methods and [`judge_stored`] judges one that was fitted earlier; [`accuracy`] holds the measures,
+//! [`conformal`] quantiles from past errors of a single method, and [`chart`] draws a fan chart.
 //!
 //! ```
 //! use dhow_forecast::{Method, Series, Theta};
@@ -15,22 +16,27 @@
 
 pub mod accuracy;
 mod backtest;
+mod candidates;
 pub mod chart;
+mod choice;
 pub mod conformal;
 mod demand;
+mod fitting;
 mod intermittent;
 mod naive;
+mod profile;
+mod samples;
 mod seasonality;
 mod series;
 mod theta;
 
-pub use backtest::{Backtest, BacktestReport, backtest};
+pub use backtest::{Backtest, BacktestReport, StoredBacktest, backtest, backtest_of, judge_stored};
 pub use conformal::{IntervalMethod, MAX_LEVELS};
 pub use demand::{
     DailySeries, DayForecast, DemandError, DemandForecast, DemandModel, FitSettings, MAX_HORIZON_DAYS, MAX_SERIES,
     SeriesKey,
 };
-pub use intermittent::{CrostonSba, DemandPattern};
+pub use intermittent::{CrostonSba, DemandPattern, Tsb};
 pub use naive::{Mean, Naive2, SeasonalNaive};
 pub use series::{ForecastError, MAX_HORIZON, MAX_LENGTH, Method, PointForecast, Series};
 pub use theta::Theta;
