@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use dhow_definitions::VectorPlan;
 use dhow_events::{CheckoutId, DAY_MICROS, Fact, FactKind, Timestamp};
-use dhow_fraud::evaluation::{
-    Evaluation, EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate,
-};
+use dhow_fraud::evaluation::{EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate};
 use dhow_fraud::{Baseline, Costs, FraudModel, FraudScorer, Settings, Thresholds, TrainingTable, train};
 use dhow_offline::{ids, integers, training_set};
 use dhow_registry::{ModelFormat, Task};
@@ -14,8 +12,9 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::trainer;
-use crate::promotion::{Candidate, Champion, champion_of, register};
-use crate::{Figure, TaskReport, TrainingError, TrainingInput};
+use crate::evaluate::Judged;
+use crate::promotion::{Candidate, Champion, incumbent, register};
+use crate::{Evaluation, Figure, TaskReport, TrainingError, TrainingInput};
 
 const TASK: &str = "fraud";
 /// A checkout without a label counts as genuine once it is this old; younger ones are left out.
@@ -136,7 +135,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
     let judged = train(&rows.table(0, validation_from)?, &rows.table(validation_from, test_from)?, &settings)
         .map_err(trainer(TASK))?;
     let figures = figures(&judged.model, &test, input.seed)?;
-    let champion = judge_champion(input, &test)?;
+    let champion = judge_champion(input, &test, rows.times[test_from], figures[0].value)?;
 
     // The model that serves learns from everything; its last part chooses settings, calibration and thresholds.
     let latest = rows.table(validation_from, count)?;
@@ -158,7 +157,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
             artifact: FraudBundle::new(&trained.model, thresholds)?.to_bytes()?,
             feature_schema_hash: Some(input.features.schema_hash()),
             data_fingerprint: fingerprint(&rows),
-            training_span: (rows.times[0], rows.times[count - 1]),
+            training_span: (rows.times[0], rows.times[count - 1] + 1),
             settings: BTreeMap::from([("chosen".to_owned(), settings_json)]),
             training_rows: count as u64,
             test_rows: test.len() as u64,
@@ -177,7 +176,7 @@ fn split(count: usize) -> (usize, usize) {
 fn figures(model: &FraudModel, test: &TrainingTable<'_>, seed: u64) -> Result<Vec<Figure>, TrainingError> {
     let probabilities = model.probabilities(test.values()).map_err(trainer(TASK))?;
     let settings = EvaluationSettings { seed, ..EvaluationSettings::default() };
-    let judged: Evaluation = evaluate(&probabilities, test.labels(), &settings).map_err(trainer(TASK))?;
+    let judged = evaluate(&probabilities, test.labels(), &settings).map_err(trainer(TASK))?;
     let by_amount = Baseline::AmountRank.scores(test);
     let amount = |rate: f64| recall_at_false_positive_rate(&by_amount, test.labels(), rate).map_err(trainer(TASK));
     let precision = average_precision(&by_amount, test.labels()).map_err(trainer(TASK))?;
@@ -209,9 +208,16 @@ fn figures(model: &FraudModel, test: &TrainingTable<'_>, seed: u64) -> Result<Ve
     Ok(figures)
 }
 
-fn judge_champion(input: &TrainingInput<'_>, test: &TrainingTable<'_>) -> Result<Champion, TrainingError> {
-    let Some(champion) = champion_of(input, Task::Fraud)? else { return Ok(Champion::Absent) };
-    let (_, bytes) = input.registry.load(champion)?;
+fn judge_champion(
+    input: &TrainingInput<'_>,
+    test: &TrainingTable<'_>,
+    test_from: Timestamp,
+    ours: f64,
+) -> Result<Champion, TrainingError> {
+    let bytes = match incumbent(input, Task::Fraud, test_from)? {
+        Ok(bytes) => bytes,
+        Err(champion) => return Ok(champion),
+    };
     let model = match FraudBundle::open(&bytes) {
         Ok((model, _)) => model,
         Err(unreadable) => return Ok(Champion::Incomparable(unreadable.to_string())),
@@ -220,7 +226,29 @@ fn judge_champion(input: &TrainingInput<'_>, test: &TrainingTable<'_>) -> Result
         return Ok(Champion::Incomparable("it reads other features".to_owned()));
     }
     let probabilities = model.probabilities(test.values()).map_err(trainer(TASK))?;
-    Ok(Champion::Judged(average_precision(&probabilities, test.labels()).map_err(trainer(TASK))?))
+    let theirs = average_precision(&probabilities, test.labels()).map_err(trainer(TASK))?;
+    Ok(Champion::Judged { theirs, ours })
+}
+
+/// Judges the fraud model of `card` on the checkouts since its training data ended whose labels are mature.
+///
+/// # Errors
+/// No such checkout, or none that was fraud; an artifact that is no fraud model; a failing table or log.
+pub(crate) async fn evaluate_fraud(input: &TrainingInput<'_>, model: &Judged) -> Result<Evaluation, TrainingError> {
+    let rows = fraud_rows(input).await?;
+    let from = rows.times.partition_point(|time| *time < model.learned_until);
+    let test = rows.table(from, rows.labels.len())?;
+    if test.frauds() == 0 || test.frauds() == test.len() {
+        return Err(model.nothing_since());
+    }
+    let (scorer, _) = FraudBundle::open(&model.artifact)?;
+    if scorer.feature_names() != test.names() {
+        return Err(TrainingError::Data {
+            task: TASK,
+            reason: "the model reads other features than the definitions in force".into(),
+        });
+    }
+    Ok(model.evaluation(input, test.len(), figures(&scorer, &test, input.seed)?))
 }
 
 fn fingerprint(rows: &FraudRows) -> String {

@@ -6,6 +6,7 @@
 
 mod demand;
 mod error;
+mod evaluate;
 mod fraud;
 mod promotion;
 mod recommend;
@@ -13,9 +14,10 @@ mod report;
 
 pub use demand::{daily_series, train_demand};
 pub use error::TrainingError;
+pub use evaluate::evaluate;
 pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, fraud_rows, train_fraud};
 pub use recommend::train_recommend;
-pub use report::{Figure, TaskReport};
+pub use report::{Evaluation, Figure, TaskReport};
 
 use std::path::Path;
 use std::sync::Arc;

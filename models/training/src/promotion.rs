@@ -22,7 +22,7 @@ pub(crate) struct Candidate {
     pub test_rows: u64,
     /// The measures on the test part; the first one decides.
     pub figures: Vec<Figure>,
-    /// The champion's value of the first measure on the same test part, or why it has none.
+    /// How the champion did, or why that cannot be said.
     pub champion: Champion,
 }
 
@@ -30,10 +30,28 @@ pub(crate) struct Candidate {
 pub(crate) enum Champion {
     /// There is none.
     Absent,
-    /// Its value of the measure.
-    Judged(f64),
+    /// The deciding measure of both, on the same rows.
+    Judged { theirs: f64, ours: f64 },
     /// It cannot be judged on this data.
     Incomparable(String),
+}
+
+/// The champion's artifact, to be judged on a test part that begins at `test_from`; otherwise why it cannot be: what has
+/// learned from the part itself would win unfairly.
+pub(crate) fn incumbent(
+    input: &TrainingInput<'_>,
+    task: Task,
+    test_from: Timestamp,
+) -> Result<Result<Vec<u8>, Champion>, TrainingError> {
+    let Some(champion) = champion_of(input, task)? else { return Ok(Err(Champion::Absent)) };
+    let (card, bytes) = input.registry.load(champion)?;
+    match card.draft.training_span {
+        Some(span) if span.end > test_from => Ok(Err(Champion::Incomparable(format!(
+            "it learned from data up to {}, and the test part begins at {test_from}",
+            span.end
+        )))),
+        _ => Ok(Ok(bytes)),
+    }
 }
 
 /// The champion's id, or nothing where the task has none yet.
@@ -67,13 +85,26 @@ pub(crate) fn register(input: &TrainingInput<'_>, candidate: Candidate) -> Resul
 
 fn judge(deciding: &Figure, champion: &Champion) -> (bool, String) {
     let name = &deciding.name;
-    match champion {
-        Champion::Absent => (true, "the first model of its task".to_owned()),
-        Champion::Incomparable(reason) => (true, format!("the champion cannot be judged on this data: {reason}")),
-        Champion::Judged(theirs) => {
-            let better = if deciding.larger_is_better { deciding.value >= *theirs } else { deciding.value <= *theirs };
+    let value = deciding.value;
+    let beaten = deciding.baselines.iter().find(|(_, baseline)| !deciding.is_not_worse_than(*baseline));
+    match (champion, beaten) {
+        (Champion::Absent, None) => (true, "the first model of its task".to_owned()),
+        (Champion::Absent, Some((baseline, theirs))) => (
+            true,
+            format!(
+                "the first model of its task, although `{baseline}` does better: {name} {theirs:.4} against {value:.4}"
+            ),
+        ),
+        (_, Some((baseline, theirs))) => {
+            (false, format!("{name} {value:.4}, worse than the {theirs:.4} of the trivial method `{baseline}`"))
+        }
+        (Champion::Incomparable(reason), None) => {
+            (true, format!("better than the trivial methods; the champion cannot be judged on this data: {reason}"))
+        }
+        (Champion::Judged { theirs, ours }, None) => {
+            let better = if deciding.larger_is_better { ours >= theirs } else { ours <= theirs };
             let word = if better { "not worse than" } else { "worse than" };
-            (better, format!("{name} {:.4}, {word} the champion's {theirs:.4} on the same test part", deciding.value))
+            (better, format!("{name} {ours:.4}, {word} the champion's {theirs:.4} on the same test part"))
         }
     }
 }

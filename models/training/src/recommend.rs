@@ -12,8 +12,9 @@ use dhow_recommend::{CatalogueItem, Interaction, InteractionKind, RecommendModel
 use dhow_registry::{ModelFormat, Task};
 
 use crate::error::trainer;
-use crate::promotion::{Candidate, Champion, champion_of, register};
-use crate::{Figure, TaskReport, TrainingError, TrainingInput};
+use crate::evaluate::Judged;
+use crate::promotion::{Candidate, Champion, incumbent, register};
+use crate::{Evaluation, Figure, TaskReport, TrainingError, TrainingInput};
 
 const TASK: &str = "recommend";
 /// The cut-off of the figures.
@@ -43,7 +44,7 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
     let before_test: Vec<Interaction> = split.train.iter().chain(&split.validation).copied().collect();
     let judged = train(&before_test, &items, &settings).map_err(trainer(TASK))?;
     let figures = figures(&judged, &before_test, &test, items.len())?;
-    let champion = judge_champion(input, &test, items.len())?;
+    let champion = judge_champion(input, &test, last - part, items.len(), figures[0].value)?;
     let model = train(&rows, &items, &settings).map_err(trainer(TASK))?;
 
     let settings_json = serde_json::to_value(settings).map_err(trainer(TASK))?;
@@ -56,7 +57,7 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
             artifact: model.to_bytes().map_err(trainer(TASK))?,
             feature_schema_hash: None,
             data_fingerprint: fingerprint(&rows),
-            training_span: (first, last),
+            training_span: (first, last + 1),
             settings: BTreeMap::from([("settings".to_owned(), settings_json)]),
             training_rows: rows.len() as u64,
             test_rows: split.test.len() as u64,
@@ -103,18 +104,40 @@ fn figures(
 fn judge_champion(
     input: &TrainingInput<'_>,
     test: &[Vec<ProductId>],
+    test_from: Timestamp,
     products: usize,
+    ours: f64,
 ) -> Result<Champion, TrainingError> {
-    let Some(champion) = champion_of(input, Task::Recommend)? else { return Ok(Champion::Absent) };
-    let (_, bytes) = input.registry.load(champion)?;
+    let bytes = match incumbent(input, Task::Recommend, test_from)? {
+        Ok(bytes) => bytes,
+        Err(champion) => return Ok(champion),
+    };
     match RecommendModel::from_bytes(&bytes) {
         Err(unreadable) => Ok(Champion::Incomparable(unreadable.to_string())),
         Ok(model) => {
             let predictor = ChainPredictor { recommender: &model, seen: Seen::HideCurrent };
             let metrics = evaluate_sessions(&predictor, test, CUT_OFF, products).map_err(trainer(TASK))?;
-            Ok(Champion::Judged(metrics.mrr))
+            Ok(Champion::Judged { theirs: metrics.mrr, ours })
         }
     }
+}
+
+/// Judges the recommender of `card` on what happened since its training data ended.
+///
+/// # Errors
+/// Nothing happened since, an artifact that is no recommender, or a failing table.
+pub(crate) async fn evaluate_recommend(input: &TrainingInput<'_>, model: &Judged) -> Result<Evaluation, TrainingError> {
+    let sql = input.sql()?;
+    let rows: Vec<Interaction> = interactions(&sql, input.until).await?.iter().map(interaction).collect();
+    let products = catalogue(&sql, input.until).await?.len();
+    let (before, after): (Vec<Interaction>, Vec<Interaction>) =
+        rows.iter().partition(|row| row.time < model.learned_until);
+    let test = sessions_of(&after, Repeats::Collapse);
+    if test.is_empty() {
+        return Err(model.nothing_since());
+    }
+    let recommender = RecommendModel::from_bytes(&model.artifact).map_err(trainer(TASK))?;
+    Ok(model.evaluation(input, after.len(), figures(&recommender, &before, &test, products)?))
 }
 
 fn interaction(row: &InteractionRow) -> Interaction {

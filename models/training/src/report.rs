@@ -1,6 +1,6 @@
 //! What a training found, for people and for programs; it prints nothing.
 
-use dhow_events::ModelId;
+use dhow_events::{ModelId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One measure of a model beside the same measure of baselines.
@@ -31,6 +31,11 @@ impl Figure {
         self
     }
 
+    /// Whether the model's value is at least as good as `other`.
+    pub fn is_not_worse_than(&self, other: f64) -> bool {
+        if self.larger_is_better { self.value >= other } else { self.value <= other }
+    }
+
     /// The same with its 95 % interval.
     #[must_use]
     pub fn within(mut self, low: f64, high: f64) -> Self {
@@ -55,5 +60,22 @@ pub struct TaskReport {
     /// Rows judged on.
     pub test_rows: u64,
     /// The measures; the first one decides promotions.
+    pub figures: Vec<Figure>,
+}
+
+/// What an evaluation of a model in force found, on what happened after everything that it learned from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// The task.
+    pub task: String,
+    /// The judged model.
+    pub model: ModelId,
+    /// The first instant that counts: the end of the model's training data.
+    pub from: Timestamp,
+    /// The first instant that no longer counts.
+    pub until: Timestamp,
+    /// Rows judged on: sessions' views, checkouts or series.
+    pub rows: u64,
+    /// The measures.
     pub figures: Vec<Figure>,
 }

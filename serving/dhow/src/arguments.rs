@@ -60,6 +60,9 @@ pub enum Command {
     /// Answers a SELECT over the lake's tables, one for each kind of fact.
     #[command(after_help = "Example:\n  dhow sql \"SELECT region, count(*) FROM item_ordered GROUP BY region\"")]
     Sql(SqlArguments),
+    /// Judges the models in force on what happened after everything that they learned from.
+    #[command(after_help = "Example:\n  dhow evaluate recommend fraud --data-dir shop")]
+    Evaluate(EvaluateArguments),
     /// Trains models on what the data folder holds, and promotes the good ones.
     #[command(after_help = "Example:\n  dhow train fraud recommend")]
     Train(TrainArguments),
@@ -251,6 +254,25 @@ pub struct TrainArguments {
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
     /// The reports as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Args)]
+pub struct EvaluateArguments {
+    /// The tasks; all where none is named.
+    pub tasks: Vec<TrainTask>,
+    /// Another model than the champion, `mdl_…`; its task must be named.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<dhow_events::ModelId>,
+    /// Judge by what was known before this time; the newest event's time otherwise.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Timestamp>,
+    /// Resampling for intervals follows from this number.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// The evaluations as JSON.
     #[arg(long)]
     pub json: bool,
 }

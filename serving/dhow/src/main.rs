@@ -4,6 +4,7 @@ mod arguments;
 mod clock;
 mod configuration;
 mod demo;
+mod evaluate;
 mod failure;
 mod features;
 mod forecast;
@@ -55,6 +56,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Backfill(backfill) => training_set::run(&backfill, &configuration),
             Command::Sql(sql) => sql::run(&sql, &configuration).await,
             Command::Train(train) => train::run(&train, &configuration).await,
+            Command::Evaluate(evaluate) => evaluate::run(&evaluate, &configuration).await,
             Command::Models(models) => models::run(&models, &configuration),
             Command::Forecast(forecast) => forecast::run(&forecast, &configuration),
             Command::Route(route) => route::run(&route),

@@ -6,8 +6,8 @@ use dhow_definitions::FeatureSet;
 use dhow_engine::{Engine, Folders};
 use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
 use dhow_registry::Registry;
-use dhow_streams::{Log, Offsets, Replay};
-use dhow_training::{TaskReport, TrainingInput, train_demand, train_fraud, train_recommend};
+use dhow_streams::{LocalLog, Log, Offsets, Replay};
+use dhow_training::{Figure, TaskReport, TrainingInput, train_demand, train_fraud, train_recommend};
 
 use crate::arguments::{TrainArguments, TrainTask};
 use crate::configuration::Configuration;
@@ -15,32 +15,16 @@ use crate::failure::Failure;
 use crate::output::{json, progress, table, thousands};
 use crate::platform::{online_settings, open_log, require_data_dir};
 
-const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
+/// Every task, in the order in which they are trained.
+pub const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
 
 /// Runs the command.
 ///
 /// # Errors
 /// No data folder, nothing to learn from, or a failing trainer.
 pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> Result<(), Failure> {
-    require_data_dir(configuration)?;
-    let folders = Folders::of(&configuration.data_dir);
-    let log = open_log(configuration, Arc::new(SystemClock))?;
-    let registry = Registry::open(&folders.registry)?;
-    let until = match arguments.until {
-        Some(until) => until,
-        None => newest(&log)? + 1,
-    };
-    let input = TrainingInput {
-        tenant: configuration.tenant,
-        lake: &folders.lake,
-        log: &log,
-        features: Arc::new(configuration.feature_set()?),
-        online: online_settings(),
-        registry: &registry,
-        until,
-        seed: arguments.seed,
-        code_version: env!("CARGO_PKG_VERSION"),
-    };
+    let parts = TrainingParts::open(configuration)?;
+    let input = parts.input(configuration, arguments.until, arguments.seed)?;
     let tasks = if arguments.tasks.is_empty() { &ALL[..] } else { &arguments.tasks[..] };
     let reports = train_tasks(&input, tasks).await?;
     if arguments.json {
@@ -48,6 +32,55 @@ pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> R
     }
     print(&reports);
     Ok(())
+}
+
+/// The parts of a data folder that trainings and evaluations read.
+pub struct TrainingParts {
+    folders: Folders,
+    log: LocalLog,
+    registry: Registry,
+    features: Arc<FeatureSet>,
+}
+
+impl TrainingParts {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// No data folder, or a part of it that cannot be opened.
+    pub fn open(configuration: &Configuration) -> Result<Self, Failure> {
+        require_data_dir(configuration)?;
+        let folders = Folders::of(&configuration.data_dir);
+        let log = open_log(configuration, Arc::new(SystemClock))?;
+        let registry = Registry::open(&folders.registry)?;
+        Ok(Self { folders, log, registry, features: Arc::new(configuration.feature_set()?) })
+    }
+
+    /// What is read of them: everything before `until`, or all there is.
+    ///
+    /// # Errors
+    /// The log is empty, or cannot be read.
+    pub fn input(
+        &self,
+        configuration: &Configuration,
+        until: Option<Timestamp>,
+        seed: u64,
+    ) -> Result<TrainingInput<'_>, Failure> {
+        let until = match until {
+            Some(until) => until,
+            None => newest(&self.log)? + 1,
+        };
+        Ok(TrainingInput {
+            tenant: configuration.tenant,
+            lake: &self.folders.lake,
+            log: &self.log,
+            features: self.features.clone(),
+            online: online_settings(),
+            registry: &self.registry,
+            until,
+            seed,
+            code_version: env!("CARGO_PKG_VERSION"),
+        })
+    }
 }
 
 /// Trains all tasks on a running platform.
@@ -105,22 +138,9 @@ fn newest(log: &dyn Log) -> Result<Timestamp, Failure> {
 
 /// Prints the figures and verdicts of trainings.
 pub fn print(reports: &[TaskReport]) {
-    let mut rows = Vec::new();
-    for report in reports {
-        for figure in &report.figures {
-            let interval = figure.interval.map_or(String::new(), |(low, high)| format!("{low:.4} – {high:.4}"));
-            let beside: Vec<String> =
-                figure.baselines.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
-            rows.push(vec![
-                report.task.clone(),
-                figure.name.clone(),
-                format!("{:.4}", figure.value),
-                interval,
-                beside.join(" · "),
-            ]);
-        }
-    }
-    println!("{}", table(&["task", "measure", "model", "95 % interval", "trivial methods"], &rows, false));
+    let figures: Vec<(&str, &[Figure])> =
+        reports.iter().map(|report| (report.task.as_str(), report.figures.as_slice())).collect();
+    print_figures(&figures);
     for report in reports {
         let verdict = if report.promoted { "promoted" } else { "not promoted" };
         println!(
@@ -131,4 +151,19 @@ pub fn print(reports: &[TaskReport]) {
             thousands(report.training_rows)
         );
     }
+}
+
+/// Prints each task's figures, one line a measure.
+pub fn print_figures(tasks: &[(&str, &[Figure])]) {
+    let mut rows = Vec::new();
+    for (task, figures) in tasks {
+        for figure in *figures {
+            let interval = figure.interval.map_or(String::new(), |(low, high)| format!("{low:.4} – {high:.4}"));
+            let beside: Vec<String> =
+                figure.baselines.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+            let value = format!("{:.4}", figure.value);
+            rows.push(vec![(*task).to_owned(), figure.name.clone(), value, interval, beside.join(" · ")]);
+        }
+    }
+    println!("{}", table(&["task", "measure", "model", "95 % interval", "trivial methods"], &rows, false));
 }

@@ -1,0 +1,48 @@
+//! `dhow evaluate`: judges models on what happened after everything that they learned from; it trains nothing.
+
+use dhow_registry::Task;
+use dhow_training::{Evaluation, Figure, evaluate};
+
+use crate::arguments::{EvaluateArguments, TrainTask};
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+use crate::output::{json, thousands};
+use crate::train::{ALL, TrainingParts, print_figures};
+
+/// Runs the command.
+///
+/// # Errors
+/// No data folder, no such model, or nothing to judge it on.
+pub async fn run(arguments: &EvaluateArguments, configuration: &Configuration) -> Result<(), Failure> {
+    if arguments.model.is_some() && arguments.tasks.len() != 1 {
+        return Err(Failure::Input(
+            "--model needs the one task that the model is of, such as `dhow evaluate fraud --model mdl_…`".to_owned(),
+        ));
+    }
+    let parts = TrainingParts::open(configuration)?;
+    let input = parts.input(configuration, arguments.until, arguments.seed)?;
+    let tasks = if arguments.tasks.is_empty() { &ALL[..] } else { &arguments.tasks[..] };
+    let mut evaluations = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let task = match task {
+            TrainTask::Recommend => Task::Recommend,
+            TrainTask::Fraud => Task::Fraud,
+            TrainTask::Forecast => Task::Forecast,
+        };
+        evaluations.push(evaluate(&input, task, arguments.model).await?);
+    }
+    if arguments.json {
+        return json(&evaluations);
+    }
+    print(&evaluations);
+    Ok(())
+}
+
+fn print(evaluations: &[Evaluation]) {
+    let figures: Vec<(&str, &[Figure])> =
+        evaluations.iter().map(|one| (one.task.as_str(), one.figures.as_slice())).collect();
+    print_figures(&figures);
+    for one in evaluations {
+        println!("{} {}: {} rows from {} to {}", one.task, one.model, thousands(one.rows), one.from, one.until);
+    }
+}
