@@ -1,7 +1,7 @@
 //! SQL over one tenant's tables by DataFusion: reading only, bounded in time, memory and rows.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
@@ -14,12 +14,13 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dhow_events::{FactKind, TenantId};
-
-use tokio::runtime::Runtime;
-use tokio::task::AbortHandle;
+use tokio::sync::oneshot;
 
 use crate::table::schema;
 use crate::{Lake, OfflineError};
+
+/// Threads of one query; operators run for long without giving way, so they must not share the server's.
+const THREADS_PER_QUERY: usize = 2;
 
 /// What one query may use.
 #[derive(Debug, Clone, Copy)]
@@ -72,20 +73,53 @@ impl SqlSession {
         self.context.register_parquet(name, &shown, options).await.map_err(refused)
     }
 
-    /// Answers one SELECT. It runs on threads of its own, so that a heavy query never holds up requests; dropping the
-    /// answer's future ends the query.
+    /// Answers one SELECT.
     ///
     /// # Errors
     /// Anything but a single SELECT, an unknown name, or a bound that was reached.
     pub async fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, OfflineError> {
-        let running = query_threads()?.spawn(answer(self.context.clone(), self.bounds, sql.to_owned()));
-        let _ends_with_this_future = AbortOnDrop(running.abort_handle());
-        match tokio::time::timeout(self.bounds.time_max, running).await {
+        self.query_holding(sql, ()).await
+    }
+
+    /// Answers one SELECT and drops `place` when the last of its work has ended, which can be long after this returned:
+    /// operators need not give way when the time is over or nobody waits any more. Whoever bounds the queries at once
+    /// gives each one its permit here.
+    ///
+    /// # Errors
+    /// As [`SqlSession::query`].
+    pub async fn query_holding(&self, sql: &str, place: impl Send + 'static) -> Result<Vec<RecordBatch>, OfflineError> {
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS_PER_QUERY)
+            .thread_name("sql")
+            .enable_all()
+            .build()
+            .map_err(no_threads)?;
+        let running = answer(self.context.clone(), self.bounds, sql.to_owned());
+        let (sender, receiver) = oneshot::channel();
+        let work = move || {
+            threads.block_on(async move {
+                let mut sender = sender;
+                tokio::select! {
+                    () = sender.closed() => {}
+                    // Nobody waits any more where sending fails.
+                    answered = running => drop(sender.send(answered)),
+                }
+            });
+            // Waits for operators that have not given way.
+            drop(threads);
+            drop(place);
+        };
+        std::thread::Builder::new().name("sql-query".to_owned()).spawn(work).map_err(no_threads)?;
+        match tokio::time::timeout(self.bounds.time_max, receiver).await {
             Err(_) => Err(OfflineError::Bound(format!("it took longer than {} s", self.bounds.time_max.as_secs_f64()))),
-            Ok(Err(ended)) => Err(OfflineError::Query(format!("it ended early: {ended}"))),
+            Ok(Err(_)) => Err(OfflineError::Query("its threads ended early".to_owned())),
             Ok(Ok(answered)) => answered,
         }
     }
+}
+
+fn no_threads(error: std::io::Error) -> OfflineError {
+    OfflineError::Bound(format!("its threads could not be started: {error}"))
 }
 
 async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Result<Vec<RecordBatch>, OfflineError> {
@@ -98,28 +132,6 @@ async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Re
         return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", bounds.rows_max)));
     }
     Ok(batches)
-}
-
-/// Threads that queries share; operators run for long without giving way, so they must not share the server's.
-const QUERY_THREADS: usize = 2;
-
-fn query_threads() -> Result<&'static Runtime, OfflineError> {
-    static THREADS: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let start = || {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let threads = builder.worker_threads(QUERY_THREADS).thread_name("sql").enable_all().build();
-        threads.map_err(|error| error.to_string())
-    };
-    let started = THREADS.get_or_init(start).as_ref();
-    started.map_err(|reason| OfflineError::Bound(format!("its threads could not be started: {reason}")))
-}
-
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 fn provider(lake: &Lake, tenant: &TenantId, kind: FactKind) -> Result<Arc<dyn TableProvider>, OfflineError> {

@@ -17,7 +17,7 @@ use dhow_events::{TenantId, Timestamp};
 use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
 
 use crate::access::Caller;
@@ -68,41 +68,25 @@ pub(crate) async fn post_sql(
     let place = app.sql_places.clone().try_acquire_owned().map_err(|_| {
         Problem::busy("busy", format!("{SQL_QUERIES_MAX} queries are running already; try again shortly"))
     })?;
-    let batches = ask(app.engine.clone(), caller.tenant, body.value.query, place).await?;
+    let batches = ask(&app.engine, caller.tenant, &body.value.query, place).await?;
     answer(&batches).map(Json).map_err(Problem::internal)
 }
 
-/// Runs the query on a thread of its own: one that does not yield to its time limit then holds its place among the
-/// queries, and neither the answer nor any other request waits for it.
 async fn ask(
-    engine: Arc<Engine>,
+    engine: &Engine,
     tenant: TenantId,
-    query: String,
+    query: &str,
     place: OwnedSemaphorePermit,
 ) -> Result<Vec<RecordBatch>, Problem> {
-    let (sender, receiver) = oneshot::channel();
-    let work = move || {
-        let _place = place;
-        // Nobody waits any more where the request was given up.
-        let _given_up = sender.send(run(&engine, tenant, &query));
-    };
-    std::thread::Builder::new().name("sql-query".to_owned()).spawn(work).map_err(Problem::internal)?;
-    let late = |_| query_bound(format!("the query took longer than {} s", SQL_TIME_MAX.as_secs()));
-    let ended = tokio::time::timeout(SQL_TIME_MAX, receiver).await.map_err(late)?;
-    ended.map_err(Problem::internal)?.map_err(|error| match error {
+    let folder = engine.folders().lake.clone();
+    let bounds = QueryBounds { memory_bytes_max: SQL_MEMORY_BYTES_MAX, time_max: SQL_TIME_MAX, rows_max: SQL_ROWS_MAX };
+    let open = move || SqlSession::open(&Lake::open(&folder)?, &tenant, bounds);
+    let session = tokio::task::spawn_blocking(open).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    session.query_holding(query, place).await.map_err(|error| match error {
         OfflineError::Query(message) => Problem::invalid([FieldProblem::new("/query", message)]),
-        OfflineError::Bound(message) => query_bound(message),
+        OfflineError::Bound(message) => query_bound(format!("the query was ended: {message}")),
         other => Problem::internal(other),
     })
-}
-
-fn run(engine: &Engine, tenant: TenantId, query: &str) -> Result<Vec<RecordBatch>, OfflineError> {
-    let lake = Lake::open(&engine.folders().lake)?;
-    let bounds = QueryBounds { memory_bytes_max: SQL_MEMORY_BYTES_MAX, time_max: SQL_TIME_MAX, rows_max: SQL_ROWS_MAX };
-    let session = SqlSession::open(&lake, &tenant, bounds)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| OfflineError::file(engine.folders().lake.clone(), error))?;
-    runtime.block_on(session.query(query))
 }
 
 fn query_bound(message: String) -> Problem {
