@@ -615,4 +615,19 @@ facts! {
         /// The distance driven.
         distance_m: i64,
     }
+    /// Texts were put in the order of their likeness to another.
+    TextsRanked "texts_ranked" {
+        /// The decision.
+        decision: DecisionId,
+        /// The model.
+        model: String,
+        /// What they were compared with.
+        query: String,
+        /// How many there were.
+        text_count: i64,
+        /// The text most like it.
+        best_text: String,
+        /// Its cosine with the query, -1 to 1.
+        best_similarity: f64,
+    }
 }

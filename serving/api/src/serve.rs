@@ -15,6 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::{App, guard, observe, panicked, unknown_path, wrong_method};
+use crate::connections::serve_connections;
 use crate::document::document;
 use crate::routes;
 use crate::settings::{ApiSettings, BODY_BYTES_MAX};
@@ -74,25 +75,8 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let settings = ApiSettings { open_access: open_access(&engine, settings, address).await?, ..settings };
     let router = router(engine, settings);
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let signal = async move {
-        shutdown.await;
-        // Nobody waits any more where the server has ended by itself.
-        let _ended = stopping.send(());
-    };
-    let out_of_time = async move {
-        match stopped.await {
-            Ok(()) => tokio::time::sleep(settings.stop_time_max).await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        served = async { axum::serve(listener, router).with_graceful_shutdown(signal).await } => Ok(served?),
-        () = out_of_time => {
-            tracing::warn!("requests were cut off: they did not end in time");
-            Ok(())
-        }
-    }
+    serve_connections(listener, router, settings, shutdown).await;
+    Ok(())
 }
 
 /// Whether requests without a key are answered while there is no key.

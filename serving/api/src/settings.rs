@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Connections that are open at once; one more waits to be accepted.
+pub const CONNECTIONS_MAX: usize = 8_192;
+/// How long the head of a request may take to arrive, and a kept connection may be idle.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// The largest body of a request, in bytes.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The most events of one request.

@@ -29,6 +29,8 @@ worded! {
         Forecast = "forecast",
         /// A route plan.
         Route = "route",
+        /// Texts in the order of their likeness to another.
+        TextSimilarity = "text_similarity",
     }
 }
 

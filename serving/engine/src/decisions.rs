@@ -1,29 +1,112 @@
 //! Writes decisions down: at once where the answer waits for the record, otherwise gathered in a bounded queue.
 
-use dhow_commerce::DecisionRecord;
-use dhow_events::Fact;
-use tokio::sync::mpsc;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use dhow_commerce::{CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, StorageError};
+use dhow_events::{Fact, TenantId, Timestamp};
+use serde_json::Value as Json;
+use tokio::sync::oneshot::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::failed;
-use crate::{Engine, EngineError};
+use crate::{Answer, Engine, EngineError};
 
 /// Decisions that may wait to be written; whoever adds one to a full queue waits.
 pub const DECISION_QUEUE_MAX: usize = 16_384;
 /// Decisions written in one transaction.
 pub(crate) const DECISION_BATCH_MAX: usize = 512;
+/// How long decisions are gathered before they are written.
+pub(crate) const DECISION_GATHER: Duration = Duration::from_millis(50);
 
 /// A decision and the fact that it is.
 pub(crate) type Decided = (DecisionRecord, Fact);
+
+/// What was asked and answered, in words that stay readable when the answer's own types have changed.
+pub(crate) struct Question {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What kind of answer it got.
+    pub kind: DecisionKind,
+    /// Who or what it is about.
+    pub subject: String,
+    /// The question.
+    pub request: Json,
+    /// The answer, short.
+    pub answer: Json,
+    /// When it was answered.
+    pub at: Timestamp,
+}
+
+impl<T> Answer<T> {
+    /// The record of this answer; features that were read are added by who read them.
+    pub(crate) fn record(&self, question: Question) -> DecisionRecord {
+        DecisionRecord {
+            tenant: question.tenant,
+            id: self.decision,
+            kind: question.kind,
+            subject: question.subject,
+            model: self.model.clone(),
+            request: question.request,
+            answer: question.answer,
+            reasons: self.reasons.clone(),
+            features: Vec::new(),
+            applied_offsets: Vec::new(),
+            degraded: self.degraded,
+            latency_us: self.latency_us,
+            outcome: DecisionOutcome::Answered,
+            created_at: question.at,
+        }
+    }
+}
 
 /// The queue's two ends; the writer task takes the second.
 pub(crate) fn queue() -> (mpsc::Sender<Decided>, mpsc::Receiver<Decided>) {
     mpsc::channel(DECISION_QUEUE_MAX)
 }
 
+/// How a waiting decision is told that it was written, or why not.
+type Written = oneshot::Sender<Result<(), String>>;
+
+/// Decisions whose answers wait for their record. Whoever has the turn writes all that wait.
+#[derive(Default)]
+pub(crate) struct UrgentDecisions {
+    waiting: parking_lot::Mutex<VecDeque<(Decided, Written)>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl UrgentDecisions {
+    fn take_batch(&self) -> (Vec<Decided>, Vec<Written>) {
+        let mut waiting = self.waiting.lock();
+        let count = waiting.len().min(DECISION_BATCH_MAX);
+        waiting.drain(..count).unzip()
+    }
+}
+
+fn not_written(reason: String) -> EngineError {
+    CommerceError::from(StorageError::Unavailable(format!("a decision was not recorded: {reason}"))).into()
+}
+
 impl Engine {
-    /// Records a decision before the answer is given.
+    /// Records a decision before the answer is given, together with those that wait at the same time: a transaction is
+    /// synced to the disk, which takes as long for many as for one.
     pub(crate) async fn record_now(&self, record: DecisionRecord, fact: Fact) -> Result<(), EngineError> {
-        Ok(self.commerce().record_decisions(&[(record, fact)]).await?)
+        let (sender, mut receiver) = oneshot::channel();
+        self.urgent_decisions().waiting.lock().push_back(((record, fact), sender));
+        let _turn = self.urgent_decisions().turn.lock().await;
+        loop {
+            match receiver.try_recv() {
+                Ok(written) => return written.map_err(not_written),
+                Err(TryRecvError::Closed) => return Err(not_written("whoever wrote it was cut off".to_owned())),
+                Err(TryRecvError::Empty) => {}
+            }
+            let (batch, waiting): (Vec<Decided>, Vec<Written>) = self.urgent_decisions().take_batch();
+            let written = self.commerce().record_decisions(&batch).await.map_err(|error| error.to_string());
+            for sender in waiting {
+                // Who no longer waits was cut off by its time limit.
+                let _gone = sender.send(written.clone());
+            }
+        }
     }
 
     /// Records a decision within moments; the answer does not wait for it.

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
-use crate::decisions::{Decided, queue};
+use crate::decisions::{Decided, UrgentDecisions, queue};
 use crate::error::failed;
 use crate::freshness::Freshness;
 use crate::sink::{PlatformSink, Shared};
@@ -91,6 +91,7 @@ pub struct Engine {
     desk: Arc<FraudDesk>,
     commerce: Commerce<Store, SimulatedRail>,
     clock: Arc<dyn Clock>,
+    urgent_decisions: UrgentDecisions,
     decision_queue: mpsc::Sender<Decided>,
     decisions: Mutex<Option<mpsc::Receiver<Decided>>>,
     route_permits: Arc<Semaphore>,
@@ -146,6 +147,7 @@ impl Engine {
             desk,
             commerce,
             clock: settings.clock,
+            urgent_decisions: UrgentDecisions::default(),
             decision_queue,
             decisions: Mutex::new(Some(decisions)),
             route_permits: Arc::new(Semaphore::new(ROUTE_PLANS_MAX)),
@@ -306,6 +308,10 @@ impl Engine {
 
     pub(crate) fn fraud_desk(&self) -> &FraudDesk {
         &self.desk
+    }
+
+    pub(crate) const fn urgent_decisions(&self) -> &UrgentDecisions {
+        &self.urgent_decisions
     }
 
     pub(crate) const fn decision_queue(&self) -> &mpsc::Sender<Decided> {

@@ -1,10 +1,11 @@
 //! Demand forecasts from the champion in memory: days with quantiles, recorded as decisions.
 
-use dhow_commerce::{DecisionKind, DecisionOutcome, DecisionRecord, Reason};
+use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::ForecastServed;
 use dhow_events::{DecisionId, ProductId, Region, TenantId};
 use dhow_forecast::{DemandError, SeriesKey};
 
+use crate::decisions::Question;
 use crate::{Answer, Engine, EngineError};
 
 /// A question for a forecast.
@@ -63,25 +64,18 @@ impl Engine {
             expected_quantity,
             degraded,
         };
-        let record = DecisionRecord {
+        let question = Question {
             tenant,
-            id: decision,
             kind: DecisionKind::Forecast,
             subject: ask.product.to_string(),
-            model: champion.label.to_string(),
             request: serde_json::json!({ "region": ask.region, "horizon_days": ask.horizon_days, "quantiles": ask.quantiles }),
             answer: serde_json::json!({ "expected_quantity": expected_quantity }),
-            reasons: reasons.clone(),
-            features: Vec::new(),
-            applied_offsets: Vec::new(),
-            degraded,
-            latency_us,
-            outcome: DecisionOutcome::Answered,
-            created_at: now,
+            at: now,
         };
-        self.record_soon(record, fact.into()).await?;
         let model = champion.label.to_string();
-        Ok(Answer { value: days, model, decision, reasons, degraded, latency_us })
+        let answer = Answer { value: days, model, decision, reasons, degraded, latency_us };
+        self.record_soon(answer.record(question), fact.into()).await?;
+        Ok(answer)
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
-    FraudCheckError, FraudDecision, FraudRequest, Reason,
+    AppliedOffset, DecisionKind, FeatureValue, FraudAction, FraudCheck, FraudCheckError, FraudDecision, FraudRequest,
+    Reason,
 };
 use dhow_definitions::VectorPlan;
 use dhow_events::facts::{CheckoutSubmitted, FraudScored};
 use dhow_events::{DecisionId, Fact, TenantId};
 use dhow_fraud::{Action, FraudScorer};
 
+use crate::decisions::Question;
 use crate::error::failed;
 use crate::sink::Shared;
 use crate::{Answer, Engine, EngineError};
@@ -81,21 +82,13 @@ impl Engine {
         let decision = DecisionId::at(now, self.random());
         let request = FraudRequest { tenant, decision, now, checkout: &checkout };
         let scored = self.fraud_desk().score(&request).map_err(dhow_commerce::CommerceError::from)?;
-        let record = DecisionRecord {
+        let question = Question {
             tenant,
-            id: decision,
             kind: DecisionKind::Fraud,
             subject: checkout.checkout.to_string(),
-            model: scored.model.clone(),
             request: serde_json::to_value(&checkout).map_err(failed("decision record"))?,
             answer: serde_json::json!({ "probability": scored.probability, "action": scored.action }),
-            reasons: scored.reasons.clone(),
-            features: scored.features.clone(),
-            applied_offsets: scored.applied_offsets.clone(),
-            degraded: scored.degraded,
-            latency_us: scored.latency_us,
-            outcome: DecisionOutcome::Answered,
-            created_at: now,
+            at: now,
         };
         let codes: Vec<&str> = scored.reasons.iter().map(|reason| reason.code.as_str()).collect();
         let fact = FraudScored {
@@ -107,14 +100,18 @@ impl Engine {
             action: scored.action.to_string(),
             reasons: codes.join(","),
         };
-        self.record_now(record, fact.into()).await?;
-        Ok(Answer {
+        let answer = Answer {
             model: scored.model.clone(),
             decision,
             reasons: scored.reasons.clone(),
             degraded: scored.degraded,
             latency_us: scored.latency_us,
             value: scored,
-        })
+        };
+        let mut record = answer.record(question);
+        record.features.clone_from(&answer.value.features);
+        record.applied_offsets.clone_from(&answer.value.applied_offsets);
+        self.record_now(record, fact.into()).await?;
+        Ok(answer)
     }
 }

@@ -1,10 +1,11 @@
 //! Slates of recommendations: the champion with live state, available products only, every slate recorded.
 
-use dhow_commerce::{DecisionKind, DecisionOutcome, DecisionRecord, Reason};
+use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::SlateServed;
 use dhow_events::{DecisionId, ProductId, TenantId};
 use dhow_recommend::{RecommendError, Recommender, SlateRequest, Step};
 
+use crate::decisions::Question;
 use crate::{Answer, Engine, EngineError, Offer};
 
 /// A question for a slate.
@@ -79,25 +80,18 @@ impl Engine {
             (None, Some(session)) => session.to_string(),
             (None, None) => "anonymous".to_owned(),
         };
-        let record = DecisionRecord {
+        let question = Question {
             tenant,
-            id: decision,
             kind: DecisionKind::Recommendation,
             subject,
-            model: champion.label.to_string(),
             request: serde_json::json!({ "surface": fact.surface, "count": ask.slate.count, "session_items": ask.slate.session_items }),
             answer: serde_json::json!({ "step": step, "products": shown }),
-            reasons: reasons.clone(),
-            features: Vec::new(),
-            applied_offsets: Vec::new(),
-            degraded: slate.degraded,
-            latency_us,
-            outcome: DecisionOutcome::Answered,
-            created_at: now,
+            at: now,
         };
-        self.record_soon(record, fact.into()).await?;
         let model = champion.label.to_string();
-        Ok(Answer { value: products, model, decision, reasons, degraded: slate.degraded, latency_us })
+        let answer = Answer { value: products, model, decision, reasons, degraded: slate.degraded, latency_us };
+        self.record_soon(answer.record(question), fact.into()).await?;
+        Ok(answer)
     }
 
     /// Products that shoppers turn to after, or before, another; available ones only.
@@ -135,25 +129,18 @@ impl Engine {
             products: shown.join(","),
             degraded: false,
         };
-        let record = DecisionRecord {
+        let question = Question {
             tenant,
-            id: decision,
             kind: DecisionKind::Recommendation,
             subject: product.to_string(),
-            model: champion.label.to_string(),
             request: serde_json::json!({ "surface": "related", "product": product, "count": count }),
             answer: serde_json::json!({ "step": "related", "products": shown }),
-            reasons: reasons.clone(),
-            features: Vec::new(),
-            applied_offsets: Vec::new(),
-            degraded: false,
-            latency_us,
-            outcome: DecisionOutcome::Answered,
-            created_at: now,
+            at: now,
         };
-        self.record_soon(record, fact.into()).await?;
         let model = champion.label.to_string();
-        Ok(Answer { value: products, model, decision, reasons, degraded: false, latency_us })
+        let answer = Answer { value: products, model, decision, reasons, degraded: false, latency_us };
+        self.record_soon(answer.record(question), fact.into()).await?;
+        Ok(answer)
     }
 }
 

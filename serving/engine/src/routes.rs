@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use dhow_commerce::{DecisionKind, DecisionOutcome, DecisionRecord, Reason};
+use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::RoutesPlanned;
 use dhow_events::{DecisionId, PlanId, SECOND_MICROS, TenantId};
 use dhow_routes::{Budget, Kpis, LocalSearchSolver, Solver, kpis, nearest_neighbour, vroom};
 
+use crate::decisions::Question;
 use crate::error::failed;
 use crate::{Answer, Engine, EngineError};
 
@@ -81,24 +82,17 @@ impl Engine {
             vehicle_count: plan.routes.len() as i64,
             distance_m: plan.distance_m,
         };
-        let record = DecisionRecord {
+        let question = Question {
             tenant,
-            id: decision,
             kind: DecisionKind::Route,
             subject: plan_id.to_string(),
-            model: MODEL.to_owned(),
             request: serde_json::json!({ "stops": stop_count }),
             answer: serde_json::json!({ "cost": plan.cost, "distance_m": plan.distance_m, "unassigned": plan.unassigned.len() }),
-            reasons: reasons.clone(),
-            features: Vec::new(),
-            applied_offsets: Vec::new(),
-            degraded: false,
-            latency_us,
-            outcome: DecisionOutcome::Answered,
-            created_at: now,
+            at: now,
         };
-        self.record_soon(record, fact.into()).await?;
         let value = RouteAnswer { plan: plan_id, response, kpis: figures, nearest_neighbour: baseline };
-        Ok(Answer { value, model: MODEL.to_owned(), decision, reasons, degraded: false, latency_us })
+        let answer = Answer { value, model: MODEL.to_owned(), decision, reasons, degraded: false, latency_us };
+        self.record_soon(answer.record(question), fact.into()).await?;
+        Ok(answer)
     }
 }

@@ -1,10 +1,13 @@
 //! How alike texts are in meaning, by the tenant's embedding model; it searches no catalogue.
 
-use dhow_events::TenantId;
+use dhow_commerce::{DecisionKind, Reason};
+use dhow_events::facts::TextsRanked;
+use dhow_events::{DecisionId, TenantId};
 use dhow_registry::similarity;
 
+use crate::decisions::Question;
 use crate::error::failed;
-use crate::{Engine, EngineError};
+use crate::{Answer, Engine, EngineError};
 
 /// Texts that one request may compare.
 pub const SIMILAR_TEXTS_MAX: usize = 64;
@@ -21,7 +24,7 @@ pub struct SimilarText {
 }
 
 impl Engine {
-    /// The texts, most like the query first, and the model that said so.
+    /// The texts, most like the query first.
     ///
     /// # Errors
     /// No embedding model, no text or too many, or an overlong one.
@@ -30,7 +33,8 @@ impl Engine {
         tenant: TenantId,
         query: &str,
         texts: &[String],
-    ) -> Result<(Vec<SimilarText>, String), EngineError> {
+    ) -> Result<Answer<Vec<SimilarText>>, EngineError> {
+        let (now, begin) = (self.clock().now(), self.stopwatch().now());
         if texts.is_empty() || texts.len() > SIMILAR_TEXTS_MAX {
             return Err(EngineError::invalid(
                 "/texts",
@@ -59,6 +63,30 @@ impl Engine {
             scored.push(SimilarText { index, similarity: f64::from(alike) });
         }
         scored.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.index.cmp(&b.index)));
-        Ok((scored, champion.label.to_string()))
+        let decision = DecisionId::at(now, self.random());
+        let best = &scored[0];
+        let text = format!("text {} is nearest in meaning, with a cosine of {:.3}", best.index, best.similarity);
+        let reasons = vec![Reason { code: "nearest_meaning".to_owned(), text, contribution: best.similarity }];
+        let model = champion.label.to_string();
+        let fact = TextsRanked {
+            decision,
+            model: model.clone(),
+            query: query.to_owned(),
+            text_count: texts.len() as i64,
+            best_text: texts[best.index].clone(),
+            best_similarity: best.similarity,
+        };
+        let question = Question {
+            tenant,
+            kind: DecisionKind::TextSimilarity,
+            subject: query.to_owned(),
+            request: serde_json::json!({ "query": query, "texts": texts }),
+            answer: serde_json::json!({ "order": scored.iter().map(|text| text.index).collect::<Vec<_>>() }),
+            at: now,
+        };
+        let latency_us = self.stopwatch().now().micros_since(begin);
+        let answer = Answer { value: scored, model, decision, reasons, degraded: false, latency_us };
+        self.record_soon(answer.record(question), fact.into()).await?;
+        Ok(answer)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dhow_commerce::relay_batch;
 use tokio::sync::{mpsc, watch};
 
-use crate::decisions::{DECISION_BATCH_MAX, Decided};
+use crate::decisions::{DECISION_BATCH_MAX, DECISION_GATHER, Decided};
 use crate::{Engine, EngineError};
 
 /// Events handed from the outbox to the log at once.
@@ -42,6 +42,16 @@ impl Engine {
                     if decisions.is_empty() { return; }
                     continue;
                 }
+            }
+            // Each transaction is synced to the disk, which checkouts wait for too; few and full ones leave it to them.
+            tokio::select! {
+                () = tokio::time::sleep(DECISION_GATHER) => {}
+                () = stopped(&mut stop) => {}
+            }
+            while batch.len() < DECISION_BATCH_MAX
+                && let Ok(decided) = decisions.try_recv()
+            {
+                batch.push(decided);
             }
             while let Err(error) = self.commerce().record_decisions(&batch).await {
                 tracing::error!(%error, decisions = batch.len(), "decisions could not be written; trying again");

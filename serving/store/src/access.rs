@@ -5,11 +5,12 @@ use dhow_events::{KeyId, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 
 use crate::Store;
+use crate::connect::Durability;
 use crate::rows::{Fields, storage_error, to_json};
 
 impl AccessStorage for Store {
     async fn create_api_key(&self, key: &ApiKey, hash: &KeyHash) -> Result<(), StorageError> {
-        let mut transaction = self.writer().await?;
+        let mut transaction = self.writer(Durability::Synced).await?;
         sqlx::query(
             "INSERT INTO api_keys (tenant, id, name, secret_hash, permissions, last_four, created_at, revoked_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -56,7 +57,7 @@ impl AccessStorage for Store {
     }
 
     async fn revoke_api_key(&self, tenant: TenantId, id: KeyId, at: Timestamp) -> Result<bool, StorageError> {
-        let mut transaction = self.writer().await?;
+        let mut transaction = self.writer(Durability::Synced).await?;
         let done =
             sqlx::query("UPDATE api_keys SET revoked_at = $3 WHERE tenant = $1 AND id = $2 AND revoked_at IS NULL")
                 .bind(tenant.to_string())

@@ -77,6 +77,15 @@ pub enum DatabaseKind {
     Postgres,
 }
 
+/// What a commit promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// It is on the disk when the commit returns.
+    Synced,
+    /// It outlives the process at once and a loss of power a moment later: for what is simply done again.
+    Repeatable,
+}
+
 /// A commerce database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -150,11 +159,14 @@ impl Store {
         self.readers.acquire().await.map_err(storage_error)
     }
 
-    pub(crate) async fn writer(&self) -> Result<sqlx::Transaction<'static, Any>, StorageError> {
-        // SQLite must take its write lock at once: a reader that becomes a writer fails when another wrote meanwhile.
-        let statement = match self.kind {
-            DatabaseKind::Sqlite => "BEGIN IMMEDIATE",
-            DatabaseKind::Postgres => "BEGIN",
+    pub(crate) async fn writer(&self, durability: Durability) -> Result<sqlx::Transaction<'static, Any>, StorageError> {
+        // SQLite's setting outlives a transaction, so each one says what it wants; a write lock must be taken at once,
+        // since a reader that becomes a writer fails when another wrote meanwhile.
+        let statement = match (self.kind, durability) {
+            (DatabaseKind::Sqlite, Durability::Synced) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            (DatabaseKind::Sqlite, Durability::Repeatable) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+            (DatabaseKind::Postgres, Durability::Synced) => "BEGIN",
+            (DatabaseKind::Postgres, Durability::Repeatable) => "BEGIN; SET LOCAL synchronous_commit = off",
         };
         self.writers.begin_with(statement).await.map_err(storage_error)
     }
@@ -214,7 +226,6 @@ async fn prepare(connection: &mut AnyConnection, kind: DatabaseKind, busy: Durat
     let busy = format!("PRAGMA busy_timeout = {}", busy.as_millis());
     connection.execute(sqlx::AssertSqlSafe(busy)).await?;
     connection.execute("PRAGMA journal_mode = WAL").await?;
-    connection.execute("PRAGMA synchronous = FULL").await?;
     connection.execute("PRAGMA foreign_keys = ON").await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::Store;
+use crate::connect::Durability;
 use crate::rows::{Fields, placeholders, storage_error};
 
 pub(crate) async fn append(
@@ -104,7 +105,8 @@ impl Outbox for Store {
     }
 
     async fn outbox_mark_published(&self, ids: &[i64], at: Timestamp) -> Result<(), StorageError> {
-        let mut transaction = self.writer().await?;
+        // An event whose mark is lost is sent again, and known by its id.
+        let mut transaction = self.writer(Durability::Repeatable).await?;
         for ids in ids.chunks(OUTBOX_BATCH_MAX as usize) {
             let sql = format!("UPDATE outbox SET published_at = $1 WHERE id IN ({})", placeholders(2, ids.len()));
             let query = sqlx::query(AssertSqlSafe(sql)).bind(at.micros());
@@ -123,7 +125,7 @@ impl Outbox for Store {
     }
 
     async fn outbox_forget(&self, before: Timestamp) -> Result<u64, StorageError> {
-        let mut transaction = self.writer().await?;
+        let mut transaction = self.writer(Durability::Synced).await?;
         let done = sqlx::query("DELETE FROM outbox WHERE published_at < $1")
             .bind(before.micros())
             .execute(&mut *transaction)

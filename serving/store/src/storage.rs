@@ -6,13 +6,14 @@ use dhow_commerce::{
 };
 use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, TenantId, Timestamp};
 
+use crate::connect::Durability;
 use crate::{Store, StoreTransaction, checkouts, decisions, idempotency, models, products};
 
 impl Storage for Store {
     type Transaction = StoreTransaction;
 
     async fn begin(&self) -> Result<StoreTransaction, StorageError> {
-        Ok(StoreTransaction::new(self.writer().await?))
+        Ok(StoreTransaction::new(self.writer(Durability::Synced).await?))
     }
 
     async fn product(&self, tenant: TenantId, id: ProductId) -> Result<Option<Product>, StorageError> {
@@ -75,7 +76,7 @@ impl Storage for Store {
     }
 
     async fn forget_idempotency_keys(&self, before: Timestamp) -> Result<u64, StorageError> {
-        let mut transaction = self.writer().await?;
+        let mut transaction = self.writer(Durability::Synced).await?;
         let forgotten = idempotency::forget(&mut transaction, before).await?;
         transaction.commit().await.map_err(crate::rows::storage_error)?;
         Ok(forgotten)

@@ -23,9 +23,9 @@ pub(crate) struct ReasonAnswer {
 pub(crate) struct ModelPart {
     /// The model and its id, or the method that answered.
     pub model: String,
-    /// The recorded decision: `GET /v1/decisions/{id}`. Null where the answer is not recorded.
-    #[schema(value_type = Option<String>, required)]
-    pub decision_id: Option<DecisionId>,
+    /// The recorded decision: `GET /v1/decisions/{id}`.
+    #[schema(value_type = String)]
+    pub decision_id: DecisionId,
     /// Why, strongest first.
     pub reasons: Vec<ReasonAnswer>,
     /// Whether a fallback answered.
@@ -39,7 +39,7 @@ impl ModelPart {
     pub(crate) fn split<T>(answer: Answer<T>) -> (T, Self) {
         let part = Self {
             model: answer.model,
-            decision_id: Some(answer.decision),
+            decision_id: answer.decision,
             reasons: answer.reasons.into_iter().map(ReasonAnswer::from).collect(),
             degraded: answer.degraded,
             latency_us: answer.latency_us,

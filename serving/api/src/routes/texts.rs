@@ -38,8 +38,6 @@ pub(crate) struct SimilarityAnswer {
 }
 
 /// Compare texts by meaning.
-///
-/// Nothing is decided by it, so no decision is recorded.
 #[utoipa::path(
     post, path = "/v1/text-similarity", tag = "models",
     request_body = SimilarityRequest, responses((status = 200, body = SimilarityAnswer)),
@@ -49,11 +47,8 @@ pub(crate) async fn post_text_similarity(
     caller: Caller,
     body: JsonBody<SimilarityRequest>,
 ) -> Result<Json<SimilarityAnswer>, Problem> {
-    let begin = app.tick();
     let SimilarityRequest { query, texts } = body.value;
-    let (alike, model) = app.engine.similar_texts(caller.tenant, &query, &texts).await?;
+    let (alike, model) = ModelPart::split(app.engine.similar_texts(caller.tenant, &query, &texts).await?);
     let items = alike.iter().map(|text| SimilarItem { index: text.index, similarity: text.similarity }).collect();
-    let latency_us = app.tick().micros_since(begin);
-    let model = ModelPart { model, decision_id: None, reasons: Vec::new(), degraded: false, latency_us };
     Ok(Json(SimilarityAnswer { items, model }))
 }
