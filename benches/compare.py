@@ -52,7 +52,7 @@ def measure(command: str) -> dict:
 def first_line(command: str) -> str:
     """What a program says of its version; empty where it is absent."""
     try:
-        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=20)
+        done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=20, cwd=FOLDER.parent)
         return (done.stdout or done.stderr).strip().split("\n")[0]
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -4,4 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment
 cargo build --release --workspace --quiet
-python3 benches/compare.py --name log-to-features --runs "${2:-5}" --dhow "taskset -c 0 $CARGO_TARGET_DIR/release/fold $1/log"
+compare="$PWD/benches/compare.py"
+# The archived command names none of this machine's folders.
+export PATH="$CARGO_TARGET_DIR/release:$PATH"
+cd "$1"
+python3 "$compare" --name log-to-features --runs "${2:-5}" --dhow "taskset -c 0 fold log"

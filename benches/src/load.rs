@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long)]
     key: Option<String>,
     /// The server's process, whose CPU seconds are to be read.
-    #[arg(long)]
+    #[arg(long, env = "DHOW_LOAD_PID")]
     pid: Option<u32>,
 }
 

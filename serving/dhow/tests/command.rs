@@ -29,8 +29,8 @@ fn run(arguments: &[&str]) -> String {
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
     for command in [
-        "demo", "serve", "simulate", "ingest", "stream", "features", "backfill", "sql", "train", "models", "forecast",
-        "route",
+        "demo", "serve", "simulate", "ingest", "stream", "features", "backfill", "sql", "train", "evaluate", "models",
+        "forecast", "route",
     ] {
         assert!(run(&[command, "--help"]).contains("Example"), "{command}");
     }
@@ -178,4 +178,55 @@ fn a_demo_killed_at_ten_points_of_its_streaming_ends_with_the_tables_of_an_undis
         fs::read(out).unwrap()
     };
     assert!(features(&killed) == features(&undisturbed), "the training sets differ");
+}
+
+fn parsed(output: &str) -> serde_json::Value {
+    serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
+}
+
+/// The first measure of a task's report with the best of its trivial methods.
+fn deciding(report: &serde_json::Value, task: &str) -> (f64, f64) {
+    let of_task = report["tasks"].as_array().unwrap().iter().find(|one| one["task"] == task).unwrap();
+    let figure = &of_task["figures"][0];
+    let larger = figure["larger_is_better"].as_bool().unwrap();
+    let trivial = figure["baselines"].as_array().unwrap().iter().map(|pair| pair[1].as_f64().unwrap());
+    let best = trivial.reduce(if larger { f64::max } else { f64::min }).unwrap();
+    let value = figure["value"].as_f64().unwrap();
+    if larger { (value, best) } else { (-value, -best) }
+}
+
+#[test]
+fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("shop").display().to_string();
+    let report = parsed(&run(&["demo", "--exit", "--json", "--port", "0", "--data-dir", &data]));
+    for task in ["recommend", "forecast", "fraud"] {
+        let (model, trivial) = deciding(&report, task);
+        assert!(model >= trivial, "{task}: {model} against {trivial}: {}", report["tasks"]);
+    }
+    let day = &report["replay"];
+    let count = |name: &str| day[name].as_u64().unwrap();
+    let outcomes =
+        ["completed", "refused_for_fraud", "refused_for_stock", "refused_by_payment", "pending", "not_sellable"];
+    assert_eq!(outcomes.iter().map(|name| count(name)).sum::<u64>(), count("checkouts"), "{day}");
+    assert!(count("completed") * 10 > count("checkouts") * 8, "{day}");
+    assert!(count("slate_hits") as f64 > count("slates") as f64 * day["popular_hit_rate"].as_f64().unwrap(), "{day}");
+    assert_eq!(report["status"]["late"].as_u64().unwrap_or(0), 0, "{}", report["status"]);
+
+    let orders = parsed(&run(&["sql", "SELECT count(*) AS n FROM order_placed", "--json", "--data-dir", &data]));
+    assert!(orders[0]["n"].as_u64().unwrap() > count("completed"));
+    let sold = "SELECT product, count(*) AS n FROM item_ordered GROUP BY product ORDER BY n DESC, product LIMIT 1";
+    let best = parsed(&run(&["sql", sold, "--json", "--data-dir", &data]))[0]["product"].as_str().unwrap().to_owned();
+    let forecast = parsed(&run(&["forecast", &best, "--horizon", "7", "--json", "--data-dir", &data]));
+    assert_eq!(forecast["days"].as_array().unwrap().len(), 7, "{forecast}");
+
+    let judged = parsed(&run(&["evaluate", "recommend", "--json", "--data-dir", &data]));
+    assert!(judged[0]["figures"][0]["value"].as_f64().unwrap() > 0.0, "{judged}");
+    let no_labels_yet = dhow(&["evaluate", "fraud", "--data-dir", &data]);
+    assert_eq!(no_labels_yet.status.code(), Some(1));
+    assert!(text(&no_labels_yet.stderr).contains("let labels mature"), "{}", text(&no_labels_yet.stderr));
+
+    let again = parsed(&run(&["train", "recommend", "--json", "--data-dir", &data]));
+    let verdict = again[0]["verdict"].as_str().unwrap();
+    assert!(verdict.contains("learned from data up to"), "a champion is not judged on what it learned: {verdict}");
 }

@@ -20,6 +20,31 @@ const RETRIES_MAX: u32 = 20;
 /// Latencies in microseconds by kind of question.
 pub type Latencies = BTreeMap<&'static str, Vec<i64>>;
 
+/// A refusal: the status and the problem's stable code, with its words.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The stable code, such as `not_found`.
+    pub code: String,
+    /// The whole problem.
+    problem: Json,
+}
+
+impl Refusal {
+    /// Whether nothing is wrong but products of the lines.
+    pub fn is_of_products(&self) -> bool {
+        let of_a_product = |error: &Json| {
+            error["pointer"].as_str().is_some_and(|at| at.starts_with("/lines/") && at.ends_with("/product"))
+        };
+        let errors = self.problem["errors"].as_array();
+        errors.is_some_and(|errors| !errors.is_empty() && errors.iter().all(of_a_product))
+    }
+
+    /// The failure that this is where the client did not reckon with it.
+    pub fn into_failure(self, asked: &str) -> Failure {
+        Failure::Failed(format!("{asked}: {}", self.problem))
+    }
+}
+
 /// One client with kept-alive connections.
 pub struct Client {
     http: HttpClient<HttpConnector, Full<Bytes>>,
@@ -45,43 +70,41 @@ impl Client {
         body: &Json,
         key: Option<&str>,
     ) -> Result<Json, Failure> {
-        self.try_post(kind, path, body, key)
-            .await?
-            .map_err(|problem| Failure::Failed(format!("POST {path}: {problem}")))
+        self.try_post(kind, path, body, key).await?.map_err(|refusal| refusal.into_failure(&format!("POST {path}")))
     }
 
-    /// Posts; a status of 400 or above is the inner error.
+    /// Posts; a status from 400 to 499 is the inner error.
     ///
     /// # Errors
-    /// No answer at all.
+    /// No answer at all, or a failure of the server.
     pub async fn try_post(
         &mut self,
         kind: &'static str,
         path: &str,
         body: &Json,
         key: Option<&str>,
-    ) -> Result<Result<Json, Json>, Failure> {
+    ) -> Result<Result<Json, Refusal>, Failure> {
         self.send(kind, Method::POST, path, Bytes::from(body.to_string()), key).await
     }
 
-    /// Puts; a status of 400 or above is the inner error.
+    /// Puts; a status from 400 to 499 is the inner error.
     ///
     /// # Errors
-    /// No answer at all.
+    /// No answer at all, or a failure of the server.
     pub async fn try_put(
         &mut self,
         kind: &'static str,
         path: &str,
         body: &Json,
-    ) -> Result<Result<Json, Json>, Failure> {
+    ) -> Result<Result<Json, Refusal>, Failure> {
         self.send(kind, Method::PUT, path, Bytes::from(body.to_string()), None).await
     }
 
-    /// Gets; a status of 400 or above is the inner error.
+    /// Gets; a status from 400 to 499 is the inner error.
     ///
     /// # Errors
-    /// No answer at all.
-    pub async fn try_get(&mut self, kind: &'static str, path: &str) -> Result<Result<Json, Json>, Failure> {
+    /// No answer at all, or a failure of the server.
+    pub async fn try_get(&mut self, kind: &'static str, path: &str) -> Result<Result<Json, Refusal>, Failure> {
         self.send(kind, Method::GET, path, Bytes::new(), None).await
     }
 
@@ -97,7 +120,7 @@ impl Client {
         path: &str,
         body: Bytes,
         key: Option<&str>,
-    ) -> Result<Result<Json, Json>, Failure> {
+    ) -> Result<Result<Json, Refusal>, Failure> {
         for attempt in 0.. {
             let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
             request = request.header("content-type", "application/json");
@@ -114,7 +137,14 @@ impl Client {
             }
             self.latencies.entry(kind).or_default().push(SystemClock.now().micros_since(begin));
             let json = if bytes.is_empty() { Json::Null } else { serde_json::from_slice(&bytes)? };
-            return Ok(if status.is_client_error() || status.is_server_error() { Err(json) } else { Ok(json) });
+            if status.is_server_error() {
+                return Err(Failure::Failed(format!("{method} {path}: {status} {json}")));
+            }
+            let refusal = |problem: Json| {
+                let code = problem["code"].as_str().unwrap_or_default().to_owned();
+                Refusal { code, problem }
+            };
+            return Ok(if status.is_client_error() { Err(refusal(json)) } else { Ok(json) });
         }
         Err(Failure::Failed(format!("{path}: the server stays too busy")))
     }

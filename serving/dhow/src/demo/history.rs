@@ -9,9 +9,9 @@ use dhow_datasets::ceiling::{CeilingCollector, Gap};
 use dhow_datasets::{Arrival, Simulation, SimulationSettings, Truth};
 use dhow_engine::Engine;
 use dhow_events::facts::ProductListed;
-use dhow_events::{Clock, DAY_MICROS, Event, Fact, Money, ProductId, SystemClock, TenantId, Timestamp};
+use dhow_events::{Clock, DAY_MICROS, Event, EventId, Fact, Money, ProductId, SystemClock, TenantId, Timestamp};
 use dhow_streams::{Log, Offsets, partition_of};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::report::{Report, Stage};
 use crate::failure::Failure;
@@ -19,6 +19,8 @@ use crate::output::progress;
 
 /// Arrivals appended to the log at once.
 const BATCH: usize = 10_000;
+/// A duplicate comes within so many arrivals.
+const DUPLICATES_WITHIN: usize = 200_000;
 /// Popularity is counted over the last days of the history.
 const POPULAR_DAYS: i64 = 7;
 /// Products taken over into the database at once.
@@ -33,13 +35,51 @@ pub struct History {
     /// Arrivals of the held-out day, in order.
     pub held_out: Vec<Arrival>,
     products: BTreeMap<ProductId, Known>,
+    stock: Stock,
     views: FxHashMap<ProductId, u64>,
 }
 
 struct Known {
     listed: ProductListed,
-    on_hand: i64,
     offered: bool,
+}
+
+/// What is there of each product: the last count, less what was sold since.
+#[derive(Default)]
+struct Stock(FxHashMap<ProductId, Counted>);
+
+#[derive(Default)]
+struct Counted {
+    at: Option<Timestamp>,
+    on_hand: i64,
+    sold_since: Vec<(Timestamp, i64)>,
+}
+
+impl Stock {
+    /// Events come late and out of order, so counts and sales are placed by their times.
+    fn note(&mut self, event: &Event) {
+        match &event.fact {
+            Fact::StockChanged(changed) => {
+                let counted = self.0.entry(changed.product).or_default();
+                if counted.at.is_none_or(|at| at < event.event_time) {
+                    (counted.at, counted.on_hand) = (Some(event.event_time), changed.on_hand);
+                    counted.sold_since.retain(|(at, _)| *at >= event.event_time);
+                }
+            }
+            Fact::ItemOrdered(item) => {
+                let counted = self.0.entry(item.product).or_default();
+                if counted.at.is_none_or(|at| at <= event.event_time) {
+                    counted.sold_since.push((event.event_time, item.quantity));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_hand(&self, product: &ProductId) -> i64 {
+        let left = |counted: &Counted| counted.on_hand - counted.sold_since.iter().map(|sale| sale.1).sum::<i64>();
+        self.0.get(product).map_or(0, left).max(0)
+    }
 }
 
 /// Streams every arrival before `cut` into the log and waits until features and lake have them.
@@ -56,7 +96,8 @@ pub fn stream(
     let bar = progress("simulate and log events", 0);
     let mut simulation = Simulation::new(settings)?;
     let mut resume = Resume::new(engine.log())?;
-    let mut products = BTreeMap::new();
+    let (mut products, mut stock) = (BTreeMap::new(), Stock::default());
+    let mut counted_ids = RecentlySeen::default();
     let mut held_out = Vec::new();
     let mut batch: Vec<(Event, Timestamp)> = Vec::with_capacity(BATCH);
     let mut ceilings = CeilingCollector::new();
@@ -72,7 +113,10 @@ pub fn stream(
         {
             *views.entry(view.product).or_default() += 1;
         }
-        note_product(&mut products, &arrival.event.fact);
+        if counted_ids.is_first(&arrival) {
+            note_product(&mut products, &arrival.event.fact);
+            stock.note(&arrival.event);
+        }
         bar.inc(1);
         if resume.is_new(&arrival.event) {
             batch.push((arrival.event, arrival.arrives_at));
@@ -89,7 +133,22 @@ pub fn stream(
 
     wait_until_applied(engine, report)?;
     let truth = simulation.into_truth();
-    Ok(History { ceilings: ceilings.finish(&truth), truth, held_out, products, views })
+    Ok(History { ceilings: ceilings.finish(&truth), truth, held_out, products, stock, views })
+}
+
+/// Which of the latest arrivals were there before: a duplicate comes soon after the first.
+#[derive(Default)]
+struct RecentlySeen([FxHashSet<EventId>; 2]);
+
+impl RecentlySeen {
+    fn is_first(&mut self, arrival: &Arrival) -> bool {
+        let [recent, earlier] = &mut self.0;
+        let is_first = !earlier.contains(&arrival.event.id) && recent.insert(arrival.event.id);
+        if recent.len() == DUPLICATES_WITHIN {
+            *earlier = std::mem::take(recent);
+        }
+        is_first
+    }
 }
 
 /// Which arrivals the log has already: the first so many of each partition.
@@ -135,17 +194,11 @@ fn wait_until_applied(engine: &Engine, report: &mut Report) -> Result<(), Failur
 fn note_product(products: &mut BTreeMap<ProductId, Known>, fact: &Fact) {
     match fact {
         Fact::ProductListed(listed) => {
-            let on_hand = products.get(&listed.product).map_or(0, |known| known.on_hand);
-            products.insert(listed.product, Known { listed: listed.clone(), on_hand, offered: true });
+            products.insert(listed.product, Known { listed: listed.clone(), offered: true });
         }
         Fact::ProductPriceChanged(changed) => {
             if let Some(known) = products.get_mut(&changed.product) {
                 (known.listed.price, known.listed.price_usd_minor) = (changed.price, changed.price_usd_minor);
-            }
-        }
-        Fact::StockChanged(changed) => {
-            if let Some(known) = products.get_mut(&changed.product) {
-                known.on_hand = changed.on_hand;
             }
         }
         Fact::ProductDelisted(delisted) => {
@@ -157,27 +210,29 @@ fn note_product(products: &mut BTreeMap<ProductId, Known>, fact: &Fact) {
     }
 }
 
+/// A listed product as the shop offers it.
+pub fn offer(id: ProductId, listed: &ProductListed, on_hand: i64) -> ImportedProduct {
+    let input = ProductInput {
+        seller: listed.seller,
+        reference: listed.reference.clone(),
+        title: listed.title.clone(),
+        description: listed.description.clone(),
+        category: listed.category,
+        // The demo shop charges everybody in dollars, so that one cart can hold products of any seller.
+        price: Money::usd(listed.price_usd_minor.max(1)),
+        region: listed.region,
+        weight_grams: listed.weight_grams,
+    };
+    ImportedProduct { id, input, on_hand }
+}
+
 impl History {
     /// Takes the products on offer over into the database, where checkouts find them.
     ///
     /// # Errors
     /// The database fails.
     pub async fn import_catalogue(&self, engine: &Engine, tenant: TenantId) -> Result<(), Failure> {
-        let imported = |(id, known): (&ProductId, &Known)| {
-            let listed = known.listed.clone();
-            let input = ProductInput {
-                seller: listed.seller,
-                reference: listed.reference,
-                title: listed.title,
-                description: listed.description,
-                category: listed.category,
-                // The demo shop charges everybody in dollars, so that one cart can hold products of any seller.
-                price: Money::usd(listed.price_usd_minor.max(1)),
-                region: listed.region,
-                weight_grams: listed.weight_grams,
-            };
-            ImportedProduct { id: *id, input, on_hand: known.on_hand }
-        };
+        let imported = |(id, known): (&ProductId, &Known)| offer(*id, &known.listed, self.stock.on_hand(id));
         let rows: Vec<ImportedProduct> =
             self.products.iter().filter(|(_, known)| known.offered).map(imported).collect();
         for batch in rows.chunks(IMPORT_BATCH) {
@@ -190,8 +245,8 @@ impl History {
     pub fn example_product(&self) -> Option<ProductId> {
         self.products
             .iter()
-            .filter(|(_, known)| known.offered && known.on_hand > 0)
-            .max_by_key(|(_, known)| known.on_hand)
+            .filter(|(_, known)| known.offered)
+            .max_by_key(|(id, _)| self.stock.on_hand(id))
             .map(|(id, _)| *id)
     }
 
@@ -205,7 +260,7 @@ impl History {
     /// Products on offer with most stock first, at most `count`.
     pub fn stocked_products(&self, count: usize) -> Vec<ProductId> {
         let mut stocked: Vec<_> = self.products.iter().filter(|(_, known)| known.offered).collect();
-        stocked.sort_by_key(|(id, known)| (std::cmp::Reverse(known.on_hand), **id));
+        stocked.sort_by_cached_key(|(id, _)| (std::cmp::Reverse(self.stock.on_hand(id)), **id));
         stocked.into_iter().take(count).map(|(id, _)| *id).collect()
     }
 }

@@ -72,7 +72,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
         async move { engine.run_tasks(stop_receiver).await }
     });
 
-    replay::run(&clock, address, &history, cut, &mut report).await?;
+    replay::run(&engine, &clock, address, &history, cut, &mut report).await?;
     report.routes = deliveries::plan(&history, address).await?;
     report.ceilings = history.ceilings.clone();
     report.status = Some(engine.status(configuration.tenant)?);

@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dhow_datasets::Arrival;
+use dhow_engine::Engine;
 use dhow_events::{CheckoutId, Clock, Fact, ProductId, SystemClock, Timestamp, cloudevents};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value as Json, json};
 
-use super::history::History;
+use super::history::{History, offer};
 use super::report::{ReplayFigures, Report, Stage};
 use crate::clock::ReplayClock;
 use crate::demo::client::Client;
@@ -39,6 +40,7 @@ struct Seen {
 /// # Errors
 /// The server does not answer, or answers what a client cannot accept.
 pub async fn run(
+    engine: &Arc<Engine>,
     clock: &Arc<ReplayClock>,
     address: SocketAddr,
     history: &History,
@@ -54,10 +56,12 @@ pub async fn run(
     }
     let mut running = Vec::with_capacity(LANES);
     for lane in lanes {
-        let (clock, bought, bar) = (clock.clone(), bought.clone(), bar.clone());
+        let (clock, engine, bought, bar) = (clock.clone(), engine.clone(), bought.clone(), bar.clone());
         running.push(tokio::spawn(async move {
             let mut shopper = Shopper {
                 client: Client::new(address),
+                engine,
+                waiting_stock: FxHashMap::default(),
                 bought,
                 seen: Seen::default(),
                 last_view: FxHashMap::default(),
@@ -126,6 +130,9 @@ fn lane_key(fact: &Fact) -> u128 {
 
 struct Shopper {
     client: Client,
+    /// A seller's catalogue is taken over as a whole, which the API has no route for.
+    engine: Arc<Engine>,
+    waiting_stock: FxHashMap<ProductId, i64>,
     bought: Arc<FxHashMap<CheckoutId, Vec<(ProductId, i64)>>>,
     seen: Seen,
     last_view: FxHashMap<u128, ProductId>,
@@ -165,9 +172,21 @@ impl Shopper {
             Fact::StockChanged(stock) => {
                 let path = format!("/v1/products/{}/stock", stock.product);
                 let body = json!({ "on_hand": stock.on_hand });
-                // A product that came on offer today is not in the database.
-                let _unknown_product = self.client.try_put("stock", &path, &body).await?.is_err();
-                Ok(())
+                match self.client.try_put("stock", &path, &body).await? {
+                    Ok(_) => Ok(()),
+                    // It went off offer before the day began, or its listing is still on its way.
+                    Err(refusal) if refusal.code == "not_found" => {
+                        self.waiting_stock.insert(stock.product, stock.on_hand);
+                        Ok(())
+                    }
+                    Err(refusal) => Err(refusal.into_failure("PUT a stock")),
+                }
+            }
+            Fact::ProductListed(listed) => {
+                let on_hand = self.waiting_stock.remove(&listed.product).unwrap_or(0);
+                let row = offer(listed.product, listed, on_hand);
+                self.engine.commerce().import_products(arrival.event.tenant, &[row]).await?;
+                self.post_event(arrival).await
             }
             _ => self.post_event(arrival).await,
         }
@@ -206,11 +225,12 @@ impl Shopper {
                 }
                 self.note_score(submitted.checkout, &checkout["fraud"]["probability"])
             }
-            Err(_) => {
-                // A product of the cart went off offer, or its seller changed its currency, since the shopper saw it.
+            // A product of the cart went off offer since the shopper saw it.
+            Err(refusal) if refusal.is_of_products() => {
                 figures.not_sellable += 1;
                 Ok(())
             }
+            Err(refusal) => Err(refusal.into_failure("a checkout")),
         }
     }
 
@@ -239,8 +259,12 @@ async fn ask_forecasts(address: SocketAddr, history: &History, report: &mut Repo
     let mut client = Client::new(address);
     for product in history.stocked_products(FORECASTS) {
         let path = format!("/v1/forecasts/{product}?horizon=28&quantiles=0.1,0.5,0.9");
-        // A product that never sold has no series; that is an answer, too.
-        let _never_sold = client.try_get("forecast", &path).await?.is_err();
+        match client.try_get("forecast", &path).await? {
+            Ok(_) => {}
+            // A product that never sold has no series; that is an answer, too.
+            Err(refusal) if refusal.code == "not_found" => {}
+            Err(refusal) => return Err(refusal.into_failure("a forecast")),
+        }
     }
     report.add_latencies(client.take_latencies());
     Ok(())
