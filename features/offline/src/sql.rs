@@ -14,6 +14,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dhow_events::{FactKind, TenantId};
+use futures::StreamExt;
 use tokio::sync::oneshot;
 
 use crate::table::schema;
@@ -125,11 +126,16 @@ fn no_threads(error: std::io::Error) -> OfflineError {
 async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Result<Vec<RecordBatch>, OfflineError> {
     let reading_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let frame = context.sql_with_options(&sql, reading_only).await.map_err(refused)?;
-    let bounded = frame.limit(0, Some(bounds.rows_max + 1)).map_err(refused)?;
-    let batches = bounded.collect().await.map_err(refused)?;
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if rows > bounds.rows_max {
-        return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", bounds.rows_max)));
+    // Rows are counted as they come: a limit in the plan would turn a sort into one that holds so many rows in memory.
+    let mut stream = frame.execute_stream().await.map_err(refused)?;
+    let (mut batches, mut rows) = (Vec::new(), 0);
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(refused)?;
+        rows += batch.num_rows();
+        if rows > bounds.rows_max {
+            return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", bounds.rows_max)));
+        }
+        batches.push(batch);
     }
     Ok(batches)
 }

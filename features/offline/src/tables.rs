@@ -1,6 +1,7 @@
 //! The tables that trainers read, each one query over the lake: demand, interactions, catalogue; it trains nothing.
 
-use dhow_events::{BuyerId, Category, DAY_MICROS, ProductId, Region, SellerId, SessionId, Timestamp};
+use arrow::record_batch::RecordBatch;
+use dhow_events::{BuyerId, Category, DAY_MICROS, EventId, ProductId, Region, SellerId, SessionId, Timestamp};
 
 use crate::as_of::{Changes, as_of};
 use crate::columns::{floats, ids, integers, texts};
@@ -103,7 +104,7 @@ pub struct InteractionRow {
 /// A failing query.
 pub async fn interactions(session: &SqlSession, until: Timestamp) -> Result<Vec<InteractionRow>, OfflineError> {
     let sql = format!(
-        "SELECT session, buyer, product, region, touch, time FROM (
+        "SELECT event_id, session, buyer, product, region, touch, time FROM (
              SELECT event_id, session, buyer, product, region, 0 AS touch, arrow_cast(event_time, 'Int64') AS time FROM product_viewed
              UNION ALL
              SELECT event_id, session, buyer, product, CAST(NULL AS VARCHAR) AS region, 1 AS touch, arrow_cast(event_time, 'Int64') AS time FROM cart_item_added
@@ -111,29 +112,39 @@ pub async fn interactions(session: &SqlSession, until: Timestamp) -> Result<Vec<
              SELECT i.event_id, coalesce(c.session, replace(i.checkout, 'chk_', 'ses_')) AS session, i.buyer, i.product, i.region, 2 AS touch,
                     arrow_cast(i.event_time, 'Int64') AS time
              FROM item_ordered i LEFT JOIN checkout_submitted c ON i.checkout = c.checkout
-         ) WHERE time < {} ORDER BY time, event_id",
+         ) WHERE time < {}",
         until.micros()
     );
-    let batches = session.query(&sql).await?;
-    let sessions = ids(&batches, "session", SessionId::KIND)?;
-    let buyers = ids(&batches, "buyer", BuyerId::KIND)?;
-    let products = ids(&batches, "product", ProductId::KIND)?;
-    let regions = texts(&batches, "region")?;
-    let touches = integers(&batches, "touch")?;
-    let times = integers(&batches, "time")?;
-    let mut rows = Vec::with_capacity(sessions.len());
-    for (index, (session, product)) in sessions.iter().zip(&products).enumerate() {
-        let (Some(session), Some(product)) = (session, product) else { continue };
-        rows.push(InteractionRow {
+    // Sorted here, where a row is a few words and not seven columns of text.
+    let mut rows = Vec::new();
+    for batch in session.query(&sql).await? {
+        read_interactions(&[batch], &mut rows)?;
+    }
+    rows.sort_unstable_by_key(|(event, row): &(u128, InteractionRow)| (row.time, *event));
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+fn read_interactions(batches: &[RecordBatch], rows: &mut Vec<(u128, InteractionRow)>) -> Result<(), OfflineError> {
+    let events = ids(batches, "event_id", EventId::KIND)?;
+    let sessions = ids(batches, "session", SessionId::KIND)?;
+    let buyers = ids(batches, "buyer", BuyerId::KIND)?;
+    let products = ids(batches, "product", ProductId::KIND)?;
+    let regions = texts(batches, "region")?;
+    let touches = integers(batches, "touch")?;
+    let times = integers(batches, "time")?;
+    for (index, ((event, session), product)) in events.iter().zip(&sessions).zip(&products).enumerate() {
+        let (Some(event), Some(session), Some(product)) = (event, session, product) else { continue };
+        let row = InteractionRow {
             session: SessionId::from_u128(*session),
             buyer: buyers[index].map(BuyerId::from_u128),
             product: ProductId::from_u128(*product),
             region: regions[index].as_deref().map(|region| parse_short(region, "region")).transpose()?,
             touch: [Touch::View, Touch::CartAdd, Touch::Order][touches[index].clamp(0, 2) as usize],
             time: Timestamp::from_micros(times[index]),
-        });
+        };
+        rows.push((*event, row));
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// A product as it was last listed.
