@@ -1,12 +1,13 @@
 //! The exact arithmetic of aggregates: update with one event, merge two parts, finish into a float; it keeps no windows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::exact::power_of_two;
-use crate::{Aggregate, CellKind, ExactSum, STEPS_PER_HALF_LIFE, Window};
+use crate::sketch::{bucket, bucket_value};
+use crate::{Aggregate, CellKind, ExactSum, HyperLogLog, STEPS_PER_HALF_LIFE, Window};
 
 /// Floats above this magnitude count as missing.
 pub const MAX_FLOAT_MAGNITUDE: f64 = 1e100;
@@ -95,6 +96,29 @@ pub enum Accumulator {
         /// The weighed sum.
         total: ExactSum,
     },
+    /// Of [`Aggregate::ApproxDistinctCount`].
+    Registers(HyperLogLog),
+    /// Of [`Aggregate::Quantile`].
+    Buckets {
+        /// Number of values.
+        count: u64,
+        /// How many of them were rounded to which number.
+        buckets: BTreeMap<i32, u64>,
+    },
+    /// Of [`Aggregate::LastN`].
+    Newest {
+        /// How many are kept.
+        limit: u8,
+        /// Event time, event id and value; the latest first.
+        events: Vec<(i64, u128, f64)>,
+    },
+    /// Of [`Aggregate::TopK`].
+    Frequencies {
+        /// Number of values.
+        count: u64,
+        /// How many of them are which token.
+        tokens: BTreeMap<u128, u64>,
+    },
 }
 
 impl Accumulator {
@@ -117,6 +141,10 @@ impl Accumulator {
                 landmark: None,
                 total: ExactSum::default(),
             },
+            Aggregate::ApproxDistinctCount => Self::Registers(HyperLogLog::default()),
+            Aggregate::Quantile { .. } => Self::Buckets { count: 0, buckets: BTreeMap::new() },
+            Aggregate::LastN { count, .. } => Self::Newest { limit: count, events: Vec::new() },
+            Aggregate::TopK { .. } => Self::Frequencies { count: 0, tokens: BTreeMap::new() },
         }
     }
 
@@ -165,6 +193,55 @@ impl Accumulator {
                     total.add_product(value, RISE[step], within_limits(half_lives - landmark));
                 }
             }
+            Self::Registers(sketch) => {
+                if let Some(Cell::Token(token)) = cell {
+                    sketch.insert(token);
+                }
+            }
+            Self::Buckets { count, buckets } => {
+                if let Some(value) = number {
+                    *count += 1;
+                    *buckets.entry(bucket(value)).or_insert(0) += 1;
+                }
+            }
+            Self::Newest { limit, events } => {
+                if let Some(value) = number {
+                    keep_newest(events, (event_time, event_id, value), *limit);
+                }
+            }
+            Self::Frequencies { count, tokens } => {
+                if let Some(Cell::Token(token)) = cell {
+                    *count += 1;
+                    *tokens.entry(token).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+
+    /// Takes in many events, each as [`Accumulator::update`] does. Common aggregates are asked for only once.
+    #[inline]
+    pub fn update_all(&mut self, mut events: impl Iterator<Item = (i64, u128, Option<Cell>)>) {
+        match self {
+            Self::Count(count) => {
+                *count += events.filter(|(.., cell)| *cell != Some(Cell::Missing)).count() as u64;
+            }
+            Self::Integers { count, total } => {
+                for (.., cell) in events {
+                    if let Some(Cell::Integer(value)) = cell {
+                        *count += 1;
+                        *total += i128::from(value);
+                    }
+                }
+            }
+            Self::Floats { count, total } => {
+                for (.., cell) in events {
+                    if let Some(value) = cell.and_then(Cell::as_float) {
+                        *count += 1;
+                        total.add(value);
+                    }
+                }
+            }
+            other => events.by_ref().for_each(|(time, id, cell)| other.update(time, id, cell)),
         }
     }
 
@@ -198,11 +275,24 @@ impl Accumulator {
                 total.add_scaled(added, within_limits(theirs - landmark));
             }
             (Self::Decayed { .. }, Self::Decayed { landmark: None, .. }) => {}
+            (Self::Registers(sketch), Self::Registers(other)) => sketch.merge(other),
+            (Self::Buckets { count, buckets }, Self::Buckets { count: more, buckets: added }) => {
+                *count += more;
+                add_counts(buckets, added);
+            }
+            (Self::Newest { limit, events }, Self::Newest { events: more, .. }) => {
+                more.iter().for_each(|event| keep_newest(events, *event, *limit));
+            }
+            (Self::Frequencies { count, tokens }, Self::Frequencies { count: more, tokens: added }) => {
+                *count += more;
+                add_counts(tokens, added);
+            }
             _ => debug_assert!(false, "only accumulators of one aggregate are merged"),
         }
     }
 
-    /// The aggregate's value for a read at `at` in `window`; NaN where there is none.
+    /// The value of a feature of `aggregate` and `window` for a read at `at`; NaN where there is none. The accumulator is
+    /// that of the feature's slot, which can serve several aggregates.
     pub fn finish(&self, aggregate: Aggregate, window: Window, at: Timestamp) -> f64 {
         match self {
             Self::Count(count) => *count as f64,
@@ -225,6 +315,45 @@ impl Accumulator {
                     total.value() * power_of_two(landmark - half_lives) * fall(step)
                 }
             },
+            Self::Registers(sketch) => sketch.estimate(),
+            Self::Buckets { count, buckets } => quantile(aggregate, *count, buckets),
+            Self::Newest { events, .. } => {
+                place_of(aggregate).and_then(|place| events.get(place)).map_or(f64::NAN, |event| event.2)
+            }
+            Self::Frequencies { count: 0, .. } => f64::NAN,
+            Self::Frequencies { count, .. } => {
+                let times = place_of(aggregate).and_then(|place| self.most_frequent(place + 1).get(place).copied());
+                times.map_or(0.0, |(_, times)| times as f64 / *count as f64)
+            }
+        }
+    }
+
+    /// Of [`Aggregate::TopK`]: the `count` most frequent tokens and how often each occurs, the most frequent first, those
+    /// of one frequency in the order of the tokens. Nothing for other aggregates.
+    pub fn most_frequent(&self, count: usize) -> Vec<(u128, u64)> {
+        let Self::Frequencies { tokens, .. } = self else { return Vec::new() };
+        let mut ranked: Vec<(u128, u64)> = tokens.iter().map(|(token, times)| (*token, *times)).collect();
+        ranked.sort_unstable_by_key(|(token, times)| (std::cmp::Reverse(*times), *token));
+        ranked.truncate(count);
+        ranked
+    }
+
+    /// Bytes taken beside the accumulator itself, about.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Floats { total, .. } | Self::Decayed { total, .. } => total.heap_bytes(),
+            Self::Squares { total, squares, .. } => total.heap_bytes() + squares.heap_bytes(),
+            Self::Distinct(tokens) => tokens.len() * 24,
+            Self::Registers(sketch) => sketch.heap_bytes(),
+            Self::Buckets { buckets, .. } => buckets.len() * 18,
+            Self::Newest { events, .. } => events.capacity() * size_of::<(i64, u128, f64)>(),
+            Self::Frequencies { tokens, .. } => tokens.len() * 36,
+            Self::Count(_)
+            | Self::Integers { .. }
+            | Self::Least(_)
+            | Self::Greatest(_)
+            | Self::Earliest(_)
+            | Self::Latest(_) => 0,
         }
     }
 }
@@ -258,6 +387,42 @@ fn sum_or_mean(aggregate: Aggregate, total: f64, count: u64) -> f64 {
         (Aggregate::Mean, _) => total / count as f64,
         _ => total,
     }
+}
+
+/// Where a feature stands among the values that its accumulator orders, from 0.
+fn place_of(aggregate: Aggregate) -> Option<usize> {
+    match aggregate {
+        Aggregate::LastN { place, .. } | Aggregate::TopK { place, .. } => usize::from(place).checked_sub(1),
+        _ => None,
+    }
+}
+
+/// Keeps the `limit` latest of `events` and `event`, the latest first.
+fn keep_newest(events: &mut Vec<(i64, u128, f64)>, event: (i64, u128, f64), limit: u8) {
+    let place = events.partition_point(|known| (known.0, known.1) > (event.0, event.1));
+    if place < usize::from(limit) {
+        events.insert(place, event);
+        events.truncate(usize::from(limit));
+    }
+}
+
+fn add_counts<K: Copy + Ord>(counts: &mut BTreeMap<K, u64>, added: &BTreeMap<K, u64>) {
+    for (key, more) in added {
+        *counts.entry(*key).or_insert(0) += more;
+    }
+}
+
+fn quantile(aggregate: Aggregate, count: u64, buckets: &BTreeMap<i32, u64>) -> f64 {
+    let Aggregate::Quantile { per_mille } = aggregate else { return f64::NAN };
+    let rank = (u128::from(count) * u128::from(per_mille)).div_ceil(1000);
+    let mut reached = 0;
+    for (&bucket, times) in buckets {
+        reached += u128::from(*times);
+        if reached >= rank {
+            return bucket_value(bucket);
+        }
+    }
+    f64::NAN
 }
 
 fn variance(count: u64, total: &ExactSum, squares: &ExactSum) -> f64 {

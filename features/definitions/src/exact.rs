@@ -50,6 +50,11 @@ impl ExactSum {
         &self.parts
     }
 
+    /// Bytes taken beside the sum itself.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.parts.capacity() * size_of::<f64>()
+    }
+
     /// The sum, rounded once to the nearest float, ties to even.
     pub fn value(&self) -> f64 {
         let mut parts = self.parts.iter().rev().copied();

@@ -1,16 +1,16 @@
-//! Filters: a small typed expression over one fact's columns, parsed from text and bound to column numbers once.
+//! Filters: a small typed expression over one row's columns, parsed from text and bound to column numbers once.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-use dhow_events::{Column, ColumnType, Fact, FactKind, Value};
+use dhow_events::{ColumnType, Value};
 
-use crate::DefinitionError;
+use crate::{DefinitionError, Row, Source};
 
 /// How deeply parentheses may be nested.
 const MAX_DEPTH: usize = 16;
 
-/// A condition on one fact, such as `fraud == true and amount_usd_minor >= 10000` or `region != delivery_region`.
+/// A condition on one row, such as `fraud == true and amount_usd_minor >= 10000` or `region != delivery_region`.
 ///
 /// A comparison with a missing value does not hold, whatever the operator.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub enum Operator {
 /// The right side of a comparison.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operand {
-    /// Another column of the same fact.
+    /// Another column of the same row.
     Column(String),
     /// A whole number.
     Integer(i64),
@@ -105,7 +105,7 @@ impl Filter {
     }
 
     /// Finds the columns of `source` and checks the types of what is compared.
-    pub(crate) fn bind(&self, source: FactKind) -> Result<BoundFilter, DefinitionError> {
+    pub(crate) fn bind(&self, source: &Source) -> Result<BoundFilter, DefinitionError> {
         match self {
             Self::And(parts) => {
                 Ok(BoundFilter::And(parts.iter().map(|part| part.bind(source)).collect::<Result<_, _>>()?))
@@ -114,11 +114,11 @@ impl Filter {
                 Ok(BoundFilter::Or(parts.iter().map(|part| part.bind(source)).collect::<Result<_, _>>()?))
             }
             Self::Compare { column, operator, operand } => {
-                let (index, left) = find_column(source, column)?;
+                let (index, left) = source.find(column)?;
                 let (operand, right) = match operand {
                     Operand::Column(name) => {
-                        let (index, right) = find_column(source, name)?;
-                        (BoundOperand::Column(index), right.column_type)
+                        let (index, right) = source.find(name)?;
+                        (BoundOperand::Column(index), right)
                     }
                     Operand::Integer(number) => (BoundOperand::Integer(*number), ColumnType::Int),
                     Operand::Float(number) => (BoundOperand::Float(*number), ColumnType::Float),
@@ -126,17 +126,13 @@ impl Filter {
                     Operand::Text(text) => (BoundOperand::Text(text.clone()), ColumnType::Text),
                 };
                 let numbers = |kind: ColumnType| matches!(kind, ColumnType::Int | ColumnType::Float);
-                if left.column_type != right && !(numbers(left.column_type) && numbers(right)) {
-                    return Err(DefinitionError::Meaning(format!(
-                        "`{self}` compares {:?} with {right:?}",
-                        left.column_type
-                    )));
+                if left != right && !(numbers(left) && numbers(right)) {
+                    return Err(DefinitionError::Meaning(format!("`{self}` compares {left:?} with {right:?}")));
                 }
-                let ordered = matches!(left.column_type, ColumnType::Int | ColumnType::Float | ColumnType::Time);
+                let ordered = matches!(left, ColumnType::Int | ColumnType::Float | ColumnType::Time);
                 if !ordered && !matches!(operator, Operator::Equal | Operator::NotEqual) {
                     return Err(DefinitionError::Meaning(format!(
-                        "`{self}`: a column of {:?} can only be compared by == and !=",
-                        left.column_type
+                        "`{self}`: a column of {left:?} can only be compared by == and !="
                     )));
                 }
                 Ok(BoundFilter::Compare { column: index, operator: *operator, operand })
@@ -177,15 +173,6 @@ impl fmt::Display for Filter {
     }
 }
 
-/// The number and the description of a column of `source`.
-pub(crate) fn find_column(source: FactKind, name: &str) -> Result<(usize, Column), DefinitionError> {
-    let columns = source.columns();
-    columns.iter().position(|column| column.name == name).map(|index| (index, columns[index])).ok_or_else(|| {
-        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
-        DefinitionError::Meaning(format!("`{}` has no column `{name}`; it has {}", source.name(), names.join(", ")))
-    })
-}
-
 /// A filter whose columns are numbers, ready to be asked millions of times.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum BoundFilter {
@@ -204,19 +191,19 @@ pub(crate) enum BoundOperand {
 }
 
 impl BoundFilter {
-    pub(crate) fn holds(&self, fact: &Fact) -> bool {
+    pub(crate) fn holds<R: Row>(&self, row: &R) -> bool {
         match self {
-            Self::And(parts) => parts.iter().all(|part| part.holds(fact)),
-            Self::Or(parts) => parts.iter().any(|part| part.holds(fact)),
+            Self::And(parts) => parts.iter().all(|part| part.holds(row)),
+            Self::Or(parts) => parts.iter().any(|part| part.holds(row)),
             Self::Compare { column, operator, operand } => {
                 let right = match operand {
-                    BoundOperand::Column(index) => fact.value(*index),
+                    BoundOperand::Column(index) => row.value(*index),
                     BoundOperand::Integer(number) => Value::Int(*number),
                     BoundOperand::Float(number) => Value::Float(*number),
                     BoundOperand::Bool(flag) => Value::Bool(*flag),
                     BoundOperand::Text(text) => Value::Text(text),
                 };
-                compare(fact.value(*column), right).is_some_and(|order| operator.holds(order))
+                compare(row.value(*column), right).is_some_and(|order| operator.holds(order))
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The keys of entities: always with their tenant, 16 bytes for the values; it does not say where state lies.
 
-use dhow_events::{Fact, TenantId, Value};
+use dhow_events::{TenantId, Value};
 use serde::{Deserialize, Serialize};
+
+use crate::Row;
 
 /// Whose state, of which view, for which entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -14,18 +16,18 @@ pub struct EntityKey {
     pub id: u128,
 }
 
-/// The 128 bits that stand for the values of `columns` in `fact`: those of an id or an integer itself, otherwise a
+/// The 128 bits that stand for the values of `columns` in `row`: those of an id or an integer itself, otherwise a
 /// hash. Nothing where a value is missing.
-pub fn entity_id(fact: &Fact, columns: &[usize]) -> Option<u128> {
+pub fn entity_id<R: Row>(row: &R, columns: &[usize]) -> Option<u128> {
     if let [column] = columns {
-        return match fact.value(*column) {
+        return match row.value(*column) {
             Value::Null => None,
             value => Some(token(value)),
         };
     }
     let mut hasher = blake3::Hasher::new();
     for &column in columns {
-        match fact.value(column) {
+        match row.value(column) {
             Value::Null => return None,
             value => hasher.update(&token(value).to_le_bytes()),
         };

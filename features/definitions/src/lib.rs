@@ -8,8 +8,8 @@
 //! An event without a value in an entity column counts for no entity of that view; see [`Aggregate`] for missing values.
 //!
 //! # The parts
-//! A [`FeatureSet`] (from TOML or built in code) holds [`View`]s, each of one kind of fact, one entity and its
-//! [`Feature`]s. Executors keep the [`Cell`]s of each event, fold them into [`Accumulator`]s, one for each [`Slot`], and
+//! A [`FeatureSet`] (from TOML or built in code) holds [`View`]s, each of one [`Source`] (a kind of fact, or a table of
+//! the user's own whose rows are read as events), one entity and its [`Feature`]s. Executors keep the [`Cell`]s of each event, fold them into [`Accumulator`]s, one for each [`Slot`], and
 //! finish those into floats: NaN means that there is no value. A [`VectorPlan`] says which entities of which views a
 //! model's request reads, and in which order the numbers stand. [`oracle`] is the definition in its plainest form,
 //! against which every executor is tested bit for bit.
@@ -23,16 +23,20 @@ pub mod oracle;
 mod parse;
 mod plan;
 mod set;
+mod sketch;
+mod source;
 mod view;
 mod window;
 
 pub use accumulator::{Accumulator, Cell, MAX_FLOAT_MAGNITUDE, MIN_FLOAT_MAGNITUDE, RISE};
-pub use aggregate::{Aggregate, MAX_HALF_LIVES, STEPS_PER_HALF_LIFE};
+pub use aggregate::{Aggregate, MAX_HALF_LIVES, MAX_LAST, MAX_TOP, STEPS_PER_HALF_LIFE};
 pub use exact::ExactSum;
 pub use filter::{Filter, Operand, Operator};
 pub use key::{EntityKey, entity_id};
 pub use plan::{PlannedView, VectorPlan};
 pub use set::{FeatureSet, MAX_VIEWS, Ratio, RequestFlag};
+pub use sketch::HyperLogLog;
+pub use source::{MAX_TABLE_COLUMNS, Row, Source, SourceColumn, TableSchema};
 pub use view::{CellKind, Feature, FeatureSpec, MAX_ENTITY_COLUMNS, MAX_FEATURES_PER_VIEW, Slot, View};
 pub use window::{MAX_DURATION_MICROS, Span, Window};
 

@@ -1,26 +1,44 @@
 //! Reads a feature set from TOML and gives every mistake its line and column; what makes sense is checked elsewhere.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use dhow_events::FactKind;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::{Aggregate, DefinitionError, FeatureSet, FeatureSpec, Filter, Ratio, RequestFlag, Span, View, Window};
+use crate::source::{check_column_name, column_type};
+use crate::{
+    Aggregate, DefinitionError, FeatureSet, FeatureSpec, Filter, Ratio, RequestFlag, Source, Span, TableSchema, View,
+    Window,
+};
 
 /// The longest definition file, in bytes.
 const MAX_TEXT_BYTES: usize = 1 << 20;
+/// The most tables that a file may declare.
+const MAX_TABLES: usize = 256;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SetText {
     name: Spanned<String>,
     version: u32,
+    #[serde(default)]
+    table: Vec<TableText>,
     view: Vec<ViewText>,
     #[serde(default)]
     ratio: Vec<RatioText>,
     #[serde(default)]
     flag: Vec<FlagText>,
+}
+
+/// A table of the user's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableText {
+    name: Spanned<String>,
+    columns: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -72,8 +90,9 @@ pub(crate) fn parse(text: &str) -> Result<FeatureSet, DefinitionError> {
     }
     let set: SetText = toml::from_str(text)
         .map_err(|error| reader.at(error.span().map_or(0, |span| span.start), error.message().to_owned()))?;
-    let views = set.view.iter().map(|view| reader.view(view)).collect::<Result<_, _>>()?;
-    let flags = set.flag.iter().map(|flag| reader.flag(flag)).collect::<Result<_, _>>()?;
+    let tables = reader.tables(&set.table)?;
+    let views = set.view.iter().map(|view| reader.view(view, &tables)).collect::<Result<_, _>>()?;
+    let flags = set.flag.iter().map(|flag| reader.flag(flag, &tables)).collect::<Result<_, _>>()?;
     let ratios = set
         .ratio
         .into_iter()
@@ -101,16 +120,45 @@ impl Reader<'_> {
         })
     }
 
-    fn view(&self, text: &ViewText) -> Result<View, DefinitionError> {
-        let source = self.source(&text.source)?;
+    fn tables(&self, texts: &[TableText]) -> Result<Vec<Arc<TableSchema>>, DefinitionError> {
+        let mut tables: Vec<Arc<TableSchema>> = Vec::new();
+        for text in texts {
+            let table = Arc::new(self.table(text)?);
+            let problem = if tables.iter().any(|known| known.name() == table.name()) {
+                format!("table `{}` is declared twice", table.name())
+            } else if tables.len() == MAX_TABLES {
+                format!("more than {MAX_TABLES} tables are declared")
+            } else {
+                tables.push(table);
+                continue;
+            };
+            return Err(self.at(text.name.span().start, problem));
+        }
+        Ok(tables)
+    }
+
+    /// A table whose columns stand in the order of the file.
+    fn table(&self, text: &TableText) -> Result<TableSchema, DefinitionError> {
+        let mut named: Vec<_> = text.columns.iter().collect();
+        named.sort_by_key(|(name, _)| name.span().start);
+        let mut columns = Vec::with_capacity(named.len());
+        for (name, word) in named {
+            self.locate(name.span(), check_column_name(name.get_ref()))?;
+            columns.push((name.get_ref().clone(), self.locate(word.span(), column_type(word.get_ref()))?));
+        }
+        self.locate(text.name.span(), TableSchema::new(text.name.get_ref(), columns))
+    }
+
+    fn view(&self, text: &ViewText, tables: &[Arc<TableSchema>]) -> Result<View, DefinitionError> {
+        let source = self.source(&text.source, tables)?;
         let entity = text.entity.get_ref().clone();
-        let filter = text.filter.as_ref().map(|filter| self.filter(filter, source)).transpose()?;
+        let filter = text.filter.as_ref().map(|filter| self.filter(filter, &source)).transpose()?;
         let mut specs = Vec::new();
         for features in &text.features {
             // Each group is tried on its own first, so that a mistake is reported where it stands.
             let group = self.features(features.get_ref())?;
-            self.locate(text.entity.span(), check_entity(source, &entity))?;
-            let trial = View::new(text.name.get_ref(), source, entity.clone(), None, group.clone());
+            self.locate(text.entity.span(), check_entity(&source, &entity))?;
+            let trial = View::new(text.name.get_ref(), source.clone(), entity.clone(), None, group.clone());
             self.locate(features.span(), trial.map(|_| ()))?;
             specs.extend(group);
         }
@@ -123,31 +171,44 @@ impl Reader<'_> {
         let delay = text.delay.as_ref().map(span).transpose()?;
         let mut specs = Vec::with_capacity(text.aggregates.len() * text.windows.len());
         for aggregate in &text.aggregates {
-            let aggregate: Aggregate = self.locate(aggregate.span(), aggregate.get_ref().parse())?;
+            let family = self.locate(aggregate.span(), Aggregate::family(aggregate.get_ref()))?;
             for window in &text.windows {
                 let length = if window.get_ref() == "ever" { None } else { Some(span(window)?) };
                 let window = self.locate(window.span(), Window::new(length, hop, delay))?;
-                specs.push(FeatureSpec { aggregate, column: text.column.clone(), window });
+                let spec = |&aggregate| FeatureSpec { aggregate, column: text.column.clone(), window };
+                specs.extend(family.iter().map(spec));
             }
         }
         Ok(specs)
     }
 
-    fn flag(&self, text: &FlagText) -> Result<RequestFlag, DefinitionError> {
-        let source = self.source(&text.source)?;
-        let filter = self.filter(&text.filter, source)?;
+    fn flag(&self, text: &FlagText, tables: &[Arc<TableSchema>]) -> Result<RequestFlag, DefinitionError> {
+        let Source::Fact(source) = self.source(&text.source, tables)? else {
+            return Err(self.at(
+                text.source.span().start,
+                format!("a flag is of a kind of event; `{}` is a table", text.source.get_ref()),
+            ));
+        };
+        let filter = self.filter(&text.filter, &source.into())?;
         self.locate(text.name.span(), RequestFlag::new(text.name.get_ref(), source, filter))
     }
 
-    fn source(&self, text: &Spanned<String>) -> Result<FactKind, DefinitionError> {
-        FactKind::from_name(text.get_ref()).ok_or_else(|| {
-            let names: Vec<&str> = FactKind::ALL.iter().map(|kind| kind.name()).collect();
-            let message = format!("`{}` is not a kind of event; known are {}", text.get_ref(), names.join(", "));
+    /// The kind of event or the table that a view names.
+    fn source(&self, text: &Spanned<String>, tables: &[Arc<TableSchema>]) -> Result<Source, DefinitionError> {
+        let name = text.get_ref();
+        if let Some(table) = tables.iter().find(|table| table.name() == name) {
+            return Ok(Source::Table(table.clone()));
+        }
+        FactKind::from_name(name).map(Source::Fact).ok_or_else(|| {
+            let kinds = FactKind::ALL.iter().map(|kind| kind.name());
+            let names: Vec<&str> = tables.iter().map(|table| table.name()).chain(kinds).collect();
+            let message =
+                format!("`{name}` is not a kind of event or a declared table; known are {}", names.join(", "));
             self.at(text.span().start, message)
         })
     }
 
-    fn filter(&self, text: &Spanned<String>, source: FactKind) -> Result<Filter, DefinitionError> {
+    fn filter(&self, text: &Spanned<String>, source: &Source) -> Result<Filter, DefinitionError> {
         // The text begins after its opening quote; a filter needs no escapes, so offsets within it are exact.
         let filter = Filter::parse(text.get_ref())
             .map_err(|problem| self.at(text.span().start + 1 + problem.offset, problem.message))?;
@@ -156,6 +217,6 @@ impl Reader<'_> {
     }
 }
 
-fn check_entity(source: FactKind, entity: &[String]) -> Result<(), DefinitionError> {
+fn check_entity(source: &Source, entity: &[String]) -> Result<(), DefinitionError> {
     crate::view::bind_entity(source, entity).map(|_| ())
 }

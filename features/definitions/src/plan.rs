@@ -2,8 +2,8 @@
 
 use dhow_events::{ColumnType, Fact, FactKind};
 
-use crate::filter::{BoundFilter, find_column};
-use crate::{DefinitionError, FeatureSet, entity_id};
+use crate::filter::BoundFilter;
+use crate::{DefinitionError, FeatureSet, Ratio, Source, entity_id};
 
 /// A view of the plan and where its features stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct PlannedView {
 /// The vector that is read for a fact of one kind, the *spine*: features of every view whose entity the fact names, then
 /// the fact's own numbers, then flags, then ratios.
 ///
-/// A view belongs to the plan if each of its entity columns is a column of the spine, of the same name and type. The
+/// A view of facts belongs to the plan if each of its entity columns is a column of the spine, of the same name and type. The
 /// fact's own numbers are its integers, floats and booleans, but not amounts in changing currencies, which cannot be
 /// compared (`*_minor` without `_usd_minor`).
 #[derive(Debug, Clone, PartialEq)]
@@ -63,12 +63,11 @@ impl VectorPlan {
     }
 
     fn push_views(&mut self, set: &FeatureSet) {
-        for (number, view) in set.views().iter().enumerate() {
+        let spine = Source::Fact(self.spine);
+        let views = set.views().iter().enumerate();
+        for (number, view) in views.filter(|(_, view)| view.source().fact().is_some()) {
             let columns = view.entity().iter().zip(view.entity_types()).map(|(name, wanted)| {
-                find_column(self.spine, name)
-                    .ok()
-                    .filter(|(_, column)| column.column_type == wanted)
-                    .map(|(index, _)| index)
+                spine.find(name).ok().filter(|(_, column_type)| *column_type == wanted).map(|(index, _)| index)
             });
             let Some(entity_columns) = columns.collect::<Option<Vec<usize>>>() else { continue };
             let (offset, width) = (self.names.len(), view.features().len());
@@ -140,12 +139,7 @@ impl VectorPlan {
         values.extend(self.own_columns.iter().map(|&column| fact.value(column).as_number().unwrap_or(f64::NAN)));
         values.extend(self.flags.iter().map(|flag| f64::from(u8::from(flag.holds(fact)))));
         for &(numerator, denominator) in &self.ratios {
-            values.push(ratio(values[numerator], values[denominator]));
+            values.push(Ratio::of(values[numerator], values[denominator]));
         }
     }
-}
-
-/// The quotient; no value where the divisor is zero.
-fn ratio(numerator: f64, denominator: f64) -> f64 {
-    if denominator == 0.0 { f64::NAN } else { numerator / denominator }
 }

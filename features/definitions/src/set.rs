@@ -1,10 +1,12 @@
 //! Feature sets: named, versioned collections of views with the ratios and flags derived from them; no text format here.
 
+use std::sync::Arc;
+
 use dhow_events::FactKind;
 
 use crate::filter::BoundFilter;
 use crate::view::check_name;
-use crate::{DefinitionError, Filter, View};
+use crate::{DefinitionError, Filter, Source, TableSchema, View};
 
 /// The most views that a set may hold; their numbers fit 16 bits with room to spare.
 pub const MAX_VIEWS: usize = 1024;
@@ -18,6 +20,13 @@ pub struct Ratio {
     pub numerator: String,
     /// The same.
     pub denominator: String,
+}
+
+impl Ratio {
+    /// The quotient; no value where either is none or the divisor is zero.
+    pub fn of(numerator: f64, denominator: f64) -> f64 {
+        if denominator == 0.0 { f64::NAN } else { numerator / denominator }
+    }
 }
 
 /// A yes or no (1 or 0) that is computed from the request itself.
@@ -39,7 +48,7 @@ impl RequestFlag {
     /// A bad name, an unknown column, or a comparison of different types.
     pub fn new(name: &str, source: FactKind, filter: Filter) -> Result<Self, DefinitionError> {
         check_name(name)?;
-        let bound = filter.bind(source)?;
+        let bound = filter.bind(&source.into())?;
         Ok(Self { name: name.to_owned(), source, filter, bound })
     }
 }
@@ -58,7 +67,8 @@ impl FeatureSet {
     /// A set of checked views and what is derived from them.
     ///
     /// # Errors
-    /// A bad name, version 0, no or too many views, or a name that two views, features, ratios or flags share.
+    /// A bad name, version 0, no or too many views, or a name that two views, features, ratios, flags or different
+    /// tables share.
     pub fn new(
         name: &str,
         version: u32,
@@ -108,7 +118,28 @@ impl FeatureSet {
                 return Err(DefinitionError::Meaning(format!("more than one {what} is called `{}`", pair[0])));
             }
         }
-        Ok(())
+        let tables = self.tables();
+        match tables.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
+            None => Ok(()),
+            Some(pair) => {
+                let message = format!("two different tables are called `{}`", pair[0].name());
+                Err(DefinitionError::Meaning(message))
+            }
+        }
+    }
+
+    /// The tables that views are made of, in the order of their names.
+    pub fn tables(&self) -> Vec<&Arc<TableSchema>> {
+        let mut tables: Vec<&Arc<TableSchema>> = Vec::new();
+        for view in &self.views {
+            if let Source::Table(table) = view.source()
+                && !tables.contains(&table)
+            {
+                tables.push(table);
+            }
+        }
+        tables.sort_by(|left, right| left.name().cmp(right.name()));
+        tables
     }
 
     /// The set's name.
@@ -146,9 +177,28 @@ impl FeatureSet {
         self.views.iter().flat_map(|view| view.features().iter().map(|feature| feature.name()))
     }
 
+    /// That every view is made of facts, as executors of the marketplace's log require.
+    ///
+    /// # Errors
+    /// The first view of a table.
+    pub fn require_facts(&self) -> Result<(), DefinitionError> {
+        match self.views.iter().find(|view| view.source().fact().is_none()) {
+            None => Ok(()),
+            Some(view) => Err(DefinitionError::Meaning(format!(
+                "view `{}` is of table `{}`, which the marketplace's log does not hold; features of tables are computed \
+                 from their files",
+                view.name(),
+                view.source().name()
+            ))),
+        }
+    }
+
     /// What the set means, as text: equal for two sets exactly if they define the same features in the same order.
     pub fn canonical(&self) -> String {
         let mut text = format!("set {} version {}\n", self.name, self.version);
+        for table in self.tables() {
+            text.push_str(&format!("{}\n", table.canonical()));
+        }
         for view in &self.views {
             let filter = view.filter().map_or_else(String::new, |filter| format!(" where {filter}"));
             text.push_str(&format!(

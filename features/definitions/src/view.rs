@@ -1,9 +1,9 @@
-//! Views: one source of events, one entity, and the features that are kept for it; compiled to column numbers when made.
+//! Views: one source of rows, one entity, and the features that are kept for it; compiled to column numbers when made.
 
-use dhow_events::{ColumnType, Fact, FactKind, Value};
+use dhow_events::{ColumnType, Value};
 
-use crate::filter::{BoundFilter, find_column};
-use crate::{Accumulator, Aggregate, Cell, DefinitionError, Filter, Window, entity_id};
+use crate::filter::BoundFilter;
+use crate::{Accumulator, Aggregate, Cell, DefinitionError, Filter, Row, Source, Window, entity_id};
 
 /// The most features that one view may define.
 pub const MAX_FEATURES_PER_VIEW: usize = 256;
@@ -73,10 +73,11 @@ pub enum CellKind {
     Token,
 }
 
-/// One accumulation that several windows share: an aggregate over a cell.
+/// One accumulation that several windows share, and several aggregates (sum and mean, the places of `last_3` or `top_3`,
+/// the quantiles of a column): finish its accumulator with [`Feature::aggregate`], not with the slot's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
-    /// What is computed.
+    /// What is accumulated.
     pub aggregate: Aggregate,
     /// Of which of [`View::cells`]; nothing where it is of the events themselves.
     pub cell: Option<usize>,
@@ -91,11 +92,11 @@ impl Slot {
     }
 }
 
-/// The features of one entity from one source of events.
+/// The features of one entity from one source of rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     name: String,
-    source: FactKind,
+    source: Source,
     entity: Vec<String>,
     filter: Option<Filter>,
     features: Vec<Feature>,
@@ -107,21 +108,22 @@ pub struct View {
 }
 
 impl View {
-    /// A view called `name` of the events of `source` that pass `filter`, by the columns `entity`.
+    /// A view called `name` of the rows of `source` that pass `filter`, by the columns `entity`.
     ///
     /// # Errors
     /// A name that is not lower-case words, no or too many entity columns or features, an unknown column, an entity
     /// column that is a float, a repeated feature, or an aggregate that does not fit its column or window.
     pub fn new(
         name: &str,
-        source: FactKind,
+        source: impl Into<Source>,
         entity: Vec<String>,
         filter: Option<Filter>,
         features: Vec<FeatureSpec>,
     ) -> Result<Self, DefinitionError> {
         check_name(name)?;
-        let entity_columns = bind_entity(source, &entity)?;
-        let bound_filter = filter.as_ref().map(|filter| filter.bind(source)).transpose()?;
+        let source = source.into();
+        let entity_columns = bind_entity(&source, &entity)?;
+        let bound_filter = filter.as_ref().map(|filter| filter.bind(&source)).transpose()?;
         if features.is_empty() || features.len() > MAX_FEATURES_PER_VIEW {
             let message =
                 format!("view `{name}` has {} features; 1 to {MAX_FEATURES_PER_VIEW} are allowed", features.len());
@@ -146,12 +148,12 @@ impl View {
     }
 
     fn push_feature(&mut self, spec: FeatureSpec) -> Result<(), DefinitionError> {
-        let column = spec.column.as_deref().map(|name| find_column(self.source, name)).transpose()?;
-        spec.aggregate.check(column.map(|(_, column)| column.column_type), spec.window)?;
-        let cell = column.map(|(index, column)| (index, cell_kind(spec.aggregate, column.column_type)));
+        let column = spec.column.as_deref().map(|name| self.source.find(name)).transpose()?;
+        spec.aggregate.check(column.map(|(_, column_type)| column_type), spec.window)?;
+        let cell = column.map(|(index, column_type)| (index, cell_kind(spec.aggregate, column_type)));
         let kind = cell.map(|(_, kind)| kind);
         let cell = cell.map(|cell| position_or_push(&mut self.cells, cell));
-        let slot = position_or_push(&mut self.slots, Slot { aggregate: spec.aggregate, cell, kind });
+        let slot = position_or_push(&mut self.slots, Slot { aggregate: spec.aggregate.accumulation(), cell, kind });
         let window = position_or_push(&mut self.windows, spec.window);
         let mut name = self.name.clone();
         for part in
@@ -172,9 +174,9 @@ impl View {
         &self.name
     }
 
-    /// Which facts it is made of.
-    pub fn source(&self) -> FactKind {
-        self.source
+    /// What it is made of.
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The columns whose values form the entity.
@@ -182,7 +184,7 @@ impl View {
         &self.entity
     }
 
-    /// Which facts of the source count; nothing means all.
+    /// Which rows of the source count; nothing means all.
     pub fn filter(&self) -> Option<&Filter> {
         self.filter.as_ref()
     }
@@ -207,17 +209,17 @@ impl View {
         self.cells.iter().map(|(_, kind)| *kind)
     }
 
-    /// The values of [`View::cells`] in a fact of the source.
-    pub fn read_cells<'a>(&'a self, fact: &'a Fact) -> impl ExactSizeIterator<Item = Cell> + 'a {
-        self.cells.iter().map(|&(column, kind)| read_cell(kind, fact.value(column)))
+    /// The values of [`View::cells`] in a row of the source.
+    pub fn read_cells<'a, R: Row>(&'a self, row: &'a R) -> impl ExactSizeIterator<Item = Cell> + 'a {
+        self.cells.iter().map(|&(column, kind)| read_cell(kind, row.value(column)))
     }
 
-    /// The entity of a fact of the source: nothing where the fact does not pass the filter or lacks an entity value.
-    pub fn entity_of(&self, fact: &Fact) -> Option<u128> {
-        if self.bound_filter.as_ref().is_some_and(|filter| !filter.holds(fact)) {
+    /// The entity of a row of the source: nothing where the row does not pass the filter or lacks an entity value.
+    pub fn entity_of<R: Row>(&self, row: &R) -> Option<u128> {
+        if self.bound_filter.as_ref().is_some_and(|filter| !filter.holds(row)) {
             return None;
         }
-        entity_id(fact, &self.entity_columns)
+        entity_id(row, &self.entity_columns)
     }
 
     /// How far before an instant an event can lie and still be needed for a read at it, in microseconds. Older events
@@ -258,15 +260,15 @@ pub(crate) fn check_name(name: &str) -> Result<(), DefinitionError> {
     }
 }
 
-pub(crate) fn bind_entity(source: FactKind, entity: &[String]) -> Result<Vec<usize>, DefinitionError> {
+pub(crate) fn bind_entity(source: &Source, entity: &[String]) -> Result<Vec<usize>, DefinitionError> {
     if entity.is_empty() || entity.len() > MAX_ENTITY_COLUMNS {
         let message = format!("an entity has 1 to {MAX_ENTITY_COLUMNS} columns; this one has {}", entity.len());
         return Err(DefinitionError::Meaning(message));
     }
     let mut columns = Vec::with_capacity(entity.len());
     for name in entity {
-        let (index, column) = find_column(source, name)?;
-        if column.column_type == ColumnType::Float {
+        let (index, column_type) = source.find(name)?;
+        if column_type == ColumnType::Float {
             return Err(DefinitionError::Meaning(format!("`{name}` is a float and cannot tell entities apart")));
         }
         if columns.contains(&index) {
@@ -278,10 +280,11 @@ pub(crate) fn bind_entity(source: FactKind, entity: &[String]) -> Result<Vec<usi
 }
 
 fn cell_kind(aggregate: Aggregate, column_type: ColumnType) -> CellKind {
-    match (aggregate, column_type) {
-        (Aggregate::DistinctCount, _) | (_, ColumnType::Text | ColumnType::Id(_)) => CellKind::Token,
-        (_, ColumnType::Float) => CellKind::Float,
-        (_, ColumnType::Int | ColumnType::Bool | ColumnType::Time) => CellKind::Integer,
+    match column_type {
+        _ if aggregate.reads_tokens() => CellKind::Token,
+        ColumnType::Text | ColumnType::Id(_) => CellKind::Token,
+        ColumnType::Float => CellKind::Float,
+        ColumnType::Int | ColumnType::Bool | ColumnType::Time => CellKind::Integer,
     }
 }
 

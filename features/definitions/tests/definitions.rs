@@ -75,6 +75,11 @@ fn a_mistake_in_a_definition_file_is_told_with_its_line_and_column() {
         ("fraud == true", "fraud == true and", (8, 28), "expected the name of a column"),
         ("'count'", "'cuont'", (10, 19), "`cuont` is not an aggregate"),
         ("'1d'", "'1 day'", (10, 40), "not a span of time"),
+        ("'count'", "'quantile_0'", (10, 19), "a percentage above 0"),
+        ("'count'", "'quantile_5_25'", (10, 19), "a percentage above 0"),
+        ("'count'", "'last_33'", (10, 19), "`last_<n>` takes 1 to 32"),
+        ("'count'", "'top_3_4'", (10, 19), "its places go from 1 to n"),
+        ("'count'", "'top_x'", (10, 19), "`top_x` is not an aggregate"),
         ("'count'", "'sum'", (10, 3), "needs a column"),
         ("{ agg", "{ column = 'card', agg", (10, 3), ""),
         ("['1d']", "['1d', '24h']", (10, 3), "defined twice"),
@@ -223,9 +228,17 @@ proptest! {
     ) {
         let floats: Vec<(i64, Cell)> = events.iter().map(|(time, value)| (*time, Cell::of_float(*value))).collect();
         let half_life = Aggregate::DecayedSum { half_life: "1h".parse().unwrap() };
-        for aggregate in [Aggregate::Sum, Aggregate::Mean, Aggregate::Variance, Aggregate::Min, Aggregate::Last, half_life] {
+        let (last, quantile): (Aggregate, Aggregate) = ("last_3_2".parse().unwrap(), "quantile_30".parse().unwrap());
+        let of_floats = [Aggregate::Sum, Aggregate::Mean, Aggregate::Variance, Aggregate::Min, Aggregate::Last, half_life, last, quantile];
+        for aggregate in of_floats {
             let spec = (aggregate, CellKind::Float);
             let (plain, shuffled) = (folded(spec, &floats, 0, 2 * DAY_MICROS), folded(spec, &floats, shuffle, 2 * DAY_MICROS));
+            prop_assert_eq!(plain.to_bits(), shuffled.to_bits());
+        }
+        let tokens: Vec<(i64, Cell)> = events.iter().map(|(time, _)| (*time, Cell::Token((time % 7) as u128))).collect();
+        for aggregate in [Aggregate::DistinctCount, Aggregate::ApproxDistinctCount, "top_2_2".parse().unwrap()] {
+            let spec = (aggregate, CellKind::Token);
+            let (plain, shuffled) = (folded(spec, &tokens, 0, 2 * DAY_MICROS), folded(spec, &tokens, shuffle, 2 * DAY_MICROS));
             prop_assert_eq!(plain.to_bits(), shuffled.to_bits());
         }
     }
@@ -256,4 +269,179 @@ proptest! {
         let _ = text.parse::<Aggregate>();
         let _ = text.parse::<Span>();
     }
+}
+
+const TRANSACTIONS: &str = r#"name = 'handbook'
+version = 1
+[[table]]
+name = 'transactions'
+columns = { TX_TIME = 'time', customer_id = 'int', terminal_id = 'int', amount = 'float', fraud = 'bool', label = 'text' }
+[[view]]
+name = 'customer'
+source = 'transactions'
+entity = ['customer_id']
+features = [
+  { aggregates = ['count'], windows = ['1d', '7d'] },
+  { column = 'amount', aggregates = ['mean'], windows = ['1d'] },
+]
+[[view]]
+name = 'terminal'
+source = 'transactions'
+entity = ['terminal_id', 'label']
+filter = "amount > 1.5 and label != 'void'"
+features = [{ column = 'fraud', aggregates = ['mean'], windows = ['1d'], delay = '7d' }]
+"#;
+
+/// A row of the table above.
+struct Transaction(Vec<Value<'static>>);
+
+impl Row for Transaction {
+    fn value(&self, column: usize) -> Value<'_> {
+        self.0.get(column).copied().unwrap_or(Value::Null)
+    }
+}
+
+#[test]
+fn a_table_of_the_users_own_is_a_source_like_any_kind_of_event() {
+    let set = FeatureSet::from_toml(TRANSACTIONS).unwrap();
+    let (customer, terminal) = (&set.views()[0], &set.views()[1]);
+    let names: Vec<&str> = customer.source().columns().iter().map(|column| column.name).collect();
+    assert_eq!(names, ["TX_TIME", "customer_id", "terminal_id", "amount", "fraud", "label"], "in the file's order");
+    assert_eq!(customer.source().fact(), None);
+    assert!(set.require_facts().unwrap_err().to_string().contains("view `customer` is of table `transactions`"));
+
+    let row = |customer: i64, amount: Value<'static>, label: &'static str| {
+        let time = Value::Time(Timestamp::from_micros(0));
+        Transaction(vec![time, Value::Int(customer), Value::Int(7), amount, Value::Bool(true), Value::Text(label)])
+    };
+    assert_eq!(customer.entity_of(&row(5, Value::Float(1.0), "a")), Some(5));
+    assert_eq!(terminal.entity_of(&row(5, Value::Float(1.0), "a")), None, "the filter leaves it out");
+    assert_eq!(terminal.entity_of(&row(5, Value::Null, "a")), None, "a missing value never passes");
+    assert_eq!(terminal.entity_of(&row(5, Value::Float(2.0), "void")), None);
+    assert!(terminal.entity_of(&row(5, Value::Float(2.0), "a")).is_some());
+    let cells: Vec<Cell> = terminal.read_cells(&row(5, Value::Null, "a")).collect();
+    assert_eq!(cells, [Cell::Integer(1)]);
+
+    let rows = [row(5, Value::Float(1.0), "a"), row(6, Value::Float(9.0), "a"), row(5, Value::Float(4.0), "a")];
+    let observed: Vec<_> = rows
+        .iter()
+        .enumerate()
+        .map(|(number, row)| {
+            let time = Timestamp::from_micros(number as i64 * HOUR_MICROS);
+            oracle::Observation { id: number as u128, event_time: time, known_time: time, row }
+        })
+        .collect();
+    let mean = &customer.features()[2];
+    assert_eq!(mean.name(), "customer_amount_mean_1d");
+    let at = |hours: i64| {
+        oracle::compute_rows(customer, mean, &[Value::Int(5)], &observed, Timestamp::from_micros(hours * HOUR_MICROS))
+    };
+    assert_eq!((at(2), at(3), at(26)), (1.0, 2.5, 4.0));
+    assert!(VectorPlan::new(&set, FactKind::CheckoutSubmitted).is_err(), "a request of the marketplace names no rows");
+}
+
+#[test]
+fn the_schema_of_a_table_is_part_of_what_a_set_means() {
+    let hash = |text: &str| FeatureSet::from_toml(text).unwrap().schema_hash();
+    let text = TRANSACTIONS;
+    assert_eq!(hash(text), hash(&text.replace("name = 'handbook'", "name =   'handbook'")));
+    assert_ne!(hash(text), hash(&text.replace("terminal_id = 'int'", "terminal_id = 'time'")));
+    let facts = FeatureSet::marketplace().unwrap();
+    assert!(facts.require_facts().is_ok() && !facts.canonical().contains("table "));
+}
+
+#[test]
+fn a_mistake_in_a_table_is_told_with_its_line_and_column() {
+    let cases = [
+        ("name = 'transactions'", "name = 'item_ordered'", (4, 8), "is a kind of event"),
+        ("name = 'transactions'", "nome = 'transactions'", (4, 1), "unknown field `nome`"),
+        ("'float'", "'double'", (5, 82), "not a type of column; known are int, float, bool, text, time"),
+        ("amount = 'float'", "or = 'float'", (5, 73), "cannot name a column"),
+        ("amount = 'float'", "'a b' = 'float'", (5, 73), "cannot name a column"),
+        ("amount = 'float', ", "", (12, 3), "has no column `amount`; it has TX_TIME, customer_id"),
+        ("source = 'transactions'", "source = 'transaction'", (8, 10), "a declared table; known are transactions"),
+        ("entity = ['customer_id']", "entity = ['amount']", (9, 10), "cannot tell entities apart"),
+        ("amount > 1.5", "amount > 'x'", (18, 10), "compares Float with Text"),
+        (
+            "[[view]]\nname = 'customer'",
+            "[[table]]\nname = 'transactions'\ncolumns = { a = 'int' }\n[[view]]\nname = 'customer'",
+            (7, 8),
+            "declared twice",
+        ),
+    ];
+    for (from, to, place, message) in cases {
+        let text = TRANSACTIONS.replacen(from, to, 1);
+        match FeatureSet::from_toml(&text) {
+            Err(DefinitionError::Text { line, column, message: found }) => {
+                assert!(found.contains(message), "{to}: {found}");
+                assert_eq!((line, column), place, "{to}: {found}");
+            }
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn last_values_and_top_shares_are_one_column_for_each_place() {
+    let set = set_of("{ column = 'total_usd_minor', aggregates = ['last_2', 'quantile_99_9', 'quantile_50'], windows = ['1d'] }, { column = 'card', aggregates = ['top_2', 'approx_distinct_count'], windows = ['1h'], hop = '1m' }").unwrap();
+    let names: Vec<&str> = set.names().collect();
+    let wanted = [
+        "c_total_usd_minor_last_2_1_1d",
+        "c_total_usd_minor_last_2_2_1d",
+        "c_total_usd_minor_quantile_99_9_1d",
+        "c_total_usd_minor_quantile_50_1d",
+        "c_card_top_2_1_1h_hop_1m",
+        "c_card_top_2_2_1h_hop_1m",
+        "c_card_approx_distinct_count_1h_hop_1m",
+    ];
+    assert_eq!(names, wanted);
+    assert_eq!(set.views()[0].slots().len(), 4, "places and quantiles share their accumulators");
+    for feature in set.views()[0].features() {
+        assert_eq!(feature.aggregate().to_string().parse(), Ok(feature.aggregate()));
+    }
+}
+
+fn finished(aggregate: &str, kind: CellKind, cells: impl IntoIterator<Item = Cell>) -> f64 {
+    let aggregate: Aggregate = aggregate.parse().unwrap();
+    let mut accumulator = Accumulator::new(aggregate, Some(kind));
+    for (number, cell) in cells.into_iter().enumerate() {
+        accumulator.update(number as i64, number as u128, Some(cell));
+    }
+    accumulator.finish(aggregate, Window::ever(), Timestamp::from_micros(0))
+}
+
+#[test]
+fn an_approximate_distinct_count_stays_within_four_standard_errors_and_is_nearly_exact_for_few() {
+    for (different, tolerance) in
+        [(0_u64, 0.0), (1, 0.0), (30, 0.04), (1_000, 0.065), (20_000, 0.065), (1_000_000, 0.065)]
+    {
+        let tokens = (0..different).chain(0..different / 2).map(|number| Cell::Token(u128::from(number)));
+        let estimate = finished("approx_distinct_count", CellKind::Token, tokens);
+        assert!((estimate - different as f64).abs() <= tolerance * different as f64, "{different}: {estimate}");
+    }
+}
+
+#[test]
+fn a_quantile_is_within_one_in_256_of_the_exact_one_and_exact_for_small_whole_numbers() {
+    let values: Vec<f64> = (1..=10_000).map(|number| f64::from(number).powi(3) * 1e-7 - 40.0).collect();
+    for (name, per_mille) in [("quantile_0_1", 1), ("quantile_5", 50), ("quantile_50", 500), ("quantile_99_9", 999)] {
+        let exact = values[(values.len() * per_mille).div_ceil(1000) - 1];
+        let found = finished(name, CellKind::Float, values.iter().rev().map(|value| Cell::of_float(*value)));
+        assert!((found - exact).abs() <= exact.abs() / 256.0, "{name}: {found} for {exact}");
+    }
+    assert_eq!(finished("quantile_50", CellKind::Integer, (0..=255).map(Cell::Integer)), 127.0);
+    assert_eq!(finished("quantile_25", CellKind::Integer, (-3..=0).map(Cell::Integer)), -3.0);
+    assert!(finished("quantile_50", CellKind::Integer, []).is_nan());
+}
+
+#[test]
+fn the_most_frequent_values_come_by_count_and_then_by_value() {
+    let aggregate: Aggregate = "top_3_1".parse().unwrap();
+    let mut accumulator = Accumulator::new(aggregate, Some(CellKind::Token));
+    for (number, token) in [4, 9, 4, 2, 9, 7].into_iter().enumerate() {
+        accumulator.update(0, number as u128, Some(Cell::Token(token)));
+    }
+    assert_eq!(accumulator.most_frequent(3), [(4, 2), (9, 2), (2, 1)]);
+    let share = |name: &str| accumulator.finish(name.parse().unwrap(), Window::ever(), Timestamp::from_micros(0));
+    assert_eq!((share("top_3_1"), share("top_3_3"), share("top_5_5")), (2.0 / 6.0, 1.0 / 6.0, 0.0));
 }

@@ -2,19 +2,23 @@
 //!
 //! [`LakeWriter`] is a sink of the stream worker. [`Lake`] is what was written up to its last checkpoint. [`SqlSession`]
 //! answers SELECTs over one tenant's tables. [`tables`] holds the queries that trainers need; [`training_set`] replays
-//! the log through the online store, so that a row holds exactly what a request at that time would have read.
+//! the log through the online store, so that a row holds exactly what a request at that time would have read;
+//! [`compute_features`] computes the features of any table of the user's own.
 //! No type of DataFusion or Polars leaves this crate; tables leave it as Arrow batches or as rows of its own.
 
 mod as_of;
 mod columns;
+mod compute;
 mod error;
 mod lake;
 mod sql;
 mod table;
 pub mod tables;
 mod training_set;
+mod typed_table;
 
 pub use as_of::{Changes, as_of};
+pub use compute::{ComputeRequest, ComputedFeatures, compute_features};
 pub use columns::{floats, ids, integers, texts};
 pub use dhow_streams::Record;
 pub use error::OfflineError;
@@ -22,3 +26,4 @@ pub use lake::{DUPLICATE_HORIZON_MICROS, Lake, LakeFile, LakeWriter, ROWS_BUFFER
 pub use sql::{QueryBounds, SqlSession};
 pub use table::{ENVELOPE, TableBuilder, schema};
 pub use training_set::{TrainingSet, training_set};
+pub use typed_table::TABLE_ROWS_MAX;

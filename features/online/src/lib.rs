@@ -7,16 +7,19 @@
 //! # How
 //! For each entity of each view a series holds the events that a window can still reach, sorted by (event time,
 //! event id), as rows of machine words. A read finds a window's rows by binary search and folds them. Long series carry
-//! an index: accumulators of 64 and of 4096 rows, so that a window costs at most two raw ends and a few merges:
+//! an index: accumulators of 16, 256 and 4096 rows, so that a window costs at most two raw ends and a few merges:
 //!
 //! ```text
-//!   rows     ......|64|64|64|......4096......|......4096......|64|64|...
-//!   window     [raw 64  64   merge 4096        merge 4096      64  raw]
+//!   rows     ....|16|16|....256....|........4096........|....256....|16|16|....
+//!   window    [raw 16 16 merge 256   merge 4096           merge 256  16 16 raw]
 //! ```
 //!
+//! Windows that end together share one sweep from the newest row backwards: each adds what lies between its start and the
+//! start of the next shorter one.
+//!
 //! A part is only merged whole if all of it was known at the instant of the read; otherwise its rows are looked at one
-//! by one. Rows out of every window's reach are freed by [`OnlineStore::expire`]; windows without a start keep them
-//! folded into one accumulator.
+//! by one. Rows out of every window's reach are freed by [`OnlineStore::expire`], once they are an eighth of their series;
+//! windows without a start keep them folded into one accumulator. A save writes what changed since the one before.
 
 mod index;
 mod layout;

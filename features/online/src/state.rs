@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use dhow_definitions::{EntityKey, FeatureSet};
 use dhow_events::{Event, TenantId, Timestamp};
@@ -39,7 +40,7 @@ impl SeriesKey {
 }
 
 /// What is saved of the state beside its series.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Progress {
     /// For each partition the offset of the next record.
     pub(crate) offsets: BTreeMap<u32, u64>,
@@ -49,7 +50,8 @@ pub(crate) struct Progress {
     pub(crate) reads_from: Option<Timestamp>,
     /// Each tenant's number.
     pub(crate) tenants: BTreeMap<TenantId, u32>,
-    /// The ids of recent events.
+    /// The ids of recent events, which are saved as they come.
+    #[serde(skip)]
     pub(crate) recent: RecentIds,
     /// Events that counted.
     pub(crate) counted: u64,
@@ -68,6 +70,8 @@ pub(crate) struct State {
     views_of: Vec<Vec<u16>>,
     pub(crate) shards: Vec<FxHashMap<SeriesKey, Series>>,
     pub(crate) progress: Progress,
+    /// How many times it was saved since it was made or loaded, and 1 more.
+    pub(crate) saves: AtomicU32,
     /// Scratch of [`State::apply`], so that an event needs no allocation.
     row: Vec<u64>,
     entities: Vec<(u16, u128)>,
@@ -79,7 +83,9 @@ impl State {
         let kinds = dhow_events::FactKind::ALL.len();
         let mut views_of = vec![Vec::new(); kinds];
         for (number, view) in features.views().iter().enumerate() {
-            views_of[view.source() as usize].push(number as u16);
+            if let Some(kind) = view.source().fact() {
+                views_of[kind as usize].push(number as u16);
+            }
         }
         Self {
             features,
@@ -87,6 +93,7 @@ impl State {
             views_of,
             shards: (0..SHARDS).map(|_| FxHashMap::default()).collect(),
             progress: Progress::default(),
+            saves: AtomicU32::new(1),
             row: Vec::new(),
             entities: Vec::new(),
         }
@@ -150,7 +157,7 @@ impl State {
         let layout = &self.layouts[usize::from(view)];
         layout.encode(&self.features.views()[usize::from(view)], event, known_time, &mut self.row);
         let key = SeriesKey { id: halves(id), tenant, view };
-        self.shards[key.shard()].entry(key).or_default().insert(layout, &self.row)
+        self.shards[key.shard()].entry(key).or_default().insert(layout, &self.row, *self.saves.get_mut())
     }
 
     fn tenant_number(&mut self, tenant: TenantId) -> u32 {
@@ -173,8 +180,11 @@ impl State {
 
     /// Frees what no read from `reads_from` on can reach, in one shard.
     pub(crate) fn expire_shard(&mut self, shard: usize, reads_from: Timestamp) {
-        let layouts = &self.layouts;
-        let shard = &mut self.shards[shard];
+        Self::expire_series(&self.layouts, &mut self.shards[shard], reads_from);
+    }
+
+    /// Frees what no read from `reads_from` on can reach.
+    pub(crate) fn expire_series(layouts: &[Layout], shard: &mut FxHashMap<SeriesKey, Series>, reads_from: Timestamp) {
         shard.retain(|key, series| {
             let layout = &layouts[key.view()];
             series.expire(layout, cut(layout, reads_from), reads_from.micros());

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use dhow_definitions::{EntityKey, FeatureSet, VectorPlan};
 use dhow_events::{DAY_MICROS, Event, Fact, TenantId, Timestamp};
 use dhow_streams::Offsets;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
-use crate::snapshot::{self, SnapshotError};
+use crate::snapshot::{self, Saver, SnapshotError};
 use crate::state::{SHARDS, State};
 
 /// What a store keeps beyond its windows.
@@ -61,6 +61,12 @@ pub enum ReadError {
         /// How many there are.
         count: usize,
     },
+    /// The view is not of facts, so the log never fills it.
+    #[error("view `{view}` is of a table, not of events: its features are computed from files and cannot be read here")]
+    OfTable {
+        /// The view's name.
+        view: String,
+    },
     /// The plan was made for another set of features.
     #[error("the vector's plan does not belong to this store's set of features")]
     ForeignPlan,
@@ -103,12 +109,13 @@ pub struct OnlineStats {
 pub struct OnlineStore {
     settings: OnlineSettings,
     state: RwLock<State>,
+    saver: Mutex<Saver>,
 }
 
 impl OnlineStore {
-    /// An empty store.
+    /// An empty store. Views of tables stay empty and refuse to be read; see [`FeatureSet::require_facts`].
     pub fn new(features: Arc<FeatureSet>, settings: OnlineSettings) -> Self {
-        Self { settings, state: RwLock::new(State::new(features)) }
+        Self { settings, state: RwLock::new(State::new(features)), saver: Mutex::default() }
     }
 
     /// The features that are kept.
@@ -125,7 +132,7 @@ impl OnlineStore {
     /// Appends the features of view number `view` for entity `id` (see [`dhow_definitions::entity_id`]) at `at` to `out`.
     ///
     /// # Errors
-    /// No such view, or `at` lies before what is kept; `out` is then unchanged.
+    /// No such view, a view of a table, or `at` lies before what is kept; `out` is then unchanged.
     pub fn read(
         &self,
         tenant: TenantId,
@@ -138,6 +145,10 @@ impl OnlineStore {
         check_instant(&state, at)?;
         let count = state.layouts.len();
         let layout = state.layouts.get(view).ok_or(ReadError::NoView { view, count })?;
+        let definition = &state.features.views()[view];
+        if definition.source().fact().is_none() {
+            return Err(ReadError::OfTable { view: definition.name().to_owned() });
+        }
         let first = out.len();
         out.resize(first + layout.feature_count, f64::NAN);
         state.read(EntityKey { tenant, view: view as u16, id }, at, &mut out[first..]);
@@ -215,46 +226,28 @@ impl OnlineStore {
         self.state.read().stats()
     }
 
-    /// The whole state with its offsets, for [`OnlineStore::from_snapshot`]. Take it where events are applied: a writer
-    /// that waits for it keeps new readers waiting too.
+    /// Saves the state to the folder at `path`, which holds the old state or the new one whenever the process ends. Only
+    /// what changed since this store was last saved there is written. Save where events are applied: a writer that waits
+    /// for it keeps new readers waiting too.
     ///
     /// # Errors
-    /// A part that cannot be written down.
-    pub fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        snapshot::write(&self.state.read())
-    }
-
-    /// Reads what [`OnlineStore::snapshot`] gave.
-    ///
-    /// # Errors
-    /// Bytes that are no snapshot, or one of other features.
-    pub fn from_snapshot(
-        features: Arc<FeatureSet>,
-        settings: OnlineSettings,
-        bytes: &[u8],
-    ) -> Result<Self, SnapshotError> {
-        Ok(Self { settings, state: RwLock::new(snapshot::read(features, bytes)?) })
-    }
-
-    /// Saves the state to the file at `path`, which holds the old state or the new one whenever the process ends.
-    ///
-    /// # Errors
-    /// The file cannot be written.
+    /// A file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), SnapshotError> {
-        Ok(dhow_streams::checkpoint::write_atomically(path, &self.snapshot()?)?)
+        let mut saver = self.saver.lock();
+        saver.save(&self.state.read(), path)
     }
 
-    /// Loads what [`OnlineStore::save`] wrote; nothing where there is no file.
+    /// Loads what [`OnlineStore::save`] wrote, with as many threads as there are cores; nothing where there is no folder.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, or holds the state of other features.
+    /// A file is missing, cannot be read, is damaged, or holds the state of other features.
     pub fn load(
         features: Arc<FeatureSet>,
         settings: OnlineSettings,
         path: &Path,
     ) -> Result<Option<Self>, SnapshotError> {
-        let bytes = dhow_streams::checkpoint::read_checked(path)?;
-        bytes.map(|bytes| Self::from_snapshot(features, settings, &bytes)).transpose()
+        let loaded = snapshot::load(features, path)?;
+        Ok(loaded.map(|(state, saver)| Self { settings, state: RwLock::new(state), saver: Mutex::new(saver) }))
     }
 }
 

@@ -62,11 +62,14 @@ fn a_snapshot_continues_as_if_nothing_had_happened() {
     let undisturbed = store_of(&world);
     let half = world.records.len() / 2;
     let mut store = OnlineStore::new(features(), world.settings());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("online");
     for (number, record) in world.records.iter().enumerate() {
-        if number == half || number == half + 7 {
+        if number == half - 100 {
+            store.save(&path).unwrap();
+        }
+        if number == half || number == half + 7 || number == half + 300 {
             store.expire(world.records[number / 2].event.event_time);
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("online");
             store.save(&path).unwrap();
             store = OnlineStore::load(features(), world.settings(), &path).unwrap().unwrap();
             // A worker that had got further before it died applies these once more.
@@ -89,32 +92,122 @@ fn a_snapshot_continues_as_if_nothing_had_happened() {
 }
 
 #[test]
-fn a_damaged_truncated_or_foreign_snapshot_is_refused_with_its_reason() {
+fn ids_are_remembered_over_restarts_as_long_as_without_one() {
+    let settings = OnlineSettings { duplicate_horizon_micros: HOUR_MICROS, ..OnlineSettings::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("online");
+    let mut store = OnlineStore::new(features(), settings);
+    // Ids 1 to 6 in three hours, a save after each: the first two are in the base or a delta, and forgotten by now.
+    for id in 1..=6_i64 {
+        let known = Timestamp::from_micros(id * 30 * MINUTE_MICROS);
+        store.apply(&checkout(id as u128, known.micros(), 5, None, 1), known, (0, id as u64));
+        store.save(&path).unwrap();
+    }
+    let last = Timestamp::from_micros(6 * 30 * MINUTE_MICROS);
+    for round in 0..2 {
+        let offset = 10 + 10 * round;
+        for id in 3..=6_i64 {
+            // Another time, so that only the id tells.
+            let again = checkout(id as u128, id * 30 * MINUTE_MICROS + 1, 5, None, 1);
+            let applied = store.apply(&again, last, (0, (offset + id) as u64));
+            let remembered = id * 30 >= 120;
+            assert_eq!(applied == Applied::Duplicate, remembered || round == 1, "id {id} in round {round}");
+        }
+        store.save(&path).unwrap();
+        store = OnlineStore::load(features(), settings, &path).unwrap().unwrap();
+    }
+}
+
+/// The files of a folder with what they hold.
+fn files(folder: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn a_damaged_truncated_incomplete_or_foreign_snapshot_is_refused_with_its_reason() {
     let world = World::new(12, 300, 5, Pace::Busy);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("online");
+    let load = || OnlineStore::load(features(), world.settings(), &path).err().map(|error| error.to_string());
+    assert_eq!(load(), None, "no folder is no error");
+    let store = OnlineStore::new(features(), world.settings());
+    for (number, record) in world.records.iter().enumerate() {
+        store.apply(&record.event, record.known_time, (record.partition, record.offset));
+        if number == 295 {
+            store.save(&path).unwrap();
+        }
+    }
+    store.save(&path).unwrap();
+    assert_eq!(load(), None);
+    let good = files(&path);
+    assert_eq!(good.len(), 3, "a manifest, a base and a delta");
+    for (file, bytes) in &good {
+        for place in (0..bytes.len()).step_by(bytes.len().div_ceil(20)) {
+            let mut damaged = bytes.clone();
+            damaged[place] ^= 0x10;
+            std::fs::write(file, &damaged).unwrap();
+            assert!(load().is_some(), "byte {place} of {file:?}");
+            std::fs::write(file, &bytes[..place]).unwrap();
+            assert!(load().is_some(), "{file:?} cut at {place}");
+        }
+        std::fs::remove_file(file).unwrap();
+        if !file.ends_with("manifest") {
+            assert!(load().unwrap().contains("is missing"));
+        }
+        std::fs::write(file, bytes).unwrap();
+    }
+    let other = Arc::new(FeatureSet::marketplace().unwrap());
+    let error = OnlineStore::load(other, world.settings(), &path).unwrap_err().to_string();
+    assert!(error.contains("the definitions are"), "{error}");
+    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::write(&path, b"what an earlier version wrote").unwrap();
+    assert!(load().unwrap().contains("not a folder"));
+}
+
+#[test]
+fn a_save_writes_only_the_entities_that_changed_and_takes_up_old_deltas_in_time() {
+    let world = World::new(15, 20_000, 2_000, Pace::Busy);
     let store = store_of(&world);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("online");
-    assert!(OnlineStore::load(features(), world.settings(), &path).unwrap().is_none(), "no file is no error");
+    let size = || files(&path).iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    let manifest = || std::fs::metadata(path.join("manifest")).unwrap().len() as usize;
     store.save(&path).unwrap();
-    let good = std::fs::read(&path).unwrap();
-    let load = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).unwrap();
-        OnlineStore::load(features(), world.settings(), &path).err().map(|error| error.to_string())
-    };
-    assert_eq!(load(&good), None);
-    for place in (0..good.len()).step_by(good.len() / 40) {
-        let mut damaged = good.clone();
-        damaged[place] ^= 0x10;
-        assert!(load(&damaged).is_some(), "byte {place}");
-        assert!(load(&good[..place]).is_some(), "cut at {place}");
+    let (whole, mut before) = (size() - manifest(), size() - manifest());
+    store.save(&path).unwrap();
+    assert_eq!(size() - manifest(), whole, "nothing changed, nothing is added");
+    let mut rewritten = 0;
+    for number in 0..400_i64 {
+        let at = world.end().micros() + number;
+        store.apply(
+            &checkout(1 << 80 | number as u128, at, 5, Some(7), number),
+            Timestamp::from_micros(at),
+            (9, number as u64),
+        );
+        if number % 2 == 0 {
+            store.save(&path).unwrap();
+            let now = size() - manifest();
+            rewritten += usize::from(now < before);
+            assert!(now < before + whole / 20 || now < whole * 5 / 4, "{now} after {before}");
+            before = now;
+        }
     }
-    let snapshot = store.snapshot().unwrap();
-    for length in (0..snapshot.len()).step_by(snapshot.len() / 40) {
-        assert!(OnlineStore::from_snapshot(features(), world.settings(), &snapshot[..length]).is_err());
+    assert!(rewritten >= 2 && before < 2 * whole, "{rewritten} {before} {whole}");
+    store.save(&path).unwrap();
+    let restored = OnlineStore::load(features(), world.settings(), &path).unwrap().unwrap();
+    assert_eq!(restored.stats().entries, store.stats().entries);
+    for key in world.keys(&features()) {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let at = world.end() + SECOND_MICROS;
+        store.read(key.tenant, key.view.into(), key.id, at, &mut ours).unwrap();
+        restored.read(key.tenant, key.view.into(), key.id, at, &mut theirs).unwrap();
+        assert_eq!(bits(&ours), bits(&theirs));
     }
-    let other = Arc::new(FeatureSet::marketplace().unwrap());
-    let error = OnlineStore::from_snapshot(other, world.settings(), &snapshot).unwrap_err().to_string();
-    assert!(error.contains("the definitions are"), "{error}");
+    // Another store takes the folder over without touching what its manifest names until it has its own.
+    let empty = OnlineStore::new(features(), world.settings());
+    empty.save(&path).unwrap();
+    assert_eq!(OnlineStore::load(features(), world.settings(), &path).unwrap().unwrap().stats().keys, 0);
 }
 
 #[test]
@@ -153,6 +246,19 @@ fn expiry_frees_all_that_no_window_reaches_and_refuses_reads_of_it() {
     assert_eq!((freed.keys, freed.entries), (0, 0));
     assert!(freed.bytes < 10_000, "{freed:?}");
     assert_eq!(freed.counted, full.counted);
+    // New entities come and go, year by year: what is kept is that of one year, and in the end nothing.
+    for year in 1..4_i64 {
+        let begin = later.micros() + year * 400 * DAY_MICROS;
+        for number in 0..20_000_i64 {
+            let id = ((year as u128) << 80) + number as u128;
+            let event = checkout(id, begin + number * SECOND_MICROS, id, Some(id), number);
+            store.apply(&event, event.event_time, (7, (year * 20_000 + number) as u64));
+        }
+        assert!(store.stats().keys > 40_000, "a buyer and a card each");
+        store.expire(Timestamp::from_micros(begin + 399 * DAY_MICROS));
+        let freed = store.stats();
+        assert!(freed.keys == 0 && freed.entries == 0 && freed.bytes < 10_000, "year {year}: {freed:?}");
+    }
 
     let old = &world.records[0].event;
     let mut out = Vec::new();
@@ -225,4 +331,19 @@ fn a_vector_holds_what_single_reads_give_and_no_value_for_what_the_request_does_
     let event = &world.records[0].event;
     let refused = store.vector(&foreign, event.tenant, &event.fact, event.event_time);
     assert_eq!(refused, Err(ReadError::ForeignPlan));
+}
+
+#[test]
+fn a_view_of_a_table_is_refused_by_name_and_leaves_the_views_of_events_alone() {
+    let table = "[[table]]\nname = 'payments'\ncolumns = { payer = 'int' }\n[[view]]\nname = 'payer'\nsource = 'payments'\nentity = ['payer']\nfeatures = [{ aggregates = ['count'], windows = ['1d'] }]\n";
+    let mixed = include_str!("features.toml").to_owned() + table;
+    let mixed = Arc::new(FeatureSet::from_toml(&mixed).unwrap());
+    let store = OnlineStore::new(mixed.clone(), OnlineSettings::default());
+    let event = checkout(1, 1_000, 5, Some(7), 250);
+    assert_eq!(store.apply(&event, event.event_time, (0, 0)), Applied::Counted);
+    let (mut out, at) = (Vec::new(), Timestamp::from_micros(2_000));
+    store.read(event.tenant, 0, 5, at, &mut out).unwrap();
+    assert_eq!(out[0], 1.0);
+    let refused = store.read(event.tenant, mixed.views().len() - 1, 5, at, &mut out);
+    assert_eq!(refused, Err(ReadError::OfTable { view: "payer".to_owned() }));
 }

@@ -105,8 +105,11 @@ impl World {
     pub fn keys(&self, set: &FeatureSet) -> BTreeSet<EntityKey> {
         let mut keys = BTreeSet::new();
         for (number, view) in set.views().iter().enumerate() {
-            for event in
-                self.records.iter().map(|record| &record.event).filter(|event| event.fact.kind() == view.source())
+            for event in self
+                .records
+                .iter()
+                .map(|record| &record.event)
+                .filter(|event| Some(event.fact.kind()) == view.source().fact())
             {
                 keys.extend(view.entity_of(&event.fact).map(|id| EntityKey {
                     tenant: event.tenant,
