@@ -78,7 +78,9 @@ pub fn compute_rows<R: Row>(
             && start.is_none_or(|start| start <= time)
             && time < end
             && observation.known_time <= at;
-        if counts && seen.insert(observation.id) {
+        // What comes second with an id is no event, whatever it says.
+        let is_first = seen.insert(observation.id);
+        if counts && is_first {
             inside.push(observation);
         }
     }

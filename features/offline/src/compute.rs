@@ -46,10 +46,7 @@ pub struct ComputedFeatures {
 /// # Errors
 /// Definitions without such a table, files that cannot be read, a column that is missing or of another type than
 /// declared, a row without a time, or a feature that is called like a column of the spine.
-pub fn compute_features(
-    features: &FeatureSet,
-    request: &ComputeRequest<'_>,
-) -> Result<ComputedFeatures, OfflineError> {
+pub fn compute_features(features: &FeatureSet, request: &ComputeRequest<'_>) -> Result<ComputedFeatures, OfflineError> {
     let schema = declared_table(features, request.table)?;
     let source = Source::Table(schema.clone());
     let events = EventTable::read(&source, request)?;
@@ -84,9 +81,13 @@ fn declared_table(features: &FeatureSet, name: Option<&str>) -> Result<Arc<Table
     let tables = features.tables();
     let names = || tables.iter().map(|table| table.name()).collect::<Vec<_>>().join(", ");
     match (name, tables.as_slice()) {
-        (_, []) => Err(refused("the definitions declare no [[table]], which says what the events' columns are".to_owned())),
+        (_, []) => {
+            Err(refused("the definitions declare no [[table]], which says what the events' columns are".to_owned()))
+        }
         (None, [only]) => Ok(Arc::clone(only)),
-        (None, _) => Err(refused(format!("the definitions declare several tables ({}); say which one the events are", names()))),
+        (None, _) => {
+            Err(refused(format!("the definitions declare several tables ({}); say which one the events are", names())))
+        }
         (Some(name), _) => tables
             .iter()
             .find(|table| table.name() == name)
@@ -144,8 +145,10 @@ impl EventTable {
                 cells.push(cell);
             }
         }
-        let refused =
-            |error: dhow_sweep::SweepError| OfflineError::Table { table: view.name().to_owned(), reason: error.to_string() };
+        let refused = |error: dhow_sweep::SweepError| OfflineError::Table {
+            table: view.name().to_owned(),
+            reason: error.to_string(),
+        };
         let entities = densify(event_keys, point_keys).map_err(refused)?;
         let columns: Vec<CellColumn<'_>> = cells.iter().map(Cells::column).collect();
         let events = Events {
@@ -179,9 +182,15 @@ impl Cells {
 
     fn push(&mut self, cell: Cell) {
         match self {
-            Self::Integer(values, valid) => push(values, valid, if let Cell::Integer(value) = cell { Some(value) } else { None }),
-            Self::Float(values, valid) => push(values, valid, if let Cell::Float(value) = cell { Some(value) } else { None }),
-            Self::Token(values, valid) => push(values, valid, if let Cell::Token(value) = cell { Some(value) } else { None }),
+            Self::Integer(values, valid) => {
+                push(values, valid, if let Cell::Integer(value) = cell { Some(value) } else { None })
+            }
+            Self::Float(values, valid) => {
+                push(values, valid, if let Cell::Float(value) = cell { Some(value) } else { None })
+            }
+            Self::Token(values, valid) => {
+                push(values, valid, if let Cell::Token(value) = cell { Some(value) } else { None })
+            }
         }
     }
 
@@ -211,7 +220,8 @@ impl Computed {
         for ratio in features.ratios() {
             let column = |name: &str| {
                 self.names.iter().position(|known| known == name).map(|place| &self.values[place]).ok_or_else(|| {
-                    let reason = format!("ratio `{}` names `{name}`, which is none of the table's features", ratio.name);
+                    let reason =
+                        format!("ratio `{}` names `{name}`, which is none of the table's features", ratio.name);
                     OfflineError::Table { table: features.name().to_owned(), reason }
                 })
             };

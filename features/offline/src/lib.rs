@@ -18,8 +18,8 @@ mod training_set;
 mod typed_table;
 
 pub use as_of::{Changes, as_of};
-pub use compute::{ComputeRequest, ComputedFeatures, compute_features};
 pub use columns::{floats, ids, integers, texts};
+pub use compute::{ComputeRequest, ComputedFeatures, compute_features};
 pub use dhow_streams::Record;
 pub use error::OfflineError;
 pub use lake::{DUPLICATE_HORIZON_MICROS, Lake, LakeFile, LakeWriter, ROWS_BUFFERED_MAX, write_parquet};

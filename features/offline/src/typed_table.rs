@@ -34,7 +34,10 @@ impl UserTable {
         let (schema, groups) = (builder.schema().clone(), builder.metadata().num_row_groups());
         let rows: i64 = builder.metadata().row_groups().iter().map(|group| group.num_rows()).sum();
         if usize::try_from(rows).is_ok_and(|rows| rows > TABLE_ROWS_MAX) {
-            return Err(table_error(path, format!("it has {rows} rows; at most {TABLE_ROWS_MAX} can be computed at once")));
+            return Err(table_error(
+                path,
+                format!("it has {rows} rows; at most {TABLE_ROWS_MAX} can be computed at once"),
+            ));
         }
         let read_group = |group: usize| read_group(path, group);
         let batches: Vec<Vec<RecordBatch>> = (0..groups).into_par_iter().map(read_group).collect::<Result<_, _>>()?;
@@ -52,7 +55,9 @@ impl UserTable {
 
     fn typed_column(&self, name: &str, declared: ColumnType) -> Result<TypedColumn, OfflineError> {
         let array = self.column(name)?;
-        let refused = |error: String| self.error(format!("column `{name}` is {}, declared as {declared:?}: {error}", array.data_type()));
+        let refused = |error: String| {
+            self.error(format!("column `{name}` is {}, declared as {declared:?}: {error}", array.data_type()))
+        };
         let target = match declared {
             ColumnType::Int => DataType::Int64,
             ColumnType::Float => DataType::Float64,
@@ -80,7 +85,9 @@ impl UserTable {
             return Err(self.error(format!("column `{name}` holds no times")));
         };
         match (0..times.len()).find(|row| times.is_null(*row)) {
-            Some(row) => Err(self.error(format!("column `{name}` has no time in row {}; every row needs one", row + 1))),
+            Some(row) => {
+                Err(self.error(format!("column `{name}` has no time in row {}; every row needs one", row + 1)))
+            }
             None => Ok(times.values().to_vec()),
         }
     }

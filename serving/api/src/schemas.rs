@@ -104,7 +104,7 @@ pub(crate) struct CheckoutRequest {
     delivery_region: String,
     /// `card`, `bank_transfer`, `mobile_money`, `wallet` or `cash_on_delivery`.
     payment_method: String,
-    /// 1 to 100 lines.
+    /// 1 to 1,000 lines.
     lines: Vec<CartLine>,
 }
 

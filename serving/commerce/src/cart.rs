@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{CommerceError, ExchangeRates, FieldProblem, PaymentMethod, Product, ProductState};
 
 /// The most lines of one checkout.
-pub const CHECKOUT_LINES_MAX: usize = 100;
+pub const CHECKOUT_LINES_MAX: usize = 1_000;
 /// The most units of one line.
 pub const LINE_QUANTITY_MAX: i64 = 1_000_000;
 

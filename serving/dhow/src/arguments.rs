@@ -213,6 +213,44 @@ pub enum FeaturesAction {
         /// The file.
         file: PathBuf,
     },
+    /// Computes point-in-time features of a table of your own.
+    #[command(
+        after_help = "Example:\n  dhow features compute --events payments.parquet --time paid_at --definitions features.toml --at-events --out features.parquet"
+    )]
+    Compute(ComputeArguments),
+}
+
+/// Arguments of `features compute`.
+#[derive(Args)]
+#[command(group(clap::ArgGroup::new("points").required(true).args(["spine", "at_events"])))]
+pub struct ComputeArguments {
+    /// The events, as Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub events: PathBuf,
+    /// The column that says when an event happened; in the spine, the instant asked about.
+    #[arg(long, value_name = "COLUMN")]
+    pub time: String,
+    /// The column that says when an event became known; at once where it is absent.
+    #[arg(long, value_name = "COLUMN")]
+    pub known_time: Option<String>,
+    /// The column whose values tell events apart, so that duplicates count once; every row is one where it is absent.
+    #[arg(long, value_name = "COLUMN")]
+    pub id: Option<String>,
+    /// The definitions, with a [[table]] that declares the events' columns.
+    #[arg(long, value_name = "FILE")]
+    pub definitions: PathBuf,
+    /// Which declared table the events are, where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+    /// The rows that features are wanted for, as Parquet with the entities' columns and the time.
+    #[arg(long, value_name = "FILE")]
+    pub spine: Option<PathBuf>,
+    /// Features for the events themselves, each before it counts.
+    #[arg(long)]
+    pub at_events: bool,
+    /// The Parquet file to write: the rows with a column for each feature.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `backfill`.

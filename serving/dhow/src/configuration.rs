@@ -104,7 +104,12 @@ impl Configuration {
     pub fn feature_set(&self) -> Result<FeatureSet, Failure> {
         match &self.features {
             None => Ok(FeatureSet::marketplace()?),
-            Some(path) => read_features(path),
+            Some(path) => {
+                let set = read_features(path)?;
+                // The log holds the marketplace's facts; tables of the user's own are for `dhow features compute`.
+                set.require_facts().map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
+                Ok(set)
+            }
         }
     }
 }

@@ -1,17 +1,19 @@
-//! `dhow features`: lists, shows and checks feature definitions.
+//! `dhow features`: lists, shows and checks feature definitions, and computes them on tables of the user's own.
 
 use dhow_definitions::{FeatureSet, View};
+use dhow_events::{Clock, SystemClock};
+use dhow_offline::{ComputeRequest, compute_features, write_parquet};
 use serde::Serialize;
 
-use crate::arguments::{FeaturesAction, FeaturesArguments};
+use crate::arguments::{ComputeArguments, FeaturesAction, FeaturesArguments};
 use crate::configuration::{Configuration, read_features};
 use crate::failure::Failure;
-use crate::output::{json, table};
+use crate::output::{json, table, thousands};
 
 #[derive(Serialize)]
 struct ShownView {
     name: String,
-    source: &'static str,
+    source: String,
     entity: Vec<String>,
     features: Vec<String>,
 }
@@ -20,7 +22,7 @@ impl From<&View> for ShownView {
     fn from(view: &View) -> Self {
         Self {
             name: view.name().to_owned(),
-            source: view.source().name(),
+            source: view.source().name().to_owned(),
             entity: view.entity().to_vec(),
             features: view.features().iter().map(|feature| feature.name().to_owned()).collect(),
         }
@@ -48,7 +50,52 @@ pub fn run(arguments: &FeaturesArguments, configuration: &Configuration) -> Resu
             );
             Ok(())
         }
+        FeaturesAction::Compute(compute) => compute_table(compute, arguments.json),
     }
+}
+
+/// What was computed, for programs.
+#[derive(Serialize)]
+struct Summary<'a> {
+    events: usize,
+    rows: usize,
+    features: &'a [String],
+    seconds: f64,
+    out: String,
+}
+
+fn compute_table(arguments: &ComputeArguments, as_json: bool) -> Result<(), Failure> {
+    let begin = SystemClock.now();
+    let set = read_features(&arguments.definitions)?;
+    let request = ComputeRequest {
+        events: &arguments.events,
+        table: arguments.table.as_deref(),
+        time: &arguments.time,
+        known_time: arguments.known_time.as_deref(),
+        id: arguments.id.as_deref(),
+        spine: arguments.spine.as_deref(),
+    };
+    let computed = compute_features(&set, &request).map_err(Failure::input)?;
+    write_parquet(&arguments.out, &computed.batch)?;
+    let summary = Summary {
+        events: computed.event_count,
+        rows: computed.batch.num_rows(),
+        features: &computed.names,
+        seconds: SystemClock.now().micros_since(begin) as f64 / 1e6,
+        out: arguments.out.display().to_string(),
+    };
+    if as_json {
+        return json(&summary);
+    }
+    eprintln!(
+        "{} features for {} rows from {} events in {:.2} s: {}",
+        summary.features.len(),
+        thousands(summary.rows as u64),
+        thousands(summary.events as u64),
+        summary.seconds,
+        summary.out
+    );
+    Ok(())
 }
 
 fn list(set: &FeatureSet, as_json: bool) -> Result<(), Failure> {
@@ -57,7 +104,7 @@ fn list(set: &FeatureSet, as_json: bool) -> Result<(), Failure> {
         return json(&views);
     }
     let row = |view: &ShownView| {
-        vec![view.name.clone(), view.entity.join(", "), view.source.to_owned(), view.features.len().to_string()]
+        vec![view.name.clone(), view.entity.join(", "), view.source.clone(), view.features.len().to_string()]
     };
     println!("{}", table(&["view", "entity", "source", "features"], &views.iter().map(row).collect::<Vec<_>>(), false));
     println!("{} version {}, {} features", set.name(), set.version(), set.names().count());

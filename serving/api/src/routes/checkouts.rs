@@ -27,7 +27,7 @@ pub(crate) fn replayed(replayed: bool) -> [(HeaderName, &'static str); 1] {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuoteRequest {
-    /// 1 to 100 lines.
+    /// 1 to 1,000 lines.
     #[schema(value_type = Vec<schemas::CartLine>)]
     lines: Vec<CartLine>,
 }

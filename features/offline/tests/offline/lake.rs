@@ -1,4 +1,4 @@
-//! What trainers and analysts rely on: the lake holds each event once whatever happens, SQL reads and nothing else, joins look back only.
+//! The lake holds each event once whatever happens, SQL reads and nothing else, joins look back only.
 
 use std::path::Path;
 use std::time::Duration;

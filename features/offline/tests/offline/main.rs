@@ -1,0 +1,4 @@
+//! What trainers, analysts and data scientists rely on offline; one binary, a module for each promise.
+
+mod compute;
+mod lake;
