@@ -98,17 +98,19 @@ impl SqlSession {
         let running = answer(self.context.clone(), self.bounds, sql.to_owned());
         let (sender, receiver) = oneshot::channel();
         let work = move || {
-            threads.block_on(async move {
-                let mut sender = sender;
+            let mut sender = sender;
+            let answered = threads.block_on(async {
                 tokio::select! {
-                    () = sender.closed() => {}
-                    // Nobody waits any more where sending fails.
-                    answered = running => drop(sender.send(answered)),
+                    () = sender.closed() => None,
+                    answered = running => Some(answered),
                 }
             });
-            // Waits for operators that have not given way.
+            // Waits for operators that have not given way. Whoever has the answer may ask again at once, so the place
+            // is free before.
             drop(threads);
             drop(place);
+            // Nobody waits any more where sending fails.
+            answered.map(|answered| sender.send(answered).is_ok());
         };
         std::thread::Builder::new().name("sql-query".to_owned()).spawn(work).map_err(no_threads)?;
         match tokio::time::timeout(self.bounds.time_max, receiver).await {

@@ -159,6 +159,16 @@ impl Store {
         self.readers.acquire().await.map_err(storage_error)
     }
 
+    /// A connection whose statements all see the same state: what is read from several tables fits together, whatever
+    /// is committed meanwhile.
+    pub(crate) async fn snapshot(&self) -> Result<sqlx::Transaction<'static, Any>, StorageError> {
+        let statement = match self.kind {
+            DatabaseKind::Sqlite => "BEGIN",
+            DatabaseKind::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        self.readers.begin_with(statement).await.map_err(storage_error)
+    }
+
     pub(crate) async fn writer(&self, durability: Durability) -> Result<sqlx::Transaction<'static, Any>, StorageError> {
         // SQLite's setting outlives a transaction, so each one says what it wants; a write lock must be taken at once,
         // since a reader that becomes a writer fails when another wrote meanwhile.

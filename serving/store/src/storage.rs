@@ -33,7 +33,7 @@ impl Storage for Store {
     }
 
     async fn checkout(&self, tenant: TenantId, id: CheckoutId) -> Result<Option<Checkout>, StorageError> {
-        checkouts::find(&mut *self.reader().await?, tenant, id).await
+        checkouts::find(&mut *self.snapshot().await?, tenant, id).await
     }
 
     async fn pending_checkouts(
@@ -42,11 +42,11 @@ impl Storage for Store {
         after: Option<(Timestamp, CheckoutId)>,
         limit: u32,
     ) -> Result<Vec<Checkout>, StorageError> {
-        checkouts::pending(&mut *self.reader().await?, created_before, after, limit).await
+        checkouts::pending(&mut *self.snapshot().await?, created_before, after, limit).await
     }
 
     async fn order(&self, tenant: TenantId, id: OrderId) -> Result<Option<Order>, StorageError> {
-        checkouts::find_order(&mut *self.reader().await?, tenant, id).await
+        checkouts::find_order(&mut *self.snapshot().await?, tenant, id).await
     }
 
     async fn orders(
@@ -55,7 +55,7 @@ impl Storage for Store {
         filter: &OrderFilter,
         page: &PageRequest,
     ) -> Result<Page<Order>, StorageError> {
-        checkouts::order_page(&mut *self.reader().await?, tenant, filter, page).await
+        checkouts::order_page(&mut *self.snapshot().await?, tenant, filter, page).await
     }
 
     async fn decision(&self, tenant: TenantId, id: DecisionId) -> Result<Option<DecisionRecord>, StorageError> {

@@ -281,7 +281,7 @@ fn the_fraud_detection_handbooks_features_follow_from_ours_but_for_ties_on_a_win
                 computed.column_by_name(&name).unwrap_or_else(|| panic!("{name}")).as_primitive::<Float64Type>().clone()
             };
             let (counts, means) = (column("count"), column(&format!("{value}_mean")));
-            for row in 0..times.len() {
+            for (row, &time) in times.iter().enumerate() {
                 // The book's window is ours, shifted by an instant: it gains the rows at its end, the transaction
                 // itself among them, and loses those at its start.
                 let (ends, starts) = (book.at_end[row], book.at_start[row]);
@@ -294,7 +294,7 @@ fn the_fraud_detection_handbooks_features_follow_from_ours_but_for_ties_on_a_win
                 if ends.0 != itself || starts.0 != 0 {
                     ties += 1;
                     if ties <= 5 {
-                        let at = Timestamp::from_micros(times[row]);
+                        let at = Timestamp::from_micros(time);
                         println!(
                             "measured: a tie on an edge: row {row}, {view}, {days} days, at {at}: {ends:?}, {starts:?}"
                         );

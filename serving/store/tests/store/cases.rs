@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dhow_commerce::*;
 use dhow_events::facts::SlateServed;
@@ -180,6 +180,41 @@ pub async fn a_process_that_dies_after_the_rail_answered_is_recovered_exactly_on
     assert_eq!(facts.iter().filter(|fact| **fact == "order_placed").count(), 2);
     let answered = successors[1].submit_checkout(tenant(), &request, Some(&key("k", "a"))).await.expect("an answer");
     assert!(answered.replayed && answered.value.state == CheckoutState::Completed);
+}
+
+pub async fn a_checkout_that_is_read_while_it_is_settled_is_whole(world: World) {
+    world.shop.import_products(tenant(), &[imported(CUP, 1, 500, 10_000)]).await.expect("there are enough");
+    let (shop, done) = (world.shop.clone(), Arc::new(AtomicBool::new(false)));
+    let reader = tokio::spawn({
+        let (shop, done) = (shop.clone(), done.clone());
+        async move {
+            let mut seen_pending = 0;
+            while !done.load(Ordering::SeqCst) {
+                let far_future = Timestamp::from_micros(i64::MAX);
+                let pending = shop.storage().pending_checkouts(far_future, None, 10).await.expect("they are read");
+                for checkout in pending {
+                    let payment = checkout.payment.expect("it has a payment").state;
+                    assert_eq!(payment, PaymentState::Pending, "{} is half settled", checkout.id);
+                    assert!(checkout.orders.iter().all(|order| order.state == OrderState::PendingPayment));
+                    seen_pending += 1;
+                }
+            }
+            seen_pending
+        }
+    });
+    let buying = (0..4).map(|_| {
+        let shop = shop.clone();
+        tokio::spawn(async move {
+            for _ in 0..40 {
+                shop.submit_checkout(tenant(), &cart(&[(CUP, 1)]), None).await.expect("it is answered");
+            }
+        })
+    });
+    for buyer in join_all(buying).await {
+        buyer.expect("no panic");
+    }
+    done.store(true, Ordering::SeqCst);
+    assert!(reader.await.expect("every pending checkout is whole") > 0, "some were read while they were pending");
 }
 
 pub async fn lost_and_late_answers_of_the_rail_are_settled_by_recovery(world: World) {

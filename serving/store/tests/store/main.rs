@@ -31,6 +31,7 @@ on_both_databases! {
     a_repeated_request_gets_the_saved_answer_and_another_body_is_refused,
     thirty_two_requests_with_one_key_make_one_order,
     a_process_that_dies_after_the_rail_answered_is_recovered_exactly_once,
+    a_checkout_that_is_read_while_it_is_settled_is_whole,
     lost_and_late_answers_of_the_rail_are_settled_by_recovery,
     the_outbox_hands_over_every_event_and_repeats_it_with_its_id_until_it_is_marked,
     a_tenant_sees_and_changes_nothing_of_another,
