@@ -32,3 +32,16 @@ products = rows("SELECT product, count(*) AS n FROM item_ordered GROUP BY produc
 write("forecast", [
     {"method": "GET", "path": f"/v1/forecasts/{product['product']}?horizon=28&quantiles=0.1,0.5,0.9"} for product in products
 ])
+buyers = rows("SELECT buyer, card, device FROM checkout_submitted WHERE card IS NOT NULL AND device IS NOT NULL ORDER BY event_time DESC LIMIT 5000")
+done = subprocess.run([dhow, "features", "list", "--json"], check=True, capture_output=True, text=True)
+views = [view for view in json.loads(done.stdout) if view["entity"] in (["buyer"], ["card"], ["device"])]
+names = [name for view in views for name in view["features"]][:50]
+keys = sorted({view["entity"][0] for view in views if set(view["features"]) & set(names)})
+entities = [{key: row[key] for key in keys} for row in buyers]
+write("features", [
+    {"method": "POST", "path": "/v1/features", "body": {"features": names, "entities": entities[i:i + 100]}}
+    for i in range(0, len(entities) - 100, 100)
+])
+write("feature-row", [
+    {"method": "POST", "path": "/v1/features", "body": {"features": names, "entities": [entity]}} for entity in entities
+])

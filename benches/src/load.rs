@@ -50,7 +50,7 @@ struct Arguments {
     #[arg(long)]
     key: Option<String>,
     /// The server's process, whose CPU seconds are to be read.
-    #[arg(long, env = "DHOW_LOAD_PID")]
+    #[arg(long, env = "DHOW_BENCH_SERVER_PID")]
     pid: Option<u32>,
 }
 

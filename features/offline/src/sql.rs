@@ -139,6 +139,10 @@ async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Re
         }
         batches.push(batch);
     }
+    if batches.is_empty() {
+        // An answer without rows still has its columns.
+        batches.push(RecordBatch::new_empty(stream.schema()));
+    }
     Ok(batches)
 }
 

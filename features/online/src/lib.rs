@@ -30,4 +30,4 @@ mod state;
 mod store;
 
 pub use snapshot::SnapshotError;
-pub use store::{Applied, FeatureVector, OnlineSettings, OnlineStats, OnlineStore, ReadError};
+pub use store::{Applied, FeatureVector, OnlineSettings, OnlineStats, OnlineStore, ReadError, Readings};

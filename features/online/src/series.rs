@@ -73,6 +73,12 @@ impl Series {
         &self.rows[number * layout.stride..(number + 1) * layout.stride]
     }
 
+    /// When the latest of the events that are kept happened.
+    pub(crate) fn latest_event_time(&self, layout: &Layout) -> Option<Timestamp> {
+        let last = self.len(layout).checked_sub(1)?;
+        Some(Timestamp::from_micros(event_time(self.row(layout, last))))
+    }
+
     /// Adds the row of an event to a state that was saved `saves` times; false where the same event is there already.
     pub(crate) fn insert(&mut self, layout: &Layout, row: &[u64], saves: u32) -> bool {
         let order = |row: &[u64]| (event_time(row), event_id(row));

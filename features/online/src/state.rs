@@ -166,15 +166,27 @@ impl State {
     }
 
     /// Writes the features of an entity at `at` over `out`.
-    pub(crate) fn read(&self, key: EntityKey, at: Timestamp, out: &mut [f64]) {
+    /// For each partition applied so far: the offset of the next record.
+    pub(crate) fn as_of(&self) -> Vec<(u32, u64)> {
+        self.progress.offsets.iter().map(|(&partition, &next)| (partition, next)).collect()
+    }
+
+    /// Reads an entity's features, and when the latest of its events that are kept happened.
+    pub(crate) fn read(&self, key: EntityKey, at: Timestamp, out: &mut [f64]) -> Option<Timestamp> {
         let layout = &self.layouts[usize::from(key.view)];
         let series = self.progress.tenants.get(&key.tenant).and_then(|&tenant| {
             let key = SeriesKey { id: halves(key.id), tenant, view: key.view };
             self.shards[key.shard()].get(&key)
         });
         match series {
-            Some(series) => series.read(layout, at, out),
-            None => read_nothing(layout, at, out),
+            Some(series) => {
+                series.read(layout, at, out);
+                series.latest_event_time(layout)
+            }
+            None => {
+                read_nothing(layout, at, out);
+                None
+            }
         }
     }
 

@@ -84,6 +84,15 @@ pub struct FeatureVector {
     pub freshest_event_time: Option<Timestamp>,
 }
 
+/// What is known of values that were read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readings {
+    /// For each ask when the latest of the entity's events that are kept happened; nothing where none is kept.
+    pub latest_event_times: Vec<Option<Timestamp>>,
+    /// For each partition applied so far: the offset of the next record.
+    pub as_of: Vec<(u32, u64)>,
+}
+
 /// What a store holds and has counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OnlineStats {
@@ -141,18 +150,34 @@ impl OnlineStore {
         at: Timestamp,
         out: &mut Vec<f64>,
     ) -> Result<(), ReadError> {
+        self.read_many(tenant, &[(view, id)], at, out).map(drop)
+    }
+
+    /// Appends the features of each view and entity of `asks`, one after another, to `out`: all of them one consistent
+    /// cut of the log.
+    ///
+    /// # Errors
+    /// No such view, a view of a table, or `at` lies before what is kept; `out` is then unchanged.
+    pub fn read_many(
+        &self,
+        tenant: TenantId,
+        asks: &[(usize, u128)],
+        at: Timestamp,
+        out: &mut Vec<f64>,
+    ) -> Result<Readings, ReadError> {
         let state = self.state.read();
         check_instant(&state, at)?;
-        let count = state.layouts.len();
-        let layout = state.layouts.get(view).ok_or(ReadError::NoView { view, count })?;
-        let definition = &state.features.views()[view];
-        if definition.source().fact().is_none() {
-            return Err(ReadError::OfTable { view: definition.name().to_owned() });
+        for &(view, _) in asks {
+            check_view(&state, view)?;
         }
-        let first = out.len();
-        out.resize(first + layout.feature_count, f64::NAN);
-        state.read(EntityKey { tenant, view: view as u16, id }, at, &mut out[first..]);
-        Ok(())
+        let mut latest_event_times = Vec::with_capacity(asks.len());
+        for &(view, id) in asks {
+            let first = out.len();
+            out.resize(first + state.layouts[view].feature_count, f64::NAN);
+            let key = EntityKey { tenant, view: view as u16, id };
+            latest_event_times.push(state.read(key, at, &mut out[first..]));
+        }
+        Ok(Readings { latest_event_times, as_of: state.as_of() })
     }
 
     /// The vector of a request about `fact` at `at`, which is one consistent cut of the log.
@@ -182,8 +207,7 @@ impl OnlineStore {
                     state.read(EntityKey { tenant, view: planned.view as u16, id }, at, &mut values[places]);
                 }
             }
-            let as_of = state.progress.offsets.iter().map(|(&partition, &next)| (partition, next)).collect();
-            (as_of, state.progress.freshest_event_time)
+            (state.as_of(), state.progress.freshest_event_time)
         };
         plan.complete(fact, &mut values);
         Ok(FeatureVector { values, as_of, freshest_event_time })
@@ -248,6 +272,15 @@ impl OnlineStore {
     ) -> Result<Option<Self>, SnapshotError> {
         let loaded = snapshot::load(features, path)?;
         Ok(loaded.map(|(state, saver)| Self { settings, state: RwLock::new(state), saver: Mutex::new(saver) }))
+    }
+}
+
+fn check_view(state: &State, view: usize) -> Result<(), ReadError> {
+    let count = state.layouts.len();
+    let definition = state.features.views().get(view).ok_or(ReadError::NoView { view, count })?;
+    match definition.source().fact() {
+        Some(_) => Ok(()),
+        None => Err(ReadError::OfTable { view: definition.name().to_owned() }),
     }
 }
 

@@ -312,6 +312,32 @@ pub(crate) struct ViewReading {
     features: Vec<FeatureReading>,
 }
 
+/// The values of one entity.
+#[derive(ToSchema)]
+pub(crate) struct FeatureRow {
+    /// One for each feature; null where there is none.
+    values: Vec<Option<f64>>,
+    /// One for each view: when the latest of the entity's events that are kept happened; null where none is.
+    event_times: Vec<Option<String>>,
+}
+
+/// Features of many entities, all of one consistent cut of the log.
+#[derive(ToSchema)]
+pub(crate) struct FeatureTable {
+    /// The time that all are as of.
+    at: String,
+    /// The features, in the order of the request.
+    features: Vec<String>,
+    /// The views that they are of.
+    views: Vec<String>,
+    /// For each feature the place of its view in `views`.
+    view_of: Vec<usize>,
+    /// The rows, in the order of the request.
+    rows: Vec<FeatureRow>,
+    /// How far each partition of the log was applied.
+    applied_offsets: Vec<AppliedOffset>,
+}
+
 /// A measured quality with its interval.
 #[derive(ToSchema)]
 pub(crate) struct Metric {

@@ -2,7 +2,9 @@
 
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{DecisionId, TenantId, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use crate::words::worded;
 
@@ -64,8 +66,15 @@ pub struct Reason {
 pub struct FeatureValue {
     /// The feature's name.
     pub name: String,
-    /// Its value; nothing where it was missing.
+    /// Its value; nothing where it was missing. It is read back to the bit that was written.
+    #[serde(deserialize_with = "exact_number")]
     pub value: Option<f64>,
+}
+
+/// JSON's numbers are read to within the last bit; a recorded value must be the one that the model saw.
+fn exact_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let text = Option::<Box<RawValue>>::deserialize(deserializer)?;
+    text.map(|text| text.get().parse().map_err(D::Error::custom)).transpose()
 }
 
 /// How far a partition of the event log was applied to the features that were used.
@@ -190,4 +199,22 @@ pub struct DecisionRecord {
     pub outcome: DecisionOutcome,
     /// When.
     pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_feature_is_read_back_to_the_bit_that_was_written() {
+        let mut state = 7_u64;
+        for _ in 0..10_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let value = Some(f64::from_bits(state)).filter(|value| value.is_finite());
+            let feature = FeatureValue { name: "spent".to_owned(), value };
+            let text = serde_json::to_string(&feature).expect("it is written");
+            let read: FeatureValue = serde_json::from_str(&text).expect("it is read");
+            assert_eq!(read.value.map(f64::to_bits), value.map(f64::to_bits), "{text}");
+        }
+    }
 }

@@ -218,6 +218,52 @@ pub enum FeaturesAction {
         after_help = "Example:\n  dhow features compute --events payments.parquet --time paid_at --definitions features.toml --at-events --out features.parquet"
     )]
     Compute(ComputeArguments),
+    /// Where a feature comes from and what reads it.
+    Lineage {
+        /// The feature's name.
+        feature: String,
+    },
+    /// Computes the vectors of recorded fraud decisions again from the log and compares them bit for bit.
+    #[command(after_help = "Example:\n  dhow features parity --last 1000 --data-dir shop")]
+    Parity(ParityArguments),
+    /// Compares each column of numbers with a reference, by PSI and Kolmogorov-Smirnov; exit status 1 where one has drifted.
+    #[command(after_help = "Example:\n  dhow features drift --reference march.parquet --current april.parquet")]
+    Drift(DriftArguments),
+    /// Checks a Parquet file against expectations in TOML; exit status 1 where one is broken.
+    #[command(after_help = "Example:\n  dhow features expect features.parquet --expectations expectations.toml")]
+    Expect(ExpectArguments),
+}
+
+/// Arguments of `features drift`.
+#[derive(Args)]
+pub struct DriftArguments {
+    /// The Parquet file to compare with.
+    #[arg(long, value_name = "FILE")]
+    pub reference: PathBuf,
+    /// The Parquet file that may have drifted.
+    #[arg(long, value_name = "FILE")]
+    pub current: PathBuf,
+    /// How often a quiet column may be called drifted by one of the two measures.
+    #[arg(long, default_value_t = 0.002)]
+    pub false_alarm_rate: f64,
+}
+
+/// Arguments of `features expect`.
+#[derive(Args)]
+pub struct ExpectArguments {
+    /// The Parquet file.
+    pub file: PathBuf,
+    /// What its columns must be: `[columns.NAME]` with min, max, missing_share_max, distinct_min, distinct_max, age_hours_max.
+    #[arg(long, value_name = "FILE")]
+    pub expectations: PathBuf,
+}
+
+/// Arguments of `features parity`.
+#[derive(Args)]
+pub struct ParityArguments {
+    /// How many of the latest decisions.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub last: u32,
 }
 
 /// Arguments of `features compute`.
@@ -236,7 +282,7 @@ pub struct ComputeArguments {
     /// The column whose values tell events apart, so that duplicates count once; every row is one where it is absent.
     #[arg(long, value_name = "COLUMN")]
     pub id: Option<String>,
-    /// The definitions, with a [[table]] that declares the events' columns.
+    /// The definitions, with a `[[table]]` that declares the events' columns.
     #[arg(long, value_name = "FILE")]
     pub definitions: PathBuf,
     /// Which declared table the events are, where there are several.

@@ -1,6 +1,7 @@
 //! What was typed, set in the environment and written in `dhow.toml`, joined: flags over environment over file; unknown keys are errors.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use dhow_definitions::FeatureSet;
@@ -10,6 +11,8 @@ use serde::Deserialize;
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 
+/// Events from one checkpoint to the next where the configuration does not say.
+const CHECKPOINT_RECORDS: u64 = 500_000;
 /// Where configuration is looked for when no file is named.
 const DEFAULT_FILE: &str = "dhow.toml";
 /// Variables that begin with DHOW_ and are not configuration.
@@ -32,6 +35,8 @@ pub struct Configuration {
     pub bind: SocketAddr,
     /// Partitions of a new log.
     pub log_partitions: u32,
+    /// The stream worker takes a checkpoint after so many events, besides those by time.
+    pub checkpoint_records: u64,
     /// A file with feature definitions, instead of the built-in ones.
     pub features: Option<PathBuf>,
 }
@@ -47,6 +52,8 @@ struct File {
     server: ServerSection,
     #[serde(default)]
     log: LogSection,
+    #[serde(default)]
+    stream: StreamSection,
     #[serde(default)]
     features: FeaturesSection,
 }
@@ -67,6 +74,12 @@ struct ServerSection {
 #[serde(deny_unknown_fields)]
 struct LogSection {
     partitions: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamSection {
+    checkpoint_records: Option<NonZeroU64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -93,6 +106,7 @@ impl Configuration {
             tenant: arguments.tenant.or(file.tenant).unwrap_or_default(),
             bind: file.server.bind.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             log_partitions: file.log.partitions.unwrap_or(4),
+            checkpoint_records: file.stream.checkpoint_records.map_or(CHECKPOINT_RECORDS, NonZeroU64::get),
             features: file.features.definitions,
         })
     }
@@ -140,10 +154,13 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_DATABASE_URL" => file.database.url = Some(value.to_owned()),
         "DHOW_SERVER_BIND" => file.server.bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_PARTITIONS" => file.log.partitions = Some(value.parse().map_err(|e| wrong(&e))?),
+        "DHOW_STREAM_CHECKPOINT_RECORDS" => {
+            file.stream.checkpoint_records = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_SERVER_BIND, DHOW_LOG_PARTITIONS, DHOW_FEATURES_DEFINITIONS";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_SERVER_BIND, DHOW_LOG_PARTITIONS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

@@ -1,7 +1,7 @@
 //! `dhow features`: lists, shows and checks feature definitions, and computes them on tables of the user's own.
 
-use dhow_definitions::{FeatureSet, View};
-use dhow_events::{Clock, SystemClock};
+use dhow_definitions::{FeatureSet, Ratio, VectorPlan, View};
+use dhow_events::{Clock, FactKind, SystemClock};
 use dhow_offline::{ComputeRequest, compute_features, write_parquet};
 use serde::Serialize;
 
@@ -33,7 +33,7 @@ impl From<&View> for ShownView {
 ///
 /// # Errors
 /// An unknown view, or wrong definitions.
-pub fn run(arguments: &FeaturesArguments, configuration: &Configuration) -> Result<(), Failure> {
+pub async fn run(arguments: &FeaturesArguments, configuration: &Configuration) -> Result<(), Failure> {
     match &arguments.action {
         FeaturesAction::List => list(&configuration.feature_set()?, arguments.json),
         FeaturesAction::Show { view } => show(&configuration.feature_set()?, view, arguments.json),
@@ -51,7 +51,76 @@ pub fn run(arguments: &FeaturesArguments, configuration: &Configuration) -> Resu
             Ok(())
         }
         FeaturesAction::Compute(compute) => compute_table(compute, arguments.json),
+        FeaturesAction::Lineage { feature } => lineage(&configuration.feature_set()?, feature, arguments.json),
+        FeaturesAction::Drift(drift) => crate::quality::compare(drift, arguments.json),
+        FeaturesAction::Expect(expect) => crate::quality::expect(expect, arguments.json),
+        FeaturesAction::Parity(parity) => crate::parity::run(parity, configuration, arguments.json).await,
     }
+}
+
+/// Where a feature's values come from and what reads them.
+#[derive(Serialize)]
+struct Lineage {
+    feature: String,
+    view: String,
+    source: String,
+    column: Option<String>,
+    aggregate: String,
+    window: String,
+    entity: Vec<String>,
+    filter: Option<String>,
+    /// Ratios that it is part of.
+    ratios: Vec<String>,
+    /// Requests whose vectors hold it.
+    requests: Vec<String>,
+    definitions: String,
+    schema_hash: String,
+}
+
+fn lineage(set: &FeatureSet, name: &str, as_json: bool) -> Result<(), Failure> {
+    let found = set.views().iter().find_map(|view| {
+        let feature = view.features().iter().find(|feature| feature.name() == name)?;
+        Some((view, feature))
+    });
+    let Some((view, feature)) = found else {
+        return Err(Failure::Input(format!("there is no feature `{name}`; `dhow features list` and `show` name them")));
+    };
+    let holds =
+        |kind: &&FactKind| VectorPlan::new(set, **kind).is_ok_and(|plan| plan.names().iter().any(|one| one == name));
+    let of_ratio = |ratio: &&Ratio| ratio.numerator == name || ratio.denominator == name;
+    let lineage = Lineage {
+        feature: name.to_owned(),
+        view: view.name().to_owned(),
+        source: view.source().name().to_owned(),
+        column: feature.column().map(str::to_owned),
+        aggregate: feature.aggregate().to_string(),
+        window: feature.window().to_string(),
+        entity: view.entity().to_vec(),
+        filter: view.filter().map(ToString::to_string),
+        ratios: set.ratios().iter().filter(of_ratio).map(|ratio| ratio.name.clone()).collect(),
+        requests: FactKind::ALL.iter().filter(holds).map(|kind| kind.name().to_owned()).collect(),
+        definitions: format!("{} version {}", set.name(), set.version()),
+        schema_hash: set.schema_hash(),
+    };
+    if as_json {
+        return json(&lineage);
+    }
+    let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let rows = [
+        ("source", lineage.source.clone()),
+        ("filter", lineage.filter.clone().unwrap_or_else(|| "none".to_owned())),
+        ("entity", list(&lineage.entity)),
+        ("column", lineage.column.clone().unwrap_or_else(|| "the events themselves".to_owned())),
+        ("aggregate", lineage.aggregate.clone()),
+        ("window", lineage.window.clone()),
+        ("view", lineage.view.clone()),
+        ("ratios", list(&lineage.ratios)),
+        ("in vectors of", list(&lineage.requests)),
+        ("definitions", format!("{}, schema {}", lineage.definitions, &lineage.schema_hash[..12])),
+    ];
+    println!("{name}");
+    rows.iter().for_each(|(what, value)| println!("  {what:<14} {value}"));
+    Ok(())
 }
 
 /// What was computed, for programs.

@@ -11,7 +11,9 @@ mod forecast;
 mod ingest;
 mod models;
 mod output;
+mod parity;
 mod platform;
+mod quality;
 mod route;
 mod serve;
 mod simulate;
@@ -52,7 +54,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Simulate(simulate) => simulate::run(&simulate),
             Command::Ingest(ingest) => ingest::run(&ingest, &configuration).await,
             Command::Stream(stream) => stream::run(&stream, &configuration).await,
-            Command::Features(features) => features::run(&features, &configuration),
+            Command::Features(features) => features::run(&features, &configuration).await,
             Command::Backfill(backfill) => training_set::run(&backfill, &configuration),
             Command::Sql(sql) => sql::run(&sql, &configuration).await,
             Command::Train(train) => train::run(&train, &configuration).await,

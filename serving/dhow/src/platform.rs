@@ -60,14 +60,13 @@ pub fn online_settings() -> OnlineSettings {
 /// A part that cannot be opened, by its name.
 pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Result<Arc<Engine>, Failure> {
     create_folder(&configuration.data_dir)?;
-    let folders = Folders::of(&configuration.data_dir);
-    let database_url = configuration.database_url.clone().unwrap_or_else(|| dhow_store::sqlite_url(&folders.database));
     let settings = EngineSettings {
         data: configuration.data_dir.clone(),
-        database_url,
+        database_url: database_url(configuration),
         features: configuration.feature_set()?,
         online: online_settings(),
         log: log_settings(configuration),
+        checkpoint_records: configuration.checkpoint_records,
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
         clock,
@@ -75,6 +74,12 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         id_seed: fresh_seed()?,
     };
     Ok(Engine::open(settings).await?)
+}
+
+/// The database's URL: the configured one, or the file in the data folder.
+pub fn database_url(configuration: &Configuration) -> String {
+    let own = || dhow_store::sqlite_url(&Folders::of(&configuration.data_dir).database);
+    configuration.database_url.clone().unwrap_or_else(own)
 }
 
 fn create_folder(path: &Path) -> Result<(), Failure> {

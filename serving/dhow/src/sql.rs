@@ -27,10 +27,7 @@ pub async fn run(arguments: &SqlArguments, configuration: &Configuration) -> Res
         OfflineError::Query(_) => Failure::input(error),
         other => other.into(),
     })?;
-    let Some(first) = batches.first() else {
-        println!("{}", if arguments.json { "[]" } else { "no rows" });
-        return Ok(());
-    };
+    let Some(first) = batches.first() else { return Ok(()) };
     let schema = first.schema();
     let header: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let rows = cells(&batches)?;

@@ -57,6 +57,15 @@ fn bad_arguments_and_configuration_end_with_status_two_and_name_the_mistake() {
 }
 
 #[test]
+fn a_features_lineage_names_its_source_its_ratios_and_the_vectors_that_hold_it() {
+    let lineage = parsed(&run(&["features", "lineage", "product_views_count_7d", "--json"]));
+    assert_eq!((lineage["source"].as_str(), lineage["window"].as_str()), (Some("product_viewed"), Some("7d")));
+    assert_eq!(lineage["ratios"], serde_json::json!(["product_orders_to_views_7d"]));
+    assert!(lineage["requests"].as_array().unwrap().iter().any(|request| request == "item_ordered"), "{lineage}");
+    assert!(refused(&["features", "lineage", "product_views_count_7y"]).contains("no feature"));
+}
+
+#[test]
 fn a_port_in_use_is_named_with_a_way_out() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -180,6 +189,35 @@ fn a_demo_killed_at_ten_points_of_its_streaming_ends_with_the_tables_of_an_undis
     assert!(features(&killed) == features(&undisturbed), "the training sets differ");
 }
 
+#[test]
+fn a_worker_killed_a_hundred_times_ends_with_the_tables_of_an_undisturbed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [events, undisturbed, killed] = ["events.ndjson", "undisturbed", "killed"].map(path);
+    run(&["simulate", "--scale", "small", "--seed", "11", "--out", &events]);
+    run(&["ingest", &events, "--data-dir", &undisturbed]);
+    assert!(Command::new("cp").args(["-r", &undisturbed, &killed]).status().unwrap().success());
+    let stream = |data: &str| ["stream", "--until-caught-up", "--data-dir", data].map(str::to_owned);
+    let begin = Instant::now();
+    run(&stream(&undisturbed).each_ref().map(String::as_str));
+    let whole = begin.elapsed();
+    // Points that look random and are the same every time: most early, some late enough for a checkpoint or two.
+    let (mut state, mut killed_at_work) = (11_u64, 0);
+    for _ in 0..100 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dhow"));
+        command.args(stream(&killed)).env("DHOW_STREAM_CHECKPOINT_RECORDS", "5000").stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(whole * ((state >> 33) % 100) as u32 / 300 + Duration::from_millis(5));
+        killed_at_work += u32::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(killed_at_work > 50, "{killed_at_work} of 100 were killed at work");
+    run(&stream(&killed).each_ref().map(String::as_str));
+    assert_eq!(tables(&killed), tables(&undisturbed));
+}
+
 fn parsed(output: &str) -> serde_json::Value {
     serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
 }
@@ -219,6 +257,29 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
     let best = parsed(&run(&["sql", sold, "--json", "--data-dir", &data]))[0]["product"].as_str().unwrap().to_owned();
     let forecast = parsed(&run(&["forecast", &best, "--horizon", "7", "--json", "--data-dir", &data]));
     assert_eq!(forecast["days"].as_array().unwrap().len(), 7, "{forecast}");
+
+    let parity = parsed(&run(&["features", "parity", "--json", "--data-dir", &data]));
+    assert!(parity["vectors"].as_u64().unwrap() >= count("checkouts"), "{parity}");
+    assert_eq!((&parity["difference_count"], &parity["other_order"]), (&0.into(), &0.into()), "{parity}");
+
+    let [features, expectations] =
+        ["checkouts.parquet", "expectations.toml"].map(|name| folder.path().join(name).display().to_string());
+    run(&["backfill", "--spine", "checkout_submitted", "--out", &features, "--data-dir", &data]);
+    run(&["features", "drift", "--reference", &features, "--current", &features]);
+    fs::write(
+        &expectations,
+        "[columns.checkout_submitted_line_count]\nmin = 1\n[columns.buyer_checkouts_count_1d]\nmissing_share_max = 0.0\n",
+    )
+    .unwrap();
+    run(&["features", "expect", &features, "--expectations", &expectations]);
+    fs::write(&expectations, "[columns.checkout_submitted_line_count]\nmax = 2\n").unwrap();
+    let broken = dhow(&["features", "expect", &features, "--expectations", &expectations]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(
+        text(&broken.stderr).contains("checkout_submitted_line_count: expected at most 2, found"),
+        "{}",
+        text(&broken.stderr)
+    );
 
     let judged = parsed(&run(&["evaluate", "recommend", "--json", "--data-dir", &data]));
     assert!(judged[0]["figures"][0]["value"].as_f64().unwrap() > 0.0, "{judged}");

@@ -67,6 +67,8 @@ pub struct EngineSettings {
     pub online: OnlineSettings,
     /// The log's shape; an existing log keeps its number of partitions.
     pub log: LocalLogSettings,
+    /// The stream worker takes a checkpoint after so many records, besides those by time.
+    pub checkpoint_records: u64,
     /// Tenants whose models and catalogue are loaded.
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
@@ -84,6 +86,7 @@ pub struct Engine {
     folders: Folders,
     features: Arc<FeatureSet>,
     online_settings: OnlineSettings,
+    checkpoint_records: u64,
     log: Arc<LocalLog>,
     store: Store,
     registry: Registry,
@@ -140,6 +143,7 @@ impl Engine {
             folders,
             features,
             online_settings: settings.online,
+            checkpoint_records: settings.checkpoint_records,
             log: Arc::new(log),
             store,
             registry,
@@ -166,7 +170,8 @@ impl Engine {
         let mut sink = PlatformSink { shared: self.shared.clone(), lake, snapshot, online_offsets };
         self.shared.applied.write().clone_from(&dhow_streams::Sink::restored_offsets(&sink).0);
         let (log, stop, failure) = (self.log.clone(), self.stop_worker.clone(), self.worker_failure.clone());
-        let settings = WorkerSettings::new(self.shared.stopwatch.clone());
+        let checkpoint_records = self.checkpoint_records;
+        let settings = WorkerSettings { checkpoint_records, ..WorkerSettings::new(self.shared.stopwatch.clone()) };
         let work = move || {
             let stopping = || stop.load(Ordering::Acquire);
             if let Err(error) = run_worker(&*log, &mut sink, &settings, &stopping) {

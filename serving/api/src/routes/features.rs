@@ -1,14 +1,16 @@
-//! Feature values of one entity, as a request at this moment would read them.
+//! Feature values of one entity or of many, as a request at this moment would read them.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use dhow_engine::ViewReading;
-use serde::Serialize;
+use dhow_engine::{FeatureAsk, FeatureTable, ViewReading};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::app::Shared;
-use crate::input::PathText;
+use crate::input::{JsonBody, PathText};
 use crate::problem::Problem;
 use crate::schemas;
 
@@ -35,4 +37,32 @@ pub(crate) async fn get_features(
     let views = app.engine.entity_features(caller.tenant, &entity);
     let views = views.map_err(|error| Problem::from(error).into_parameter())?;
     Ok(Json(FeaturesAnswer { entity, views }))
+}
+
+/// Features of many entities.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeaturesRequest {
+    /// Names of features; entities times features are at most 100,000.
+    #[schema(example = json!(["buyer_checkouts_count_30d", "card_checkouts_count_1d"]))]
+    features: Vec<String>,
+    /// For each entity the columns that the features are keyed by.
+    #[schema(value_type = Vec<BTreeMap<String, String>>)]
+    entities: Vec<BTreeMap<String, serde_json::Value>>,
+}
+
+/// Read features of many entities.
+///
+/// All values are of one consistent cut of the log; `event_times` says how fresh each entity is in each view.
+#[utoipa::path(
+    post, path = "/v1/features", tag = "features",
+    request_body = FeaturesRequest, responses((status = 200, body = schemas::FeatureTable)),
+)]
+pub(crate) async fn post_features(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: JsonBody<FeaturesRequest>,
+) -> Result<Json<FeatureTable>, Problem> {
+    let FeaturesRequest { features, entities } = body.value;
+    Ok(Json(app.engine.feature_table(caller.tenant, FeatureAsk { features, entities })?))
 }

@@ -41,6 +41,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(checkouts::get_orders))
         .routes(routes!(checkouts::get_order))
         .routes(routes!(features::get_features))
+        .routes(routes!(features::post_features))
         .routes(routes!(texts::post_text_similarity))
         .routes(routes!(sql::post_sql))
         .routes(routes!(models::get_models))

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, UInt64Type,
+};
 use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use dhow_commerce::FieldProblem;
 use dhow_engine::Engine;
 use dhow_events::{TenantId, Timestamp};
@@ -25,6 +29,9 @@ use crate::app::Shared;
 use crate::input::JsonBody;
 use crate::problem::Problem;
 use crate::settings::{SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_TIME_MAX};
+
+/// The media type of Arrow IPC streams.
+const ARROW_STREAM_TYPE: &str = "application/vnd.apache.arrow.stream";
 
 /// A query.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -55,21 +62,35 @@ pub(crate) struct SqlAnswer {
 
 /// Ask the lake by SQL.
 ///
-/// One SELECT over the tables as of the lake's last checkpoint: at most 10 s, 256 MiB and 10,000 rows.
+/// One SELECT over the tables as of the lake's last checkpoint: at most 10 s, 256 MiB and 10,000 rows. With `Accept:
+/// application/vnd.apache.arrow.stream` the answer is an Arrow IPC stream.
 #[utoipa::path(
     post, path = "/v1/sql", tag = "features", request_body = SqlRequest,
-    responses((status = 200, body = SqlAnswer)),
+    responses((status = 200, content((SqlAnswer = "application/json"), (Vec<u8> = "application/vnd.apache.arrow.stream")))),
 )]
 pub(crate) async fn post_sql(
     State(app): State<Shared>,
     caller: Caller,
+    headers: HeaderMap,
     body: JsonBody<SqlRequest>,
-) -> Result<Json<SqlAnswer>, Problem> {
+) -> Result<Response, Problem> {
     let place = app.sql_places.clone().try_acquire_owned().map_err(|_| {
         Problem::busy("busy", format!("{SQL_QUERIES_MAX} queries are running already; try again shortly"))
     })?;
     let batches = ask(&app.engine, caller.tenant, &body.value.query, place).await?;
-    answer(&batches).map(Json).map_err(Problem::internal)
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.split(',').any(|kind| kind.split(';').next().unwrap_or_default().trim() == ARROW_STREAM_TYPE) {
+        let bytes = arrow_stream(&batches).map_err(Problem::internal)?;
+        return Ok(([(header::CONTENT_TYPE, ARROW_STREAM_TYPE)], bytes).into_response());
+    }
+    Ok(Json(answer(&batches).map_err(Problem::internal)?).into_response())
+}
+
+fn arrow_stream(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
+    let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+    let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.into_inner()
 }
 
 async fn ask(

@@ -84,6 +84,33 @@ async fn an_event_becomes_visible_in_features_metrics_status_and_sql() {
     assert_eq!(world.get(format!("/v1/features/{}", buyer())).await.status, 200);
     assert_eq!(world.get("/v1/features/ord_7").await.pointers(), ["/id"]);
 
+    let ask = json!({
+        "features": ["product_views_count_1d", "buyer_checkouts_count_30d", "product_views_count_1h"],
+        "entities": [{ "product": cup(), "buyer": buyer() }, { "product": ProductId::from_u128(77), "buyer": buyer() }],
+    });
+    let answer = world.post("/v1/features", &ask).await;
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    let table = answer.json();
+    assert_eq!((&table["views"], &table["view_of"]), (&json!(["product_views", "buyer_checkouts"]), &json!([0, 1, 0])));
+    assert_eq!(table["rows"][0]["values"], json!([3.0, 0.0, 3.0]), "{table}");
+    assert_eq!(table["rows"][1]["values"], json!([0.0, 0.0, 0.0]), "{table}");
+    assert!(table["rows"][0]["event_times"][0].as_str().unwrap().starts_with("2026-03-01T12:00:00"), "{table}");
+    assert_eq!(table["rows"][1]["event_times"], json!([null, null]), "{table}");
+    let offsets: u64 =
+        table["applied_offsets"].as_array().unwrap().iter().map(|one| one["offset"].as_u64().unwrap()).sum();
+    assert_eq!(offsets, 3, "{table}");
+    for (part, value, pointer) in [
+        ("features", json!(["product_views_count_1y"]), "/features/0"),
+        ("entities", json!([{ "buyer": buyer() }]), "/entities/0/product"),
+        ("entities", json!([{ "product": cup(), "buyer": "buy_7" }]), "/entities/0/buyer"),
+        ("entities", json!([{ "product": cup(), "buyer": buyer(), "shop": 1 }]), "/entities/0/shop"),
+        ("entities", json!([]), "/entities"),
+    ] {
+        let mut wrong = ask.clone();
+        wrong[part] = value;
+        assert_eq!(world.post("/v1/features", &wrong).await.pointers(), [pointer], "{wrong}");
+    }
+
     let status = world.until("/v1/status", |status| status["lag_events"] == 0).await;
     assert_eq!((&status["log_events"], &status["applied_events"]), (&json!(3), &json!(3)));
     assert!(status["freshness_us"]["count"].as_u64().unwrap() > 0 && status["requests"].as_u64().unwrap() > 0);
@@ -103,6 +130,14 @@ async fn an_event_becomes_visible_in_features_metrics_status_and_sql() {
         (&json!(cup()), &json!(3), &Value::Null, &json!(1.5), &json!(true))
     );
     assert!(row[2].as_str().unwrap().starts_with("2026-03-01T12:00:00"), "{row}");
+    let arrow = world.ask("POST", "/v1/sql").header("accept", "application/vnd.apache.arrow.stream");
+    let arrow = arrow.json(&sql(query)).send().await;
+    assert_eq!(arrow.header("content-type"), "application/vnd.apache.arrow.stream");
+    let mut batches = arrow::ipc::reader::StreamReader::try_new(arrow.bytes.as_slice(), None).unwrap();
+    let batch = batches.next().unwrap().unwrap();
+    assert_eq!((batch.num_rows(), batch.schema().field(1).name().as_str()), (1, "views"));
+    let none = world.post("/v1/sql", &sql("SELECT product FROM product_viewed WHERE false")).await.json();
+    assert_eq!((&none["columns"][0]["name"], &none["rows"]), (&json!("product"), &json!([])));
     for refused in
         ["SELECT nothing FROM nowhere", "DROP TABLE product_viewed", "SELECT 1; SELECT 2", "CREATE TABLE t AS SELECT 1"]
     {

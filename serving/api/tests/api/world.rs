@@ -35,6 +35,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -97,8 +98,8 @@ impl Ask<'_> {
         let response = self.world.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, text, bytes: bytes.to_vec() };
         self.world.document.check_answer(self.method, &self.path, &answer);
         answer
     }
@@ -120,6 +121,7 @@ impl World {
             features: FeatureSet::marketplace().unwrap(),
             online: OnlineSettings { allowed_lateness_micros: DAY_MICROS, duplicate_horizon_micros: DAY_MICROS },
             log: LocalLogSettings::default(),
+            checkpoint_records: 1_000,
             tenants: vec![TenantId::default()],
             rates: ExchangeRates::new(clock.now(), rates).unwrap(),
             clock: clock.clone(),

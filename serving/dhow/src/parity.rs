@@ -1,0 +1,100 @@
+//! `dhow features parity`: computes the vectors of recorded decisions again from the log and compares them bit for bit.
+
+use std::sync::Arc;
+
+use dhow_commerce::{DecisionFilter, DecisionKind, DecisionRecord, PAGE_LIMIT_MAX, PageRequest, Storage};
+use dhow_definitions::VectorPlan;
+use dhow_events::facts::CheckoutSubmitted;
+use dhow_events::{DecisionId, FactKind, SystemClock};
+use dhow_offline::{ParityReport, ServedVector, check_parity};
+use dhow_store::{Store, StoreSettings};
+
+use crate::arguments::ParityArguments;
+use crate::configuration::Configuration;
+use crate::failure::Failure;
+use crate::output::{json, table, thousands};
+use crate::platform::{database_url, online_settings, open_log, require_data_dir};
+
+/// Runs the command.
+///
+/// # Errors
+/// No data folder, no database, or a value that differs.
+pub async fn run(arguments: &ParityArguments, configuration: &Configuration, as_json: bool) -> Result<(), Failure> {
+    require_data_dir(configuration)?;
+    let log = open_log(configuration, Arc::new(SystemClock))?;
+    let features = Arc::new(configuration.feature_set()?);
+    let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted)?;
+    let store = Store::connect(&database_url(configuration), StoreSettings::default()).await?;
+    let served = latest_scores(&store, configuration, arguments.last as usize).await?;
+    let report = check_parity(&log, features, online_settings(), &plan, configuration.tenant, served)?;
+    if as_json {
+        json(&report)?;
+    } else {
+        print(&report);
+    }
+    match report.difference_count {
+        0 => Ok(()),
+        count => Err(Failure::Failed(format!("{} values differ from what was served", thousands(count)))),
+    }
+}
+
+/// The vectors of the latest fraud decisions, at most `last`.
+async fn latest_scores(
+    store: &Store,
+    configuration: &Configuration,
+    last: usize,
+) -> Result<Vec<ServedVector>, Failure> {
+    let filter = DecisionFilter { kind: Some(DecisionKind::Fraud), outcome: None };
+    let (mut served, mut cursor) = (Vec::new(), None::<String>);
+    while served.len() < last {
+        let page =
+            PageRequest::new(PAGE_LIMIT_MAX, cursor.as_deref(), DecisionId::KIND.prefix).map_err(Failure::input)?;
+        let page = store.decisions(configuration.tenant, &filter, &page).await?;
+        for record in page.items {
+            served.push(served_vector(&record)?);
+        }
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    served.truncate(last);
+    Ok(served)
+}
+
+fn served_vector(record: &DecisionRecord) -> Result<ServedVector, Failure> {
+    let fact: CheckoutSubmitted = serde_json::from_value(record.request.clone())?;
+    Ok(ServedVector {
+        decision: record.id.to_string(),
+        fact: fact.into(),
+        at: record.created_at,
+        values: record.features.iter().map(|feature| (feature.name.clone(), feature.value)).collect(),
+        applied_offsets: record.applied_offsets.iter().map(|applied| (applied.partition, applied.offset)).collect(),
+    })
+}
+
+fn print(report: &ParityReport) {
+    println!(
+        "{} vectors computed again, {} values compared, {} differ",
+        thousands(report.vectors),
+        thousands(report.values),
+        thousands(report.difference_count)
+    );
+    for (count, what) in [
+        (report.other_definitions, "are of other feature definitions and were left out"),
+        (report.other_order, "have offsets before those of an earlier one and were left out"),
+        (report.stale_vectors, "were served while known events waited to be applied"),
+    ] {
+        if count > 0 {
+            println!("{} {what}", thousands(count));
+        }
+    }
+    let shown = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+    let row = |one: &dhow_offline::ParityDifference| {
+        vec![one.decision.clone(), one.feature.clone(), shown(one.served), shown(one.recomputed)]
+    };
+    if !report.differences.is_empty() {
+        let rows: Vec<_> = report.differences.iter().map(row).collect();
+        println!("{}", table(&["decision", "feature", "served", "recomputed"], &rows, false));
+    }
+}
