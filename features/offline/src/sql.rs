@@ -109,8 +109,10 @@ impl SqlSession {
             // is free before.
             drop(threads);
             drop(place);
-            // Nobody waits any more where sending fails.
-            answered.map(|answered| sender.send(answered).is_ok());
+            if let Some(answered) = answered {
+                // Nobody waits any more where sending fails.
+                let _given_up = sender.send(answered);
+            }
         };
         std::thread::Builder::new().name("sql-query".to_owned()).spawn(work).map_err(no_threads)?;
         match tokio::time::timeout(self.bounds.time_max, receiver).await {

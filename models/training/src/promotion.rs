@@ -86,7 +86,7 @@ pub(crate) fn register(input: &TrainingInput<'_>, candidate: Candidate) -> Resul
 fn judge(deciding: &Figure, champion: &Champion) -> (bool, String) {
     let name = &deciding.name;
     let value = deciding.value;
-    let beaten = deciding.baselines.iter().find(|(_, baseline)| !deciding.is_not_worse_than(*baseline));
+    let beaten = deciding.baselines.iter().find(|(_, baseline)| !deciding.is_as_good(value, *baseline));
     match (champion, beaten) {
         (Champion::Absent, None) => (true, "the first model of its task".to_owned()),
         (Champion::Absent, Some((baseline, theirs))) => (
@@ -102,7 +102,7 @@ fn judge(deciding: &Figure, champion: &Champion) -> (bool, String) {
             (true, format!("better than the trivial methods; the champion cannot be judged on this data: {reason}"))
         }
         (Champion::Judged { theirs, ours }, None) => {
-            let better = if deciding.larger_is_better { ours >= theirs } else { ours <= theirs };
+            let better = deciding.is_as_good(*ours, *theirs);
             let word = if better { "not worse than" } else { "worse than" };
             (better, format!("{name} {ours:.4}, {word} the champion's {theirs:.4} on the same test part"))
         }

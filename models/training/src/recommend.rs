@@ -122,7 +122,7 @@ fn judge_champion(
     }
 }
 
-/// Judges the recommender of `card` on what happened since its training data ended.
+/// Judges a recommender on what happened since its training data ended.
 ///
 /// # Errors
 /// Nothing happened since, an artifact that is no recommender, or a failing table.

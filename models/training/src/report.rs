@@ -31,9 +31,9 @@ impl Figure {
         self
     }
 
-    /// Whether the model's value is at least as good as `other`.
-    pub fn is_not_worse_than(&self, other: f64) -> bool {
-        if self.larger_is_better { self.value >= other } else { self.value <= other }
+    /// Whether `value` is at least as good as `other`, by this measure.
+    pub fn is_as_good(&self, value: f64, other: f64) -> bool {
+        if self.larger_is_better { value >= other } else { value <= other }
     }
 
     /// The same with its 95 % interval.

@@ -57,12 +57,16 @@ pub(crate) async fn serve_connections(
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
-    // Answers are small and whole: waiting to fill a packet only delays them.
-    stream.set_nodelay(true)?;
     Ok((stream, place))
 }
 
 async fn answer(stream: TcpStream, place: OwnedSemaphorePermit, router: Router, mut stopped: watch::Receiver<bool>) {
+    // Answers are small and whole: waiting to fill a packet only delays them. Whoever hung up already is no fault of the
+    // listener's, so it is noticed here and nobody else waits for it.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection broke before its first request");
+        return;
+    }
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
     let mut connection = pin!(protocol.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));

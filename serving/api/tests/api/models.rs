@@ -117,7 +117,7 @@ async fn a_fraud_score_has_its_probability_action_and_reasons_and_is_recorded_at
     wrong["total_usd_minor"] = json!(5);
     assert_eq!(world.post("/v1/fraud/scores", &wrong).await.pointers(), ["/total/amount"]);
     wrong = score(500);
-    wrong["total"]["currency"] = json!("XXX");
+    wrong["total"]["currency"] = json!("ZZZ");
     assert_eq!(world.post("/v1/fraud/scores", &wrong).await.pointers(), ["/total/currency"]);
     wrong["total"]["currency"] = json!("JPY");
     let no_rate = world.post("/v1/fraud/scores", &wrong).await;
