@@ -37,7 +37,7 @@ pub fn run(arguments: &BackfillArguments, configuration: &Configuration) -> Resu
     let log = open_log(configuration, Arc::new(SystemClock))?;
     let begin = SystemClock.now();
     let until = arguments.until.unwrap_or(Timestamp::MAX);
-    let set = training_set(&log, features, online_settings(), &plan, configuration.tenant, until)?;
+    let set = training_set(&*log, features, online_settings(), &plan, configuration.tenant, until)?;
     set.write(&arguments.out)?;
     let summary = Summary {
         rows: set.row_count(),
