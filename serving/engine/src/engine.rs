@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
 use dhow_definitions::{FeatureSet, VectorPlan};
 use dhow_events::{Clock, Event, FactKind, TenantId};
-use dhow_offline::{Lake, LakeWriter};
+use dhow_offline::{Lake, LakeStorage, LakeWriter};
 use dhow_online::{OnlineSettings, OnlineStore};
 use dhow_registry::Registry;
 use dhow_store::{Store, StoreSettings};
@@ -32,7 +32,7 @@ const ROUTE_PLANS_MAX: usize = 2;
 pub struct Folders {
     /// The event log.
     pub log: PathBuf,
-    /// The lake.
+    /// The lake, where no other place is configured.
     pub lake: PathBuf,
     /// The snapshot of the online features.
     pub snapshot: PathBuf,
@@ -61,6 +61,8 @@ pub struct EngineSettings {
     pub data: PathBuf,
     /// The database's URL: `sqlite:…` or `postgres:…`.
     pub database_url: String,
+    /// Where the lake is.
+    pub lake: Arc<dyn LakeStorage>,
     /// The feature definitions.
     pub features: FeatureSet,
     /// Bounds of the online features.
@@ -84,6 +86,7 @@ pub struct EngineSettings {
 /// The running platform.
 pub struct Engine {
     folders: Folders,
+    lake: Arc<dyn LakeStorage>,
     features: Arc<FeatureSet>,
     online_settings: OnlineSettings,
     checkpoint_records: u64,
@@ -129,7 +132,7 @@ impl Engine {
             applied: RwLock::new(vec![0; log.partition_count() as usize]),
             applied_count: AtomicU64::new(0),
         });
-        let lake = Lake::open(&folders.lake).map_err(failed("lake"))?;
+        let lake = Lake::open(settings.lake.clone()).map_err(failed("lake"))?;
         for tenant in &settings.tenants {
             shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
             shared.champions.reload(&registry, *tenant)?;
@@ -141,6 +144,7 @@ impl Engine {
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,
+            lake: settings.lake,
             features,
             online_settings: settings.online,
             checkpoint_records: settings.checkpoint_records,
@@ -165,7 +169,7 @@ impl Engine {
 
     fn start_worker(&self) -> Result<(), EngineError> {
         let online_offsets = self.shared.online.offsets(self.log.partition_count());
-        let lake = LakeWriter::open(&self.folders.lake).map_err(failed("lake"))?;
+        let lake = LakeWriter::open(self.lake.clone(), self.shared.stopwatch.clone()).map_err(failed("lake"))?;
         let snapshot = self.folders.snapshot.clone();
         let mut sink = PlatformSink { shared: self.shared.clone(), lake, snapshot, online_offsets };
         self.shared.applied.write().clone_from(&dhow_streams::Sink::restored_offsets(&sink).0);
@@ -280,6 +284,11 @@ impl Engine {
     /// Where the parts of the data folder are.
     pub const fn folders(&self) -> &Folders {
         &self.folders
+    }
+
+    /// Where the lake is.
+    pub const fn lake(&self) -> &Arc<dyn LakeStorage> {
+        &self.lake
     }
 
     /// What is on offer.
