@@ -41,9 +41,9 @@ fn as_written_before(folder: &Path, change: impl Fn(&mut Vec<(Field, ArrayRef)>)
 fn old_and_new(change: impl Fn(&mut Vec<(Field, ArrayRef)>)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let records = sales(5, 0);
-    stream(&mut writer(folder.path()), &records[..3], 3).unwrap();
+    stream(&mut open_writer(folder.path()), &records[..3], 3).unwrap();
     as_written_before(folder.path(), change);
-    stream(&mut writer(folder.path()), &records[3..], 2).unwrap();
+    stream(&mut open_writer(folder.path()), &records[3..], 2).unwrap();
     folder
 }
 
@@ -77,7 +77,7 @@ fn a_column_that_was_removed_is_no_column_of_the_table_and_merging_keeps_it_in_i
     assert_eq!(all.num_rows(), 5);
     let old = folder.path().join(&lake.files(&TenantId::default(), FactKind::ItemOrdered).next().unwrap().path);
     let bytes = std::fs::read(&old).unwrap();
-    assert_eq!(writer(folder.path()).compact().unwrap(), CompactionReport::default());
+    assert_eq!(open_writer(folder.path()).compact().unwrap(), CompactionReport::default());
     assert_eq!(std::fs::read(&old).unwrap(), bytes);
 }
 

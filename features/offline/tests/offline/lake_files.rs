@@ -29,7 +29,7 @@ fn opened(session: &SqlSession, sql: &str) -> usize {
 fn a_query_for_some_time_opens_only_the_files_of_that_time() {
     let folder = tempfile::tempdir().unwrap();
     // Six days, each in a checkpoint of its own.
-    stream(&mut writer(folder.path()), &sales(6 * 24 * 60, START), 24 * 60).unwrap();
+    stream(&mut open_writer(folder.path()), &sales(6 * 24 * 60, START), 24 * 60).unwrap();
     let lake = Lake::open(stored(folder.path())).unwrap();
     assert_eq!(paths(&lake).len(), 6);
     assert!(paths(&lake)[2].starts_with("ten_default/item_ordered/date=2026-11-03/"), "{:?}", paths(&lake));
@@ -78,7 +78,7 @@ proptest! {
         for (record, minute) in records.iter_mut().zip(&minutes) {
             record.event.event_time = Timestamp::from_micros(START + minute * MINUTE_MICROS);
         }
-        let mut writer = writer(folder.path());
+        let mut writer = open_writer(folder.path());
         stream(&mut writer, &records, each).unwrap();
         let before = Lake::open(stored(folder.path())).unwrap();
         let expected = rows(&before, "item_ordered");
@@ -118,7 +118,7 @@ fn merged_files_are_removed_when_their_time_is_over() {
 #[test]
 fn a_worker_merges_small_files_while_it_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = writer(folder.path());
+    let mut writer = open_writer(folder.path());
     let records = sales(600, START);
     for (checkpoint, chunk) in records.chunks(1).enumerate() {
         stream(&mut writer, chunk, 1).unwrap();
@@ -136,11 +136,11 @@ fn a_worker_merges_small_files_while_it_goes_on() {
 #[test]
 fn a_second_writer_of_a_folder_is_refused_by_the_cause() {
     let folder = tempfile::tempdir().unwrap();
-    let first = writer(folder.path());
+    let first = open_writer(folder.path());
     let second = LakeWriter::open(stored(folder.path()), Arc::new(SystemClock)).err().unwrap().to_string();
     assert!(second.contains("another process"), "{second}");
     drop(first);
-    writer(folder.path());
+    open_writer(folder.path());
 }
 
 /// How a step ends that a crash interrupts.

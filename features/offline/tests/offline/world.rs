@@ -51,7 +51,7 @@ pub fn listed(product: u128, price: i64) -> ProductListed {
 }
 
 pub fn write(folder: &Path, records: &[Record]) {
-    let mut writer = writer(folder);
+    let mut writer = open_writer(folder);
     for record in records {
         writer.apply(record).unwrap();
     }
@@ -77,7 +77,7 @@ pub fn stored(folder: &Path) -> Arc<dyn LakeStorage> {
     Arc::new(FolderStorage::new(folder))
 }
 
-pub fn writer(folder: &Path) -> LakeWriter {
+pub fn open_writer(folder: &Path) -> LakeWriter {
     LakeWriter::open(stored(folder), Arc::new(SystemClock)).unwrap()
 }
 
