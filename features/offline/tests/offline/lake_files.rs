@@ -154,7 +154,7 @@ enum Crash {
 /// A place that does not work any more from one of its steps on.
 #[derive(Debug)]
 struct Crashing {
-    inner: FolderStorage,
+    inner: Arc<dyn LakeStorage>,
     steps_left: AtomicI64,
     crash: Crash,
 }
@@ -231,30 +231,29 @@ fn whole_life(storage: Arc<dyn LakeStorage>, records: &[Record], clock: &Arc<Man
 #[test]
 fn a_crash_at_any_step_leaves_the_old_lake_or_the_new_and_no_row_is_lost_or_doubled() {
     let records = sales(24, START);
-    let untouched = tempfile::tempdir().unwrap();
-    write(untouched.path(), &records);
-    let expected = rows(&Lake::open(stored(untouched.path())).unwrap(), "item_ordered");
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &records);
+    let expected = rows(&Lake::open(stored(folder.path())).unwrap(), "item_ordered");
     let mut crashes = 0;
     for crash in [Crash::Before, Crash::Torn, Crash::After] {
         for steps in 0.. {
-            let folder = tempfile::tempdir().unwrap();
+            let storage: Arc<dyn LakeStorage> = Arc::new(ObjectStorage::memory().unwrap());
             let clock = Arc::new(ManualClock::new(Timestamp::from_micros(START)));
-            let inner = FolderStorage::new(folder.path());
-            let crashing = Arc::new(Crashing { inner, steps_left: AtomicI64::new(steps), crash });
+            let crashing = Arc::new(Crashing { inner: storage.clone(), steps_left: AtomicI64::new(steps), crash });
             let ended = whole_life(crashing, &records, &clock);
             // What a reader sees after the crash is a beginning of the log, each record once.
-            let seen = Lake::open(stored(folder.path())).unwrap();
+            let seen = Lake::open(storage.clone()).unwrap();
             let seen_rows = rows(&seen, "item_ordered");
             assert_eq!(seen_rows, expected.slice(0, seen_rows.num_rows()), "{crash:?} at step {steps}");
-            whole_life(stored(folder.path()), &records, &clock).unwrap();
-            let lake = Lake::open(stored(folder.path())).unwrap();
+            whole_life(storage.clone(), &records, &clock).unwrap();
+            let lake = Lake::open(storage.clone()).unwrap();
             assert_eq!(rows(&lake, "item_ordered"), expected, "{crash:?} at step {steps}");
             // No file is left that no one needs: those of the table, those it keeps for a while, and the recent ids.
             clock.advance(RETIRED_KEPT_MICROS + 1);
-            let mut last = LakeWriter::open(stored(folder.path()), clock.clone()).unwrap();
+            let mut last = LakeWriter::open(storage.clone(), clock.clone()).unwrap();
             last.checkpoint(&Offsets(vec![24])).unwrap();
-            let mut left: BTreeSet<String> = stored(folder.path()).list().unwrap().into_iter().collect();
-            paths(&Lake::open(stored(folder.path())).unwrap()).iter().for_each(|path| assert!(left.remove(path)));
+            let mut left: BTreeSet<String> = storage.list().unwrap().into_iter().collect();
+            paths(&Lake::open(storage.clone()).unwrap()).iter().for_each(|path| assert!(left.remove(path)));
             assert_eq!(left.len(), 1, "{left:?}");
             if ended.is_ok() {
                 break;
