@@ -31,7 +31,7 @@ pub use lake::{
     LakeStorage, LakeWriter, ManifestTag, ObjectStorage, RETIRED_KEPT_MICROS, ROWS_BUFFERED_MAX, S3Settings,
     WriterLock, lake_storage,
 };
-pub use parity::{DIFFERENCES_SHOWN_MAX, ParityDifference, ParityReport, ServedVector, check_parity};
+pub use parity::{DIFFERENCES_SHOWN_MAX, ParityDifference, ParityReport, ServedCut, ServedVector, check_parity};
 pub use profile::{number_columns, profile};
 pub use sql::{QueryBounds, SqlSession};
 pub use table::{ENVELOPE, TableBuilder, schema};

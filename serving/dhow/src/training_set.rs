@@ -37,7 +37,7 @@ pub fn run(arguments: &BackfillArguments, configuration: &Configuration) -> Resu
     let log = open_log(configuration, Arc::new(SystemClock))?;
     let begin = SystemClock.now();
     let until = arguments.until.unwrap_or(Timestamp::MAX);
-    let set = training_set(&log, features, online_settings(), &plan, configuration.tenant, until)?;
+    let set = training_set(&*log, features, online_settings(), &plan, configuration.tenant, until)?;
     let format = arguments.format.unwrap_or_else(|| TableFormat::of_path(&arguments.out));
     set.write(&arguments.out, format)?;
     let summary = Summary {
