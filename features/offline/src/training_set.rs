@@ -15,7 +15,7 @@ use dhow_events::{Event, EventId, TenantId, Timestamp};
 use dhow_online::{OnlineSettings, OnlineStore, ReadError};
 use dhow_streams::{Log, Offsets, Replay};
 
-use crate::{OfflineError, write_parquet};
+use crate::{OfflineError, TableFormat, write_table};
 
 /// State that no window reaches any more is freed after so many records.
 const EXPIRE_EVERY_RECORDS: u64 = 200_000;
@@ -45,11 +45,11 @@ impl TrainingSet {
         &self.values[index * width..(index + 1) * width]
     }
 
-    /// Writes the set as Parquet: `event_id`, `event_time`, then one column for each name, missing where NaN.
+    /// Writes the set as a table: `event_id`, `event_time`, then one column for each name, missing where NaN.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), OfflineError> {
+    pub fn write(&self, path: &Path, format: TableFormat) -> Result<(), OfflineError> {
         let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
         let mut fields = vec![Field::new("event_id", DataType::Utf8, false), Field::new("event_time", time, false)];
         let ids = self.spine.iter().map(|event| Some(EventId::to_string(&event.id)));
@@ -65,7 +65,7 @@ impl TrainingSet {
         }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
             .map_err(|e| OfflineError::Table { table: path.display().to_string(), reason: e.to_string() })?;
-        write_parquet(path, &batch)
+        write_table(path, &batch, format)
     }
 }
 

@@ -1,10 +1,10 @@
-//! `dhow backfill`: a point-in-time training set as Parquet, replayed from the log.
+//! `dhow backfill`: a point-in-time training set as Parquet or Arrow, replayed from the log.
 
 use std::sync::Arc;
 
 use dhow_definitions::VectorPlan;
 use dhow_events::{Clock, FactKind, SystemClock, Timestamp};
-use dhow_offline::training_set;
+use dhow_offline::{TableFormat, training_set};
 use serde::Serialize;
 
 use crate::arguments::BackfillArguments;
@@ -38,7 +38,8 @@ pub fn run(arguments: &BackfillArguments, configuration: &Configuration) -> Resu
     let begin = SystemClock.now();
     let until = arguments.until.unwrap_or(Timestamp::MAX);
     let set = training_set(&*log, features, online_settings(), &plan, configuration.tenant, until)?;
-    set.write(&arguments.out)?;
+    let format = arguments.format.unwrap_or_else(|| TableFormat::of_path(&arguments.out));
+    set.write(&arguments.out, format)?;
     let summary = Summary {
         rows: set.row_count(),
         columns: set.names.len() + 2,

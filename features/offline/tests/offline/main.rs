@@ -2,3 +2,9 @@
 
 mod compute;
 mod lake;
+mod lake_evolution;
+mod lake_files;
+mod lake_objects;
+mod sql;
+mod table_file;
+mod world;
