@@ -199,7 +199,7 @@ fn money_column(field: &'static str, suffix: &str) -> &'static str {
     }
 }
 
-/// Declares a record: a flat struct with its columns and a reader of every generation of it; see [the rules](crate::record).
+/// Declares a record: a flat struct with its columns and a reader of every generation of it; see [the rules](mod@crate::record).
 #[macro_export]
 macro_rules! record {
     ($(#[$doc:meta])* $name:ident $([since $born:literal])? { $(

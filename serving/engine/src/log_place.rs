@@ -23,7 +23,7 @@ impl LogPlace {
     /// A damaged log, one that another process holds, or a broker that does not answer.
     pub fn open(&self, folder: &Path, clock: Arc<dyn Clock>) -> Result<Arc<dyn Log>, LogError> {
         match self {
-            Self::Local(settings) => Ok(Arc::new(LocalLog::open(folder, settings.clone(), clock)?)),
+            Self::Local(settings) => Ok(Arc::new(LocalLog::open(folder, *settings, clock)?)),
             Self::Kafka(settings) => Ok(Arc::new(KafkaLog::open(settings.clone(), clock)?)),
         }
     }
