@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dhow_datasets::Scale;
@@ -311,9 +312,40 @@ pub struct BackfillArguments {
     /// Rows before this time only.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
+    /// What computes it: `replay` of the log, or, from the lake as the stream worker last left it, `local` (in this process)
+    /// or `ballista://HOST:PORT` (on the cluster of that scheduler). All give the same table.
+    #[arg(long, value_name = "ENGINE", default_value = "replay")]
+    pub engine: BackfillEngine,
     /// The summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What computes a backfill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackfillEngine {
+    /// The log, replayed through the online store.
+    Replay,
+    /// The lake, swept in this process.
+    Local,
+    /// The lake, swept by the cluster of the scheduler at this host and port.
+    Ballista(String),
+}
+
+impl FromStr for BackfillEngine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let has_port = |address: &&str| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        match (text, text.strip_prefix("ballista://").filter(has_port)) {
+            ("replay", _) => Ok(Self::Replay),
+            ("local", _) => Ok(Self::Local),
+            (_, Some(address)) => Ok(Self::Ballista(address.to_owned())),
+            _ => Err("it is `replay`, `local` or `ballista://HOST:PORT`".to_owned()),
+        }
+    }
 }
 
 /// Arguments of `sql`.

@@ -1,0 +1,39 @@
+//! `dhow-cluster executor`: scans, shuffles and sweeps what the scheduler gives it; it decides nothing.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
+
+use crate::ExecutorArguments;
+
+/// How often an executor tells the scheduler that it lives.
+pub const HEARTBEAT_SECONDS: u64 = 2;
+/// How long an executor tries to reach the scheduler when it starts.
+const CONNECT_SECONDS: u16 = 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// A folder that cannot be made, a port that is taken, or a scheduler that cannot be reached.
+pub async fn run(arguments: ExecutorArguments) -> anyhow::Result<()> {
+    let work_dir = &arguments.work_dir;
+    std::fs::create_dir_all(work_dir).with_context(|| format!("cannot make the folder {}", work_dir.display()))?;
+    let config = ExecutorProcessConfig {
+        bind_host: arguments.bind.to_string(),
+        external_host: Some(arguments.bind.to_string()),
+        port: arguments.data_port,
+        grpc_port: arguments.task_port,
+        scheduler_host: arguments.scheduler.ip().to_string(),
+        scheduler_port: arguments.scheduler.port(),
+        scheduler_connect_timeout_seconds: CONNECT_SECONDS,
+        vcores: arguments.tasks,
+        work_dir: Some(work_dir.display().to_string()),
+        executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
+        override_physical_codec: Some(crate::codec()),
+        ..ExecutorProcessConfig::default()
+    };
+    let scheduler = arguments.scheduler;
+    let ended = start_executor_process(Arc::new(config)).await;
+    ended.with_context(|| format!("the executor of the scheduler at {scheduler} ended"))
+}
