@@ -82,8 +82,7 @@ async fn compute(arguments: &SubmitArguments, request: BackfillRequest) -> anyho
     let session = SessionContext::new_with_config(config.clone());
     let backfill = Backfill::prepare(request, &session, partitions).await?;
     let Some(plan) = backfill.plan() else { return Ok(backfill.finish_empty()?) };
-    let (url, ballista, codec) =
-        (format!("http://{}", arguments.scheduler), BallistaConfig::default(), crate::codec());
+    let (url, ballista, codec) = (format!("http://{}", arguments.scheduler), BallistaConfig::default(), crate::codec());
     let session_id = session.session_id();
     let answers =
         execute_physical_plan::<PhysicalPlanNode>(url, &ballista, plan, codec.as_ref(), session_id, config).await;

@@ -14,7 +14,7 @@ use dhow_events::{DAY_MICROS, Event, FactKind, SystemClock, TenantId, Timestamp}
 use dhow_offline::backfill::BackfillRequest;
 use dhow_offline::{LakeWriter, training_set};
 use dhow_online::OnlineSettings;
-use dhow_streams::{LocalLog, LocalLogSettings, Log, WorkerSettings, catch_up};
+use dhow_streams::{LocalLog, LocalLogSettings, Log, Offsets, Replay, Sink};
 
 const SETTINGS: OnlineSettings =
     OnlineSettings { allowed_lateness_micros: 3 * DAY_MICROS, duplicate_horizon_micros: 3 * DAY_MICROS };
@@ -114,8 +114,8 @@ struct Shop {
 impl Shop {
     fn new(days: u32, buyers: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock);
-        let log = LocalLog::open(&folder.path().join("log"), LocalLogSettings::default(), clock.clone()).unwrap();
+        let log =
+            LocalLog::open(&folder.path().join("log"), LocalLogSettings::default(), Arc::new(SystemClock)).unwrap();
         let settings = SimulationSettings {
             days,
             buyers,
@@ -129,8 +129,16 @@ impl Shop {
             Simulation::new(&settings).unwrap().map(|arrival| (arrival.event, arrival.arrives_at)).collect();
         arrivals.chunks(5000).for_each(|batch| drop(log.append_known(batch).unwrap()));
         let mut lake = LakeWriter::open(&folder.path().join("lake")).unwrap();
-        let settings = WorkerSettings { checkpoint_records: 20_000, ..WorkerSettings::new(clock) };
-        catch_up(&log, &mut lake, &settings).unwrap();
+        let (mut offsets, ends) = (Offsets::start(log.partition_count()), Offsets::ends(&log).unwrap());
+        for (count, record) in (1..).zip(Replay::new(&log, &offsets.clone(), &ends).unwrap()) {
+            let record = record.unwrap();
+            lake.apply(&record).unwrap();
+            offsets.advance(&record);
+            // Checkpoints in between make several files of each table.
+            if count % 20_000 == 0 || offsets == ends {
+                lake.checkpoint(&offsets).unwrap();
+            }
+        }
 
         let features = Arc::new(FeatureSet::marketplace().unwrap());
         let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted).unwrap();
@@ -181,7 +189,7 @@ impl Shop {
 #[test]
 fn two_executors_write_the_table_of_a_replay_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::new(30, 400);
+    let shop = Shop::new(50, 4000);
     assert!(shop.row_count > 1000, "{} rows", shop.row_count);
     let cluster = Cluster::start(folder.path());
     for _ in 0..2 {
@@ -197,7 +205,7 @@ fn two_executors_write_the_table_of_a_replay_bit_for_bit() {
 #[test]
 fn a_backfill_whose_executor_is_killed_is_finished_by_the_other() {
     let folder = tempfile::tempdir().unwrap();
-    let shop = Shop::new(60, 1500);
+    let shop = Shop::new(74, 9000);
     let mut cluster = Cluster::start(folder.path());
     let mut client = shop.submit(&cluster.address);
     // As soon as it has written something, what it wrote is lost.

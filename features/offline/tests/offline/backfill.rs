@@ -10,7 +10,7 @@ use dhow_events::*;
 use dhow_offline::backfill::{BackfillRequest, BackfilledSet, backfill};
 use dhow_offline::{LakeWriter, TrainingSet, training_set};
 use dhow_online::OnlineSettings;
-use dhow_streams::{LocalLog, LocalLogSettings, Log, WorkerSettings, catch_up};
+use dhow_streams::{LocalLog, LocalLogSettings, Log, Offsets, Replay, Sink};
 use rand::prelude::*;
 use rand_chacha::ChaCha8Rng;
 
@@ -75,14 +75,20 @@ struct Shop {
 impl Shop {
     fn of(arrivals: &[(Event, Timestamp)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock);
         let settings = LocalLogSettings { partitions: 3, ..LocalLogSettings::default() };
-        let log = LocalLog::open(&folder.path().join("log"), settings, clock.clone()).unwrap();
+        let log = LocalLog::open(&folder.path().join("log"), settings, Arc::new(SystemClock)).unwrap();
         arrivals.chunks(5000).for_each(|batch| drop(log.append_known(batch).unwrap()));
         let mut lake = LakeWriter::open(&folder.path().join("lake")).unwrap();
-        // Checkpoints in between make several files of each table.
-        let settings = WorkerSettings { checkpoint_records: 20_000, ..WorkerSettings::new(clock) };
-        catch_up(&log, &mut lake, &settings).unwrap();
+        let (mut offsets, ends) = (Offsets::start(log.partition_count()), Offsets::ends(&log).unwrap());
+        for (count, record) in (1..).zip(Replay::new(&log, &offsets.clone(), &ends).unwrap()) {
+            let record = record.unwrap();
+            lake.apply(&record).unwrap();
+            offsets.advance(&record);
+            // Checkpoints in between make several files of each table.
+            if count % 20_000 == 0 || offsets == ends {
+                lake.checkpoint(&offsets).unwrap();
+            }
+        }
         Self { log, folder }
     }
 
@@ -131,7 +137,7 @@ impl Shop {
 fn simulated(days: u32, seed: u64) -> Vec<(Event, Timestamp)> {
     let settings = SimulationSettings {
         days,
-        buyers: 400,
+        buyers: 4000,
         products: 100,
         sellers: 5,
         late_share: 0.05,
@@ -143,7 +149,7 @@ fn simulated(days: u32, seed: u64) -> Vec<(Event, Timestamp)> {
 
 #[test]
 fn a_backfill_of_a_simulated_market_equals_its_replay_for_every_spine() {
-    let shop = Shop::of(&simulated(40, 3));
+    let shop = Shop::of(&simulated(50, 3));
     let marketplace = include_str!("../../../definitions/src/marketplace.toml");
     for spine in [FactKind::CheckoutSubmitted, FactKind::ItemOrdered, FactKind::ProductViewed] {
         let set = shop.check(marketplace, spine, None);
