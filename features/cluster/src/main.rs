@@ -8,6 +8,7 @@ mod executor;
 mod scheduler;
 mod submit;
 
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -87,7 +88,8 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dhow-cluster: {error:#}");
+            // Where nobody reads standard error, the status still tells.
+            drop(writeln!(std::io::stderr(), "dhow-cluster: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -56,7 +56,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  dhow features list")]
     Features(FeaturesArguments),
     /// Writes a point-in-time training set as Parquet.
-    #[command(after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet")]
+    #[command(
+        after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet\n  dhow backfill --spine checkout_submitted --out checkouts.parquet --engine ballista://127.0.0.1:50050"
+    )]
     Backfill(BackfillArguments),
     /// Answers a SELECT over the lake's tables, one for each kind of fact.
     #[command(after_help = "Example:\n  dhow sql \"SELECT region, count(*) FROM item_ordered GROUP BY region\"")]
