@@ -211,9 +211,12 @@ impl FeatureSet {
                 view.entity().join(",")
             ));
             for feature in view.features() {
-                let column = feature.column().unwrap_or("*");
+                let of = match feature.ratio() {
+                    Some(parts) => format!("{}/{}", parts.numerator, parts.denominator),
+                    None => feature.column().unwrap_or("*").to_owned(),
+                };
                 text.push_str(&format!(
-                    "  {} = {}({column}) over {}\n",
+                    "  {} = {}({of}) over {}\n",
                     feature.name(),
                     feature.aggregate(),
                     feature.window()

@@ -27,7 +27,7 @@ pub use compute::{ComputeRequest, ComputedFeatures, compute_features};
 pub use dhow_streams::Record;
 pub use error::OfflineError;
 pub use lake::{DUPLICATE_HORIZON_MICROS, Lake, LakeFile, LakeWriter, ROWS_BUFFERED_MAX, write_parquet};
-pub use parity::{DIFFERENCES_SHOWN_MAX, ParityDifference, ParityReport, ServedVector, check_parity};
+pub use parity::{DIFFERENCES_SHOWN_MAX, ParityDifference, ParityReport, ServedCut, ServedVector, check_parity};
 pub use profile::{number_columns, profile};
 pub use sql::{QueryBounds, SqlSession};
 pub use table::{ENVELOPE, TableBuilder, schema};

@@ -15,7 +15,7 @@ mod report;
 pub use demand::{daily_series, train_demand};
 pub use error::TrainingError;
 pub use evaluate::evaluate;
-pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, fraud_rows, train_fraud};
+pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud};
 pub use recommend::train_recommend;
 pub use report::{Evaluation, Figure, TaskReport};
 

@@ -50,7 +50,7 @@ pub enum Command {
     )]
     Ingest(IngestArguments),
     /// Applies the log to the online features and the lake.
-    #[command(after_help = "Example:\n  dhow stream --until-caught-up")]
+    #[command(after_help = "Examples:\n  dhow stream --until-caught-up\n  dhow stream --group features")]
     Stream(StreamArguments),
     /// Lists and shows feature definitions.
     #[command(after_help = "Example:\n  dhow features list")]
@@ -182,6 +182,9 @@ pub enum Dataset {
 /// Arguments of `stream`.
 #[derive(Args)]
 pub struct StreamArguments {
+    /// Work as one of a fleet of this name: share the partitions of the Kafka topic, keep features in Redis.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// Stop when everything in the log is applied.
     #[arg(long)]
     pub until_caught_up: bool,

@@ -7,6 +7,7 @@ mod demo;
 mod evaluate;
 mod failure;
 mod features;
+mod fleet;
 mod forecast;
 mod ingest;
 mod models;

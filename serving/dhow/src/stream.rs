@@ -1,4 +1,4 @@
-//! `dhow stream`: applies the log to the online features and the lake, without serving.
+//! `dhow stream`: applies the log to the online features and the lake, without serving; a fleet's worker is elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::arguments::StreamArguments;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::fleet;
 use crate::output::{json, progress, thousands};
 use crate::platform::{open, require_data_dir};
 
@@ -28,6 +29,9 @@ struct Summary {
 /// # Errors
 /// No data folder, or a worker that failed.
 pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> Result<(), Failure> {
+    if let Some(group) = &arguments.group {
+        return fleet::run(group, arguments, configuration).await;
+    }
     require_data_dir(configuration)?;
     let begin = SystemClock.now();
     let engine = open(configuration, Arc::new(SystemClock)).await?;

@@ -6,7 +6,7 @@ use dhow_definitions::FeatureSet;
 use dhow_engine::{Engine, Folders};
 use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
 use dhow_registry::Registry;
-use dhow_streams::{LocalLog, Log, Offsets, Replay};
+use dhow_streams::{Log, Offsets, Replay};
 use dhow_training::{Figure, TaskReport, TrainingInput, train_demand, train_fraud, train_recommend};
 
 use crate::arguments::{TrainArguments, TrainTask};
@@ -37,7 +37,7 @@ pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> R
 /// The parts of a data folder that trainings and evaluations read.
 pub struct TrainingParts {
     folders: Folders,
-    log: LocalLog,
+    log: Arc<dyn Log>,
     registry: Registry,
     features: Arc<FeatureSet>,
 }
@@ -67,12 +67,12 @@ impl TrainingParts {
     ) -> Result<TrainingInput<'_>, Failure> {
         let until = match until {
             Some(until) => until,
-            None => newest(&self.log)? + 1,
+            None => newest(&*self.log)? + 1,
         };
         Ok(TrainingInput {
             tenant: configuration.tenant,
             lake: &self.folders.lake,
-            log: &self.log,
+            log: &*self.log,
             features: self.features.clone(),
             online: online_settings(),
             registry: &self.registry,

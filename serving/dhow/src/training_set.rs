@@ -93,7 +93,7 @@ fn replay(
 ) -> Result<Written, Failure> {
     let log = open_log(configuration, Arc::new(SystemClock))?;
     let until = arguments.until.unwrap_or(Timestamp::MAX);
-    let set = training_set(&log, Arc::new(features), online_settings(), plan, configuration.tenant, until)?;
+    let set = training_set(&*log, Arc::new(features), online_settings(), plan, configuration.tenant, until)?;
     set.write(&arguments.out)?;
     Ok(Written { rows: set.row_count(), columns: set.names.len() + 2, too_late: set.too_late_count })
 }

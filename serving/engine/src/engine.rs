@@ -7,12 +7,13 @@ use std::thread::JoinHandle;
 
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
 use dhow_definitions::{FeatureSet, VectorPlan};
-use dhow_events::{Clock, Event, FactKind, TenantId};
+use dhow_events::{Clock, Event, FactKind, SECOND_MICROS, TenantId};
 use dhow_offline::{Lake, LakeWriter};
-use dhow_online::{OnlineSettings, OnlineStore};
+use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
+use dhow_redis::{RedisReader, RedisSettings};
 use dhow_registry::Registry;
 use dhow_store::{Store, StoreSettings};
-use dhow_streams::{LocalLog, LocalLogSettings, Log, Position, WorkerSettings, run_worker};
+use dhow_streams::{Log, Position, Watermark, WorkerSettings, run_worker};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -21,11 +22,16 @@ use crate::champions::Champions;
 use crate::decisions::{Decided, UrgentDecisions, queue};
 use crate::error::failed;
 use crate::freshness::Freshness;
+use crate::log_place::LogPlace;
+use crate::monitor::{Monitor, MonitorSettings};
 use crate::sink::{PlatformSink, Shared};
 use crate::{EngineError, FraudDesk};
 
 /// Route plans that may be under way at once.
 const ROUTE_PLANS_MAX: usize = 2;
+
+/// A partition of the log without an event for so long no longer keeps state from being freed.
+const IDLE_PARTITION_MICROS: i64 = 10 * SECOND_MICROS;
 
 /// Where the parts of a data folder are.
 #[derive(Debug, Clone)]
@@ -65,10 +71,14 @@ pub struct EngineSettings {
     pub features: FeatureSet,
     /// Bounds of the online features.
     pub online: OnlineSettings,
-    /// The log's shape; an existing log keeps its number of partitions.
-    pub log: LocalLogSettings,
+    /// The Redis where workers of a fleet keep feature state; without it this process keeps it in memory.
+    pub redis: Option<RedisSettings>,
+    /// Where the log is.
+    pub log: LogPlace,
     /// The stream worker takes a checkpoint after so many records, besides those by time.
     pub checkpoint_records: u64,
+    /// How served features are watched.
+    pub monitor: MonitorSettings,
     /// Tenants whose models and catalogue are loaded.
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
@@ -81,13 +91,34 @@ pub struct EngineSettings {
     pub id_seed: [u8; 32],
 }
 
+type Features = (Arc<dyn FeatureReads>, Option<Arc<OnlineStore>>);
+
+/// Where requests read features, and the state that this process keeps of them, if it keeps any.
+fn open_features(
+    features: &Arc<FeatureSet>,
+    settings: OnlineSettings,
+    redis: Option<&RedisSettings>,
+    snapshot: &Path,
+) -> Result<Features, EngineError> {
+    if let Some(redis) = redis {
+        let reader = RedisReader::connect(redis, features.clone()).map_err(failed("features in Redis"))?;
+        return Ok((Arc::new(reader), None));
+    }
+    let loaded = OnlineStore::load(features.clone(), settings, snapshot).map_err(failed("feature snapshot"))?;
+    let online = Arc::new(loaded.unwrap_or_else(|| OnlineStore::new(features.clone(), settings)));
+    Ok((online.clone(), Some(online)))
+}
+
 /// The running platform.
 pub struct Engine {
     folders: Folders,
     features: Arc<FeatureSet>,
     online_settings: OnlineSettings,
     checkpoint_records: u64,
-    log: Arc<LocalLog>,
+    tenants: Vec<TenantId>,
+    monitor: Monitor,
+    monitor_settings: MonitorSettings,
+    log: Arc<dyn Log>,
     store: Store,
     registry: Registry,
     shared: Arc<Shared>,
@@ -112,16 +143,15 @@ impl Engine {
         let folders = Folders::of(&settings.data);
         let features = Arc::new(settings.features);
         let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted).map_err(failed("feature definitions"))?;
-        let log = LocalLog::open(&folders.log, settings.log, settings.clock.clone()).map_err(failed("log"))?;
+        let log = settings.log.open(&folders.log, settings.clock.clone()).map_err(failed("log"))?;
         let store =
             Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
         let registry = Registry::open(&folders.registry).map_err(failed("model registry"))?;
 
-        let online = OnlineStore::load(features.clone(), settings.online, &folders.snapshot)
-            .map_err(failed("feature snapshot"))?
-            .unwrap_or_else(|| OnlineStore::new(features.clone(), settings.online));
+        let (reads, online) = open_features(&features, settings.online, settings.redis.as_ref(), &folders.snapshot)?;
         let shared = Arc::new(Shared {
-            online: Arc::new(online),
+            features: reads,
+            online,
             catalogue: Catalogue::default(),
             champions: Champions::default(),
             freshness: Freshness::default(),
@@ -144,7 +174,10 @@ impl Engine {
             features,
             online_settings: settings.online,
             checkpoint_records: settings.checkpoint_records,
-            log: Arc::new(log),
+            tenants: settings.tenants,
+            monitor: Monitor::default(),
+            monitor_settings: settings.monitor,
+            log,
             store,
             registry,
             shared,
@@ -164,10 +197,14 @@ impl Engine {
     }
 
     fn start_worker(&self) -> Result<(), EngineError> {
-        let online_offsets = self.shared.online.offsets(self.log.partition_count());
+        let partition_count = self.log.partition_count();
+        let online_offsets = self.shared.online.as_ref().map(|online| online.offsets(partition_count));
+        let watermark = Watermark::new(partition_count, IDLE_PARTITION_MICROS, self.shared.stopwatch.now());
         let lake = LakeWriter::open(&self.folders.lake).map_err(failed("lake"))?;
         let snapshot = self.folders.snapshot.clone();
-        let mut sink = PlatformSink { shared: self.shared.clone(), lake, snapshot, online_offsets };
+        let shared = self.shared.clone();
+        let partition_count = partition_count as usize;
+        let mut sink = PlatformSink { shared, lake, snapshot, partition_count, online_offsets, watermark };
         self.shared.applied.write().clone_from(&dhow_streams::Sink::restored_offsets(&sink).0);
         let (log, stop, failure) = (self.log.clone(), self.stop_worker.clone(), self.worker_failure.clone());
         let checkpoint_records = self.checkpoint_records;
@@ -257,9 +294,20 @@ impl Engine {
         &*self.log
     }
 
-    /// The same, as what can take history with its known times.
-    pub fn local_log(&self) -> &LocalLog {
-        &self.log
+    pub(crate) fn shared_log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
+
+    pub(crate) fn tenants(&self) -> &[TenantId] {
+        &self.tenants
+    }
+
+    pub(crate) const fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    pub(crate) const fn monitor_settings(&self) -> &MonitorSettings {
+        &self.monitor_settings
     }
 
     /// The model registry.

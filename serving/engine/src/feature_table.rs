@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::cuts::applied_offsets;
 use crate::error::failed;
 use crate::{Engine, EngineError};
 
@@ -77,7 +78,10 @@ impl Engine {
         let views = resolve(self.features().views(), &ask.features)?;
         let keys = entity_keys(&views, &ask.entities)?;
         let mut values = Vec::new();
-        let read = self.shared().online.read_many(tenant, &keys, at, &mut values).map_err(failed("features"))?;
+        let read = self
+            .shared()
+            .reading(|features| features.read_many(tenant, &keys, at, &mut values))
+            .map_err(failed("features"))?;
 
         let mut rows = Vec::with_capacity(ask.entities.len());
         let (mut first, mut times) = (0, read.latest_event_times.chunks_exact(views.len()));
@@ -96,14 +100,13 @@ impl Engine {
         for (index, asked) in views.iter().enumerate() {
             asked.places.iter().for_each(|&(column, _)| view_of[column] = index);
         }
-        let offset = |(partition, offset): (u32, u64)| AppliedOffset { partition, offset };
         Ok(FeatureTable {
             at,
             features: ask.features,
             views: views.iter().map(|asked| asked.view.name().to_owned()).collect(),
             view_of,
             rows,
-            applied_offsets: read.as_of.into_iter().map(offset).collect(),
+            applied_offsets: applied_offsets(&read.as_of),
         })
     }
 }

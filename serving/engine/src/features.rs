@@ -40,8 +40,7 @@ impl Engine {
             let Ok(key) = kind.parse(id) else { continue };
             let mut values = Vec::with_capacity(view.features().len());
             self.shared()
-                .online
-                .read(tenant, number, key, at, &mut values)
+                .reading(|features| features.read(tenant, number, key, at, &mut values))
                 .map_err(crate::error::failed("features"))?;
             let named = view.features().iter().zip(&values);
             let reading = |(feature, value): (&dhow_definitions::Feature, &f64)| FeatureReading {
