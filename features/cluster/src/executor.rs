@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use ballista_core::RuntimeProducer;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
+use datafusion::error::DataFusionError;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use dhow_offline::backfill::distributed::register;
+use dhow_offline::{S3Settings, lake_storage};
 
 use crate::ExecutorArguments;
 
@@ -19,6 +24,13 @@ const CONNECT_SECONDS: u16 = 20;
 pub async fn run(arguments: ExecutorArguments) -> anyhow::Result<()> {
     let work_dir = &arguments.work_dir;
     std::fs::create_dir_all(work_dir).with_context(|| format!("cannot make the folder {}", work_dir.display()))?;
+    let lake = lake_storage(&arguments.lake, &S3Settings::default())?;
+    let (shown, spill_dir) = (work_dir.display().to_string(), work_dir.clone());
+    let runtime: RuntimeProducer = Arc::new(move |_| {
+        let runtime = RuntimeEnvBuilder::new().with_temp_file_path(&spill_dir).build_arc()?;
+        register(&lake, &runtime).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(runtime)
+    });
     let config = ExecutorProcessConfig {
         bind_host: arguments.bind.to_string(),
         external_host: Some(arguments.bind.to_string()),
@@ -28,8 +40,9 @@ pub async fn run(arguments: ExecutorArguments) -> anyhow::Result<()> {
         scheduler_port: arguments.scheduler.port(),
         scheduler_connect_timeout_seconds: CONNECT_SECONDS,
         vcores: arguments.tasks,
-        work_dir: Some(work_dir.display().to_string()),
+        work_dir: Some(shown),
         executor_heartbeat_interval_seconds: HEARTBEAT_SECONDS,
+        override_runtime_producer: Some(runtime),
         override_physical_codec: Some(crate::codec()),
         ..ExecutorProcessConfig::default()
     };

@@ -2,7 +2,7 @@
 //!
 //! A program of its own, so that `dhow` need not carry a cluster's code. `dhow backfill --engine ballista://…` starts
 //! `dhow-cluster submit`. Scheduler and executors trust whoever reaches them: they listen on loopback unless told
-//! otherwise, and belong on a private network. Executors read the lake at the path at which the client has it.
+//! otherwise, and belong on a private network. Executors read the lake themselves, each by the name that it has there.
 
 mod executor;
 mod scheduler;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use ballista_core::serde::BallistaPhysicalExtensionCodec;
 use clap::{Args, Parser, Subcommand};
 use datafusion_proto::physical_plan::{ComposedPhysicalExtensionCodec, PhysicalExtensionCodec};
+use dhow_offline::TableFormat;
 
 /// Computes Dhow's backfills on a cluster.
 #[derive(Parser)]
@@ -42,6 +43,9 @@ pub struct SchedulerArguments {
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50050")]
     pub bind: SocketAddr,
+    /// The lake that backfills are of: a folder or s3://BUCKET/PREFIX, whose keys are in the AWS_ variables.
+    #[arg(long, value_name = "PLACE")]
+    pub lake: String,
 }
 
 /// Arguments of `executor`.
@@ -59,6 +63,9 @@ pub struct ExecutorArguments {
     /// The port that tasks come to.
     #[arg(long, value_name = "PORT", default_value_t = 50052)]
     pub task_port: u16,
+    /// The lake that backfills are of: a folder or s3://BUCKET/PREFIX, whose keys are in the AWS_ variables.
+    #[arg(long, value_name = "PLACE")]
+    pub lake: String,
     /// The folder for shuffled rows.
     #[arg(long, value_name = "FOLDER")]
     pub work_dir: PathBuf,
@@ -73,9 +80,15 @@ pub struct SubmitArguments {
     /// The scheduler's address.
     #[arg(long, value_name = "HOST:PORT")]
     pub scheduler: String,
-    /// The Parquet file to write.
+    /// The lake, by the name that it has here: a folder or s3://BUCKET/PREFIX, whose keys are in the AWS_ variables.
+    #[arg(long, value_name = "PLACE")]
+    pub lake: String,
+    /// The file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// `parquet` or `arrow`; what the file's ending says where it is absent.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<TableFormat>,
     /// Partitions that entities are dealt into; one of them must fit an executor's memory.
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub partitions: u16,

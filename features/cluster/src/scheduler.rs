@@ -4,10 +4,15 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
+use ballista_core::utils::default_session_builder;
+use ballista_scheduler::SessionBuilder;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
 use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
+use datafusion::error::DataFusionError;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use dhow_offline::backfill::distributed::register;
+use dhow_offline::{S3Settings, lake_storage};
 use tokio::net::TcpListener;
 
 use crate::SchedulerArguments;
@@ -28,6 +33,13 @@ pub async fn run(arguments: &SchedulerArguments) -> anyhow::Result<()> {
     let bind = arguments.bind;
     let listener = TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind}"))?;
     let address = listener.local_addr()?;
+    // Nothing is read from it here, but a plan is only understood where its files can be.
+    let lake = lake_storage(&arguments.lake, &S3Settings::default())?;
+    let sessions: SessionBuilder = Arc::new(move |config| {
+        let state = default_session_builder(config)?;
+        register(&lake, state.runtime_env()).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(state)
+    });
     let config = Arc::new(SchedulerConfig {
         external_host: address.ip().to_string(),
         bind_host: address.ip().to_string(),
@@ -36,6 +48,7 @@ pub async fn run(arguments: &SchedulerArguments) -> anyhow::Result<()> {
         executor_timeout_seconds: EXECUTOR_TIMEOUT_SECONDS,
         expire_dead_executor_interval_seconds: EXECUTOR_CHECK_SECONDS,
         no_executors_grace_period_seconds: NO_EXECUTORS_GRACE_SECONDS,
+        override_session_builder: Some(sessions),
         override_physical_codec: Some(crate::codec()),
         ..SchedulerConfig::default()
     });

@@ -11,6 +11,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use dhow_offline::backfill::distributed::Backfill;
 use dhow_offline::backfill::{BackfillRequest, BackfilledSet};
+use dhow_offline::{S3Settings, TableFormat, lake_storage};
 use serde::Serialize;
 use tokio::net::TcpStream;
 
@@ -47,7 +48,8 @@ pub async fn run(arguments: &SubmitArguments) -> anyhow::Result<()> {
         );
     };
     let set = computed?;
-    set.write(&arguments.out)?;
+    let format = arguments.format.unwrap_or_else(|| TableFormat::of_path(&arguments.out));
+    set.write(&arguments.out, format)?;
     let summary = Summary { rows: set.row_count(), columns: set.names.len() + 2, too_late: set.too_late_count };
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&summary)?)?;
     Ok(())
@@ -66,7 +68,7 @@ fn read_request() -> anyhow::Result<BackfillRequest> {
 async fn reach(scheduler: &str) -> anyhow::Result<()> {
     let hint = || {
         format!(
-            "there is no scheduler at {scheduler}; start one with `dhow-cluster scheduler --bind ADDRESS` and executors with `dhow-cluster executor`"
+            "there is no scheduler at {scheduler}; start one with `dhow-cluster scheduler --bind ADDRESS --lake PLACE` and executors with `dhow-cluster executor`"
         )
     };
     tokio::time::timeout(CONNECT_TIME_MAX, TcpStream::connect(scheduler))
@@ -77,10 +79,11 @@ async fn reach(scheduler: &str) -> anyhow::Result<()> {
 }
 
 async fn compute(arguments: &SubmitArguments, request: BackfillRequest) -> anyhow::Result<BackfilledSet> {
+    let storage = lake_storage(&arguments.lake, &S3Settings::default())?;
     let partitions = usize::from(arguments.partitions);
     let config = SessionConfig::new_with_ballista().with_target_partitions(partitions);
     let session = SessionContext::new_with_config(config.clone());
-    let backfill = Backfill::prepare(request, &session, partitions).await?;
+    let backfill = Backfill::prepare(storage, request, &session, partitions).await?;
     let Some(plan) = backfill.plan() else { return Ok(backfill.finish_empty()?) };
     let (url, ballista, codec) = (format!("http://{}", arguments.scheduler), BallistaConfig::default(), crate::codec());
     let session_id = session.session_id();

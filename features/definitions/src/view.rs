@@ -291,8 +291,8 @@ impl View {
         self.windows.iter().any(|window| window.length_micros().is_none())
     }
 
-    /// The types of the entity's columns.
-    pub(crate) fn entity_types(&self) -> Vec<ColumnType> {
+    /// The types of [`View::entity`]'s columns, in their order.
+    pub fn entity_types(&self) -> Vec<ColumnType> {
         let columns = self.source.columns();
         self.entity_columns.iter().map(|&index| columns[index].column_type).collect()
     }

@@ -13,10 +13,12 @@ mod columns;
 mod compute;
 mod error;
 mod lake;
+mod lake_table;
 mod parity;
 mod profile;
 mod sql;
 mod table;
+mod table_file;
 pub mod tables;
 mod training_set;
 mod typed_table;
@@ -26,10 +28,15 @@ pub use columns::{floats, ids, integers, texts};
 pub use compute::{ComputeRequest, ComputedFeatures, compute_features};
 pub use dhow_streams::Record;
 pub use error::OfflineError;
-pub use lake::{DUPLICATE_HORIZON_MICROS, Lake, LakeFile, LakeWriter, ROWS_BUFFERED_MAX, write_parquet};
+pub use lake::{
+    CompactionReport, DUPLICATE_HORIZON_MICROS, FILE_ROWS_FULL, FILE_ROWS_MAX, FolderStorage, Lake, LakeFile,
+    LakeStorage, LakeWriter, ManifestTag, ObjectStorage, RETIRED_KEPT_MICROS, ROWS_BUFFERED_MAX, S3Settings,
+    WriterLock, lake_storage,
+};
 pub use parity::{DIFFERENCES_SHOWN_MAX, ParityDifference, ParityReport, ServedCut, ServedVector, check_parity};
 pub use profile::{number_columns, profile};
 pub use sql::{QueryBounds, SqlSession};
 pub use table::{ENVELOPE, TableBuilder, schema};
+pub use table_file::{TableFormat, write_parquet, write_table};
 pub use training_set::{TrainingSet, training_set};
 pub use typed_table::TABLE_ROWS_MAX;

@@ -21,7 +21,7 @@ use dhow_events::{DAY_MICROS, Event, EventId, TenantId, Timestamp};
 use dhow_online::{OnlineSettings, OnlineStore};
 use dhow_streams::{Log, Offsets, Replay};
 
-use crate::{OfflineError, write_parquet};
+use crate::{OfflineError, TableFormat, write_table};
 
 /// State that no window reaches any more is freed at each multiple of this of known time, counted from 1970.
 const FREED_EVERY_MICROS: i64 = 7 * DAY_MICROS;
@@ -51,18 +51,20 @@ impl TrainingSet {
         &self.values[index * width..(index + 1) * width]
     }
 
-    /// Writes the set as Parquet: `event_id`, `event_time`, then one column for each name, missing where NaN.
+    /// Writes the set as a table: `event_id`, `event_time`, then one column for each name, missing where NaN.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), OfflineError> {
-        write_rows(path, &self.names, self.spine.iter().map(|event| (event.id, event.event_time)), &self.values)
+    pub fn write(&self, path: &Path, format: TableFormat) -> Result<(), OfflineError> {
+        let spine = self.spine.iter().map(|event| (event.id, event.event_time));
+        write_rows(path, format, &self.names, spine, &self.values)
     }
 }
 
-/// Writes rows of row-major `values` as Parquet: `event_id`, `event_time`, then one column for each name.
+/// Writes rows of row-major `values`: `event_id`, `event_time`, then one column for each name.
 pub(crate) fn write_rows(
     path: &Path,
+    format: TableFormat,
     names: &[String],
     spine: impl Iterator<Item = (EventId, Timestamp)>,
     values: &[f64],
@@ -82,7 +84,7 @@ pub(crate) fn write_rows(
     }
     let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|e| OfflineError::Table { table: path.display().to_string(), reason: e.to_string() })?;
-    write_parquet(path, &batch)
+    write_table(path, &batch, format)
 }
 
 /// When state was last freed before a record became known at `known_time`: at the beginning of its week.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dhow_datasets::Scale;
 use dhow_events::{Region, TenantId, Timestamp};
+use dhow_offline::TableFormat;
 
 /// The data and ML platform of a marketplace: events in, decisions out.
 #[derive(Parser)]
@@ -55,7 +56,7 @@ pub enum Command {
     /// Lists and shows feature definitions.
     #[command(after_help = "Example:\n  dhow features list")]
     Features(FeaturesArguments),
-    /// Writes a point-in-time training set as Parquet.
+    /// Writes a point-in-time training set as Parquet or Arrow.
     #[command(
         after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet\n  dhow backfill --spine checkout_submitted --out checkouts.parquet --engine ballista://127.0.0.1:50050"
     )]
@@ -188,6 +189,9 @@ pub struct StreamArguments {
     /// Stop when everything in the log is applied.
     #[arg(long)]
     pub until_caught_up: bool,
+    /// Merge the lake's small files before the command ends; while it runs, many small files of a table are merged anyway.
+    #[arg(long)]
+    pub compact: bool,
     /// The summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -311,9 +315,12 @@ pub struct BackfillArguments {
     /// The kind of fact whose times the rows have, for example `checkout_submitted`.
     #[arg(long, value_name = "FACT")]
     pub spine: String,
-    /// The Parquet file to write.
+    /// The file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// parquet or arrow; by the file's ending where absent (`.arrow`, `.feather` and `.ipc` are Arrow).
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<TableFormat>,
     /// Rows before this time only.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
@@ -358,9 +365,34 @@ impl FromStr for BackfillEngine {
 pub struct SqlArguments {
     /// One SELECT.
     pub query: String,
+    /// A Parquet file to ask as a table beside those of the lake, for example a feature table; may be repeated.
+    #[arg(long, value_name = "NAME=FILE")]
+    pub table: Vec<NamedTable>,
     /// Rows as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A file under the name that a query knows it by.
+#[derive(Clone)]
+pub struct NamedTable {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl FromStr for NamedTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+                Ok(Self { name: name.to_owned(), file: file.into() })
+            }
+            _ => Err(format!("`{text}` is not NAME=FILE, for example checkouts=checkouts.parquet")),
+        }
+    }
 }
 
 /// Arguments of `train`.

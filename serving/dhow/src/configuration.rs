@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use dhow_definitions::{FeatureSet, MARKETPLACE};
 use dhow_events::TenantId;
+use dhow_offline::S3Settings;
 use dhow_quality::Expectations;
 use serde::Deserialize;
 
@@ -18,6 +19,8 @@ const CHECKPOINT_RECORDS: u64 = 500_000;
 const ENTITY_PARTITIONS: u32 = 16;
 /// Where configuration is looked for when no file is named.
 const DEFAULT_FILE: &str = "dhow.toml";
+/// Where an S3-compatible server is, by the convention of all its clients.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 /// Variables that begin with DHOW_ and are not configuration.
 const OTHER_VARIABLES: [&str; 4] = ["DHOW_CONFIG", "DHOW_LOG", "DHOW_DATA_DIR", "DHOW_TOOLS"];
 /// Variables of tests and benchmarks begin so.
@@ -32,6 +35,10 @@ pub struct Configuration {
     pub data_dir_named: bool,
     /// The database, where another than the embedded one is wanted.
     pub database_url: Option<String>,
+    /// Where the lake is, where not in the data folder: `s3://bucket/prefix` or the path of a folder.
+    pub lake_url: Option<String>,
+    /// How the lake's object store is reached.
+    pub lake_s3: S3Settings,
     /// The tenant of commands that work on one.
     pub tenant: TenantId,
     /// The address to serve on.
@@ -52,13 +59,15 @@ pub struct Configuration {
     pub expectations: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     data_dir: Option<PathBuf>,
     tenant: Option<TenantId>,
     #[serde(default)]
     database: DatabaseSection,
+    #[serde(default)]
+    lake: LakeSection,
     #[serde(default)]
     server: ServerSection,
     #[serde(default)]
@@ -73,6 +82,16 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct DatabaseSection {
     url: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LakeSection {
+    url: Option<String>,
+    endpoint: Option<String>,
+    region: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,6 +171,13 @@ impl Configuration {
             data_dir_named: data_dir.is_some(),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("dhow-data")),
             database_url: arguments.database_url.clone().or(file.database.url),
+            lake_url: file.lake.url,
+            lake_s3: S3Settings {
+                endpoint: file.lake.endpoint.or_else(|| std::env::var(ENDPOINT_VARIABLE).ok()),
+                region: file.lake.region,
+                access_key_id: file.lake.access_key_id,
+                secret_access_key: file.lake.secret_access_key,
+            },
             tenant: arguments.tenant.or(file.tenant).unwrap_or_default(),
             bind: file.server.bind.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             requests_per_second: file.server.requests_per_second.map(NonZeroU32::get),
@@ -235,6 +261,9 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_HOME" => file.data_dir = Some(value.into()),
         "DHOW_TENANT" => file.tenant = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_DATABASE_URL" => file.database.url = Some(value.to_owned()),
+        "DHOW_LAKE_URL" => file.lake.url = Some(value.to_owned()),
+        "DHOW_LAKE_ENDPOINT" => file.lake.endpoint = Some(value.to_owned()),
+        "DHOW_LAKE_REGION" => file.lake.region = Some(value.to_owned()),
         "DHOW_SERVER_REQUESTS_PER_SECOND" => {
             file.server.requests_per_second = Some(value.parse().map_err(|e| wrong(&e))?);
         }
@@ -256,7 +285,7 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

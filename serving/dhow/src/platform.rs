@@ -7,6 +7,7 @@ use dhow_commerce::ExchangeRates;
 use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings};
 use dhow_events::{Clock, DAY_MICROS, SystemClock, Timestamp};
 use dhow_kafka::KafkaSettings;
+use dhow_offline::{FolderStorage, LakeStorage, lake_storage};
 use dhow_online::OnlineSettings;
 use dhow_redis::RedisSettings;
 use dhow_streams::{LocalLogSettings, Log};
@@ -91,6 +92,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
     let settings = EngineSettings {
         data: configuration.data_dir.clone(),
         database_url: database_url(configuration),
+        lake: lake(configuration)?,
         features: configuration.feature_set()?,
         online: online_settings(),
         log: log_place(configuration),
@@ -104,6 +106,17 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         id_seed: fresh_seed()?,
     };
     Ok(Engine::open(settings).await?)
+}
+
+/// Where the lake is: the configured place, or the data folder.
+///
+/// # Errors
+/// A URL that names no place for a lake.
+pub fn lake(configuration: &Configuration) -> Result<Arc<dyn LakeStorage>, Failure> {
+    match &configuration.lake_url {
+        None => Ok(Arc::new(FolderStorage::new(Folders::of(&configuration.data_dir).lake))),
+        Some(url) => lake_storage(url, &configuration.lake_s3).map_err(Failure::input),
+    }
 }
 
 /// The database's URL: the configured one, or the file in the data folder.

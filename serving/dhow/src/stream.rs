@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_events::{Clock, SystemClock};
+use dhow_offline::LakeWriter;
 use serde::Serialize;
 
 use crate::arguments::StreamArguments;
@@ -22,6 +23,8 @@ struct Summary {
     feature_keys: u64,
     late_events: u64,
     duplicate_events: u64,
+    lake_files_merged: usize,
+    lake_files_written: usize,
 }
 
 /// Runs the command.
@@ -51,6 +54,10 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
     }
     let status = engine.status(configuration.tenant)?;
     engine.stop()?;
+    let compaction = match arguments.compact {
+        true => Some(LakeWriter::open(engine.lake().clone(), Arc::new(SystemClock))?.compact()?),
+        false => None,
+    };
     bar.finish_and_clear();
     let seconds = SystemClock.now().micros_since(begin) as f64 / 1e6;
     let summary = Summary {
@@ -61,6 +68,8 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
         feature_keys: status.feature_keys,
         late_events: status.late_events,
         duplicate_events: status.duplicate_events,
+        lake_files_merged: compaction.map_or(0, |report| report.files_merged),
+        lake_files_written: compaction.map_or(0, |report| report.files_written),
     };
     if arguments.json {
         return json(&summary);
@@ -74,5 +83,8 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
         thousands(summary.duplicate_events),
         thousands(summary.late_events)
     );
+    if compaction.is_some() {
+        eprintln!("{} files of the lake merged into {}", summary.lake_files_merged, summary.lake_files_written);
+    }
     Ok(())
 }

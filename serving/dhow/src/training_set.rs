@@ -1,22 +1,21 @@
-//! `dhow backfill`: a point-in-time training set as Parquet, replayed from the log or computed from the lake.
+//! `dhow backfill`: a point-in-time training set as Parquet or Arrow, replayed from the log or computed from the lake.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use dhow_definitions::{FeatureSet, VectorPlan};
-use dhow_engine::Folders;
 use dhow_events::{Clock, FactKind, SystemClock, Timestamp};
 use dhow_offline::backfill::{BackfillRequest, backfill};
-use dhow_offline::training_set;
+use dhow_offline::{TableFormat, training_set};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::{BackfillArguments, BackfillEngine};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
-use crate::platform::{online_settings, open_log, require_data_dir};
+use crate::platform::{lake, online_settings, open_log, require_data_dir};
 
 /// The program that runs a backfill on a cluster.
 const CLUSTER_PROGRAM: &str = "dhow-cluster";
@@ -54,12 +53,14 @@ pub async fn run(arguments: &BackfillArguments, configuration: &Configuration) -
     let written = match &arguments.engine {
         BackfillEngine::Replay => replay(arguments, configuration, features, &plan)?,
         BackfillEngine::Local => {
-            let set = backfill(request(arguments, configuration, &features, spine)?).await?;
-            set.write(&arguments.out)?;
+            let request = request(arguments, configuration, &features, spine)?;
+            let set = backfill(lake(configuration)?, request).await?;
+            set.write(&arguments.out, format(arguments))?;
             Written { rows: set.row_count(), columns: set.names.len() + 2, too_late: set.too_late_count }
         }
         BackfillEngine::Ballista(scheduler) => {
-            on_cluster(scheduler, &arguments.out, &request(arguments, configuration, &features, spine)?)?
+            let request = request(arguments, configuration, &features, spine)?;
+            on_cluster(scheduler, arguments, lake(configuration)?.location(), &request)?
         }
     };
     let summary = Summary {
@@ -94,8 +95,12 @@ fn replay(
     let log = open_log(configuration, Arc::new(SystemClock))?;
     let until = arguments.until.unwrap_or(Timestamp::MAX);
     let set = training_set(&*log, Arc::new(features), online_settings(), plan, configuration.tenant, until)?;
-    set.write(&arguments.out)?;
+    set.write(&arguments.out, format(arguments))?;
     Ok(Written { rows: set.row_count(), columns: set.names.len() + 2, too_late: set.too_late_count })
+}
+
+fn format(arguments: &BackfillArguments) -> TableFormat {
+    arguments.format.unwrap_or_else(|| TableFormat::of_path(&arguments.out))
 }
 
 fn request(
@@ -104,11 +109,7 @@ fn request(
     features: &FeatureSet,
     spine: FactKind,
 ) -> Result<BackfillRequest, Failure> {
-    let lake = Folders::of(&configuration.data_dir).lake;
-    // Executors have other working folders.
-    let lake = std::path::absolute(&lake).map_err(|error| Failure::Input(format!("{}: {error}", lake.display())))?;
     Ok(BackfillRequest {
-        lake,
         tenant: configuration.tenant,
         definitions: configuration.feature_text()?,
         schema_hash: features.schema_hash(),
@@ -119,12 +120,22 @@ fn request(
 }
 
 /// Has `dhow-cluster submit` compute and write the set; it bounds its own time.
-fn on_cluster(scheduler: &str, out: &Path, request: &BackfillRequest) -> Result<Written, Failure> {
+fn on_cluster(
+    scheduler: &str,
+    arguments: &BackfillArguments,
+    lake: &str,
+    request: &BackfillRequest,
+) -> Result<Written, Failure> {
     let program = cluster_program()?;
+    let format = match format(arguments) {
+        TableFormat::Parquet => "parquet",
+        TableFormat::Arrow => "arrow",
+    };
     let failed = |error: std::io::Error| Failure::Failed(format!("{}: {error}", program.display()));
     let mut child = Command::new(&program)
-        .args(["submit", "--scheduler", scheduler, "--out"])
-        .arg(out)
+        .args(["submit", "--scheduler", scheduler, "--lake", lake, "--format", format])
+        .arg("--out")
+        .arg(&arguments.out)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -156,12 +156,44 @@ fn a_parquet_file_with_the_wrong_columns_is_refused_by_the_column() {
     fs::write(&file, viewed).unwrap();
     run(&["ingest", file.to_str().unwrap(), "--data-dir", data]);
     run(&["stream", "--until-caught-up", "--data-dir", data]);
-    let table = Path::new(data).join("lake/ten_default/product_delisted/00000000.parquet");
+    let day = Path::new(data).join("lake/ten_default/product_delisted/date=2026-01-31");
+    let table = fs::read_dir(day).unwrap().next().unwrap().unwrap().path();
     let said = refused(&["ingest", "--dataset", "online-retail", table.to_str().unwrap(), "--data-dir", data]);
     assert!(said.contains("InvoiceNo"), "{said}");
     let text = folder.path().join("table.parquet");
     fs::write(&text, "InvoiceNo,StockCode").unwrap();
     refused(&["ingest", "--dataset", "online-retail", text.to_str().unwrap(), "--data-dir", data]);
+}
+
+#[test]
+fn the_lakes_small_files_are_merged_when_asked_and_training_sets_are_arrow_or_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [data, file] = ["shop", "events.ndjson"].map(path);
+    for id in ["a", "b", "c"] {
+        let event = format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"dhow.product_delisted","time":"2026-01-31T12:00:00Z","data":{{"product":"prd_01890a5d-ac96-774b-bcce-b302099a8057"}}}}"#
+        );
+        fs::write(&file, event).unwrap();
+        run(&["ingest", &file, "--data-dir", &data]);
+        run(&["stream", "--until-caught-up", "--data-dir", &data]);
+    }
+    let merged = parsed(&run(&["stream", "--until-caught-up", "--compact", "--json", "--data-dir", &data]));
+    assert_eq!((&merged["lake_files_merged"], &merged["lake_files_written"]), (&3.into(), &1.into()), "{merged}");
+    let count = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM product_delisted";
+    assert_eq!(parsed(&run(&["sql", count, "--json", "--data-dir", &data])), serde_json::json!([{"n": 3, "ids": 3}]));
+
+    let [arrow, parquet, named] = ["set.arrow", "set.parquet", "set"].map(path);
+    let backfill = ["backfill", "--spine", "checkout_submitted", "--data-dir", &data, "--out"];
+    run(&[&backfill[..], &[&arrow]].concat());
+    run(&[&backfill[..], &[&parquet]].concat());
+    run(&[&backfill[..], &[&named, "--format", "arrow"]].concat());
+    assert!(refused(&[&backfill[..], &[&named, "--format", "csv"]].concat()).contains("parquet and arrow"));
+    assert!(fs::read(&arrow).unwrap().starts_with(b"ARROW1"));
+    assert!(fs::read(&named).unwrap() == fs::read(&arrow).unwrap());
+    let rows = ["sql", "SELECT count(*) AS n FROM sets", "--json", "--data-dir", &data, "--table"];
+    assert_eq!(parsed(&run(&[&rows[..], &[&format!("sets={parquet}")]].concat()))[0]["n"], 0);
+    assert!(refused(&[&rows[..], &["sets"]].concat()).contains("NAME=FILE"));
 }
 
 /// The tables that must not depend on how often the demo was killed, as sums and counts.

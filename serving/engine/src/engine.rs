@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
 use dhow_definitions::{FeatureSet, VectorPlan};
 use dhow_events::{Clock, Event, FactKind, SECOND_MICROS, TenantId};
-use dhow_offline::{Lake, LakeWriter};
+use dhow_offline::{Lake, LakeStorage, LakeWriter};
 use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
 use dhow_redis::{RedisReader, RedisSettings};
 use dhow_registry::Registry;
@@ -38,7 +38,7 @@ const IDLE_PARTITION_MICROS: i64 = 10 * SECOND_MICROS;
 pub struct Folders {
     /// The event log.
     pub log: PathBuf,
-    /// The lake.
+    /// The lake, where no other place is configured.
     pub lake: PathBuf,
     /// The snapshot of the online features.
     pub snapshot: PathBuf,
@@ -67,6 +67,8 @@ pub struct EngineSettings {
     pub data: PathBuf,
     /// The database's URL: `sqlite:…` or `postgres:…`.
     pub database_url: String,
+    /// Where the lake is.
+    pub lake: Arc<dyn LakeStorage>,
     /// The feature definitions.
     pub features: FeatureSet,
     /// Bounds of the online features.
@@ -112,6 +114,7 @@ fn open_features(
 /// The running platform.
 pub struct Engine {
     folders: Folders,
+    lake: Arc<dyn LakeStorage>,
     features: Arc<FeatureSet>,
     online_settings: OnlineSettings,
     checkpoint_records: u64,
@@ -159,7 +162,7 @@ impl Engine {
             applied: RwLock::new(vec![0; log.partition_count() as usize]),
             applied_count: AtomicU64::new(0),
         });
-        let lake = Lake::open(&folders.lake).map_err(failed("lake"))?;
+        let lake = Lake::open(settings.lake.clone()).map_err(failed("lake"))?;
         for tenant in &settings.tenants {
             shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
             shared.champions.reload(&registry, *tenant)?;
@@ -171,6 +174,7 @@ impl Engine {
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,
+            lake: settings.lake,
             features,
             online_settings: settings.online,
             checkpoint_records: settings.checkpoint_records,
@@ -200,7 +204,7 @@ impl Engine {
         let partition_count = self.log.partition_count();
         let online_offsets = self.shared.online.as_ref().map(|online| online.offsets(partition_count));
         let watermark = Watermark::new(partition_count, IDLE_PARTITION_MICROS, self.shared.stopwatch.now());
-        let lake = LakeWriter::open(&self.folders.lake).map_err(failed("lake"))?;
+        let lake = LakeWriter::open(self.lake.clone(), self.shared.stopwatch.clone()).map_err(failed("lake"))?;
         let snapshot = self.folders.snapshot.clone();
         let shared = self.shared.clone();
         let partition_count = partition_count as usize;
@@ -328,6 +332,11 @@ impl Engine {
     /// Where the parts of the data folder are.
     pub const fn folders(&self) -> &Folders {
         &self.folders
+    }
+
+    /// Where the lake is.
+    pub const fn lake(&self) -> &Arc<dyn LakeStorage> {
+        &self.lake
     }
 
     /// What is on offer.

@@ -12,7 +12,7 @@ use dhow_datasets::{Scale, Simulation, SimulationSettings};
 use dhow_definitions::{FeatureSet, MARKETPLACE, VectorPlan};
 use dhow_events::{DAY_MICROS, Event, FactKind, SystemClock, TenantId, Timestamp};
 use dhow_offline::backfill::BackfillRequest;
-use dhow_offline::{LakeWriter, training_set};
+use dhow_offline::{FolderStorage, LakeWriter, TableFormat, training_set};
 use dhow_online::OnlineSettings;
 use dhow_streams::{LocalLog, LocalLogSettings, Log, Offsets, Replay, Sink};
 
@@ -48,13 +48,13 @@ struct Executor {
 }
 
 impl Executor {
-    fn start(scheduler: &str, folder: &Path, name: &str) -> Self {
+    fn start(scheduler: &str, lake: &Path, folder: &Path, name: &str) -> Self {
         let work = folder.join(name);
         let [data, task] = [free_port(), free_port()];
         let arguments =
             ["executor", "--scheduler", scheduler, "--data-port", &data, "--task-port", &task, "--work-dir"];
-        let work_dir = work.display().to_string();
-        let arguments: Vec<&str> = arguments.into_iter().chain([work_dir.as_str()]).collect();
+        let (work_dir, lake) = (work.display().to_string(), lake.display().to_string());
+        let arguments: Vec<&str> = arguments.into_iter().chain([&work_dir, "--lake", &lake]).collect();
         let mut process = Process::start(&arguments, &folder.join(format!("{name}.log")));
         // It listens there as soon as the scheduler knows it.
         while TcpStream::connect(format!("127.0.0.1:{data}")).is_err() {
@@ -94,12 +94,15 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn start(folder: &Path) -> Self {
-        let mut scheduler = Process::start(&["scheduler", "--bind", "127.0.0.1:0"], &folder.join("scheduler.log"));
+    fn start(folder: &Path, lake: &Path) -> Self {
+        let mut scheduler = Process::start(
+            &["scheduler", "--bind", "127.0.0.1:0", "--lake", &lake.display().to_string()],
+            &folder.join("scheduler.log"),
+        );
         let mut address = String::new();
         BufReader::new(scheduler.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
-        let executors = ["first", "second"].map(|name| Executor::start(&address, folder, name));
+        let executors = ["first", "second"].map(|name| Executor::start(&address, lake, folder, name));
         Self { executors, address, _scheduler: scheduler }
     }
 }
@@ -128,7 +131,8 @@ impl Shop {
         let arrivals: Vec<(Event, Timestamp)> =
             Simulation::new(&settings).unwrap().map(|arrival| (arrival.event, arrival.arrives_at)).collect();
         arrivals.chunks(5000).for_each(|batch| drop(log.append_known(batch).unwrap()));
-        let mut lake = LakeWriter::open(&folder.path().join("lake")).unwrap();
+        let mut lake =
+            LakeWriter::open(Arc::new(FolderStorage::new(folder.path().join("lake"))), Arc::new(SystemClock)).unwrap();
         let (mut offsets, ends) = (Offsets::start(log.partition_count()), Offsets::ends(&log).unwrap());
         for (count, record) in (1..).zip(Replay::new(&log, &offsets.clone(), &ends).unwrap()) {
             let record = record.unwrap();
@@ -144,13 +148,12 @@ impl Shop {
         let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted).unwrap();
         let set = training_set(&log, features, SETTINGS, &plan, TenantId::default(), Timestamp::MAX).unwrap();
         let file = folder.path().join("replayed.parquet");
-        set.write(&file).unwrap();
+        set.write(&file, TableFormat::Parquet).unwrap();
         Self { replayed: fs::read(file).unwrap(), row_count: set.row_count(), folder }
     }
 
     fn submit(&self, scheduler: &str) -> Child {
         let request = BackfillRequest {
-            lake: self.folder.path().join("lake"),
             tenant: TenantId::default(),
             definitions: MARKETPLACE.to_owned(),
             schema_hash: FeatureSet::marketplace().unwrap().schema_hash(),
@@ -159,7 +162,10 @@ impl Shop {
             allowed_lateness_micros: SETTINGS.allowed_lateness_micros,
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_dhow-cluster"))
-            .args(["submit", "--partitions", "8", "--time-max-seconds", "120", "--scheduler", scheduler, "--out"])
+            .args(["submit", "--partitions", "8", "--time-max-seconds", "120", "--scheduler", scheduler])
+            .arg("--lake")
+            .arg(self.lake())
+            .arg("--out")
             .arg(self.out())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -168,6 +174,10 @@ impl Shop {
             .unwrap();
         child.stdin.take().unwrap().write_all(&serde_json::to_vec(&request).unwrap()).unwrap();
         child
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.folder.path().join("lake")
     }
 
     fn out(&self) -> PathBuf {
@@ -191,7 +201,7 @@ fn two_executors_write_the_table_of_a_replay_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::new(50, 4000);
     assert!(shop.row_count > 1000, "{} rows", shop.row_count);
-    let cluster = Cluster::start(folder.path());
+    let cluster = Cluster::start(folder.path(), &shop.lake());
     for _ in 0..2 {
         let output = shop.submit(&cluster.address).wait_with_output().unwrap();
         shop.check(&output, folder.path());
@@ -206,7 +216,7 @@ fn two_executors_write_the_table_of_a_replay_bit_for_bit() {
 fn a_backfill_whose_executor_is_killed_is_finished_by_the_other() {
     let folder = tempfile::tempdir().unwrap();
     let shop = Shop::new(74, 9000);
-    let mut cluster = Cluster::start(folder.path());
+    let mut cluster = Cluster::start(folder.path(), &shop.lake());
     let mut client = shop.submit(&cluster.address);
     // As soon as it has written something, what it wrote is lost.
     while cluster.executors[1].file_count() == 0 {

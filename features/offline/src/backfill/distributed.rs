@@ -1,15 +1,15 @@
 //! A backfill as a plan of DataFusion, for whoever runs it elsewhere; the one place where types of DataFusion leave this crate.
 //!
-//! [`Backfill::prepare`] reads the spine and plans; [`Backfill::plan`] can be run by anybody who reads the lake at the same
-//! path and knows [`codec`]; [`Backfill::finish`] takes the answers, in any order.
+//! [`Backfill::prepare`] reads the spine and plans; [`Backfill::plan`] can be run by anybody who knows [`codec`] and has
+//! registered the same lake by [`register`], wherever he reaches it; [`Backfill::finish`] takes the answers, in any order.
 
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning, SendableRecordBatchStream, collect};
@@ -23,8 +23,8 @@ use super::observe::{ObserveExec, Role};
 use super::recipe::{BackfillRequest, Recipe};
 use super::spine::Spine;
 use super::sweep::{SweepExec, shuffle_key};
-use crate::table::schema;
-use crate::{Lake, OfflineError};
+use crate::lake_table::{LAKE_FILES_URL, LakeTable};
+use crate::{Lake, LakeStorage, OfflineError};
 
 /// The columns of a table that events are made of, besides those that the views read.
 const EVENT_ENVELOPE: [&str; 3] = ["event_id", "event_time", "known_time"];
@@ -39,21 +39,21 @@ pub struct Backfill {
 }
 
 impl Backfill {
-    /// Reads the spine's facts from the lake and plans the rest for `partitions` partitions of entities.
+    /// Reads the spine's facts from the lake in `storage` and plans the rest for `partitions` partitions of entities.
     ///
     /// # Errors
     /// Definitions that do not fit the request, or a lake that cannot be read.
     pub async fn prepare(
+        storage: Arc<dyn LakeStorage>,
         request: BackfillRequest,
         session: &SessionContext,
         partitions: usize,
     ) -> Result<Self, OfflineError> {
         let recipe = Arc::new(Recipe::new(request)?);
-        let lake = Tables { lake: Lake::open(&recipe.request.lake)?, recipe: recipe.clone(), session };
-        let kind = recipe.request.spine;
-        let every_column: Vec<usize> = (0..schema(kind).fields().len()).collect();
+        register(&storage, &session.runtime_env())?;
+        let lake = Tables { lake: Lake::open(storage)?, recipe: recipe.clone(), session };
         let mut spine = Spine::default();
-        if let Some(scan) = lake.scan(kind, &every_column).await? {
+        if let Some(scan) = lake.scan(recipe.request.spine, |_| true).await? {
             spine = Spine::read(&recipe, &collect(scan, session.task_ctx()).await.map_err(failed)?)?;
         }
         let plan = if spine.is_empty() { None } else { Some(lake.plan(partitions).await?) };
@@ -90,6 +90,16 @@ pub fn codec() -> Arc<dyn PhysicalExtensionCodec> {
     Arc::new(BackfillCodec)
 }
 
+/// Lets whoever runs a plan in `runtime` read the lake in `storage`, which must outlive it.
+///
+/// # Errors
+/// A storage that cannot be read.
+pub fn register(storage: &Arc<dyn LakeStorage>, runtime: &RuntimeEnv) -> Result<(), OfflineError> {
+    let url = ObjectStoreUrl::parse(LAKE_FILES_URL).map_err(failed)?;
+    runtime.register_object_store(url.as_ref(), storage.objects()?);
+    Ok(())
+}
+
 /// The lake's tables as plans.
 struct Tables<'a> {
     lake: Lake,
@@ -123,28 +133,25 @@ impl Tables<'_> {
         envelope: &[&str],
         columns: &[&str],
     ) -> Result<Option<Arc<dyn ExecutionPlan>>, OfflineError> {
-        let schema = schema(kind);
-        let wanted = |name: &String| envelope.contains(&name.as_str()) || columns.contains(&name.as_str());
-        let numbers: Vec<usize> =
-            (0..schema.fields().len()).filter(|&number| wanted(schema.field(number).name())).collect();
-        let scan = self.scan(kind, &numbers).await?;
+        let scan = self.scan(kind, |name| envelope.contains(&name) || columns.contains(&name)).await?;
         Ok(scan.map(|scan| Arc::new(ObserveExec::new(self.recipe.clone(), role, scan)) as Arc<dyn ExecutionPlan>))
     }
 
-    /// The columns of these numbers of a table; nothing where no fact of the kind was written.
-    async fn scan(&self, kind: FactKind, columns: &[usize]) -> Result<Option<Arc<dyn ExecutionPlan>>, OfflineError> {
-        let files = self.lake.files(&self.recipe.request.tenant, kind);
-        if files.is_empty() {
+    /// The wanted columns of a table; nothing where no fact of the kind was written.
+    async fn scan(
+        &self,
+        kind: FactKind,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>, OfflineError> {
+        let tenant = &self.recipe.request.tenant;
+        if self.lake.files(tenant, kind).next().is_none() {
             return Ok(None);
         }
-        let urls = files.iter().map(|file| ListingTableUrl::parse(file.display().to_string()));
-        let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-        let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<_, _>>().map_err(failed)?)
-            .with_listing_options(options)
-            .with_schema(schema(kind));
-        let table = ListingTable::try_new(config).map_err(failed)?;
-        let scan = table.scan(&self.session.state(), Some(&columns.to_vec()), &[], None).await;
-        scan.map(Some).map_err(failed)
+        let table = LakeTable::new(&self.lake, tenant, kind)?;
+        let schema = table.schema();
+        let columns: Vec<usize> =
+            (0..schema.fields().len()).filter(|&number| is_wanted(schema.field(number).name())).collect();
+        table.scan(&self.session.state(), Some(&columns), &[], None).await.map(Some).map_err(failed)
     }
 }
 

@@ -21,6 +21,7 @@ mod spine;
 mod sweep;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::physical_plan::execute_stream;
@@ -28,8 +29,8 @@ use dhow_events::{EventId, Timestamp};
 
 pub use recipe::BackfillRequest;
 
-use crate::OfflineError;
 use crate::training_set::write_rows;
+use crate::{LakeStorage, OfflineError, TableFormat};
 use distributed::Backfill;
 
 /// Partitions of a backfill in this process; each is swept by all cores, and all of them are in memory at once.
@@ -58,18 +59,18 @@ impl BackfilledSet {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), OfflineError> {
-        write_rows(path, &self.names, self.spine.iter().copied(), &self.values)
+    pub fn write(&self, path: &Path, format: TableFormat) -> Result<(), OfflineError> {
+        write_rows(path, format, &self.names, self.spine.iter().copied(), &self.values)
     }
 }
 
-/// Computes a training set from the lake in this process.
+/// Computes a training set from the lake in `storage`, in this process.
 ///
 /// # Errors
 /// Definitions that do not fit the request, a lake that cannot be read, or more rows of one partition than a sweep takes.
-pub async fn backfill(request: BackfillRequest) -> Result<BackfilledSet, OfflineError> {
+pub async fn backfill(storage: Arc<dyn LakeStorage>, request: BackfillRequest) -> Result<BackfilledSet, OfflineError> {
     let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(LOCAL_PARTITIONS));
-    let backfill = Backfill::prepare(request, &session, LOCAL_PARTITIONS).await?;
+    let backfill = Backfill::prepare(storage, request, &session, LOCAL_PARTITIONS).await?;
     let Some(plan) = backfill.plan() else { return backfill.finish_empty() };
     let answers = execute_stream(plan, session.task_ctx()).map_err(distributed::failed)?;
     backfill.finish(answers).await

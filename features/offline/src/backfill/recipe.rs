@@ -1,7 +1,5 @@
 //! What a backfill computes, as it travels to whoever computes a part of it, and what follows from it; it reads no table.
 
-use std::path::PathBuf;
-
 use dhow_definitions::{FeatureSet, Filter, Operand, VectorPlan, View};
 use dhow_events::{FactKind, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,8 +11,6 @@ use crate::training_set::reads_from;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackfillRequest {
-    /// The lake's folder; on a cluster, a path that every executor reads the same files at.
-    pub lake: PathBuf,
     /// Whose facts.
     pub tenant: TenantId,
     /// The feature definitions, as TOML.

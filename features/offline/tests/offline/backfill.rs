@@ -1,6 +1,5 @@
 //! A backfill from the lake equals the replay of the log bit for bit, whatever comes late, twice or at the same instant.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use dhow_datasets::{Scale, Simulation, SimulationSettings};
@@ -8,7 +7,7 @@ use dhow_definitions::{FeatureSet, VectorPlan};
 use dhow_events::facts::*;
 use dhow_events::*;
 use dhow_offline::backfill::{BackfillRequest, BackfilledSet, backfill};
-use dhow_offline::{LakeWriter, TrainingSet, training_set};
+use dhow_offline::{FolderStorage, LakeStorage, LakeWriter, TableFormat, TrainingSet, training_set};
 use dhow_online::OnlineSettings;
 use dhow_streams::{LocalLog, LocalLogSettings, Log, Offsets, Replay, Sink};
 use rand::prelude::*;
@@ -78,7 +77,8 @@ impl Shop {
         let settings = LocalLogSettings { partitions: 3, ..LocalLogSettings::default() };
         let log = LocalLog::open(&folder.path().join("log"), settings, Arc::new(SystemClock)).unwrap();
         arrivals.chunks(5000).for_each(|batch| drop(log.append_known(batch).unwrap()));
-        let mut lake = LakeWriter::open(&folder.path().join("lake")).unwrap();
+        let mut lake =
+            LakeWriter::open(Arc::new(FolderStorage::new(folder.path().join("lake"))), Arc::new(SystemClock)).unwrap();
         let (mut offsets, ends) = (Offsets::start(log.partition_count()), Offsets::ends(&log).unwrap());
         for (count, record) in (1..).zip(Replay::new(&log, &offsets.clone(), &ends).unwrap()) {
             let record = record.unwrap();
@@ -92,8 +92,8 @@ impl Shop {
         Self { log, folder }
     }
 
-    fn lake(&self) -> &Path {
-        self.folder.path()
+    fn storage(&self) -> Arc<dyn LakeStorage> {
+        Arc::new(FolderStorage::new(self.folder.path().join("lake")))
     }
 
     fn replayed(&self, definitions: &str, spine: FactKind, until: Timestamp) -> TrainingSet {
@@ -104,7 +104,6 @@ impl Shop {
 
     fn request(&self, definitions: &str, spine: FactKind, until: Option<Timestamp>) -> BackfillRequest {
         BackfillRequest {
-            lake: self.lake().join("lake"),
             tenant: TenantId::default(),
             definitions: definitions.to_owned(),
             schema_hash: FeatureSet::from_toml(definitions).unwrap().schema_hash(),
@@ -119,7 +118,7 @@ impl Shop {
         let replayed = self.replayed(definitions, spine, until.unwrap_or(Timestamp::MAX));
         let request = self.request(definitions, spine, until);
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let backfilled = threads.block_on(backfill(request)).unwrap();
+        let backfilled = threads.block_on(backfill(self.storage(), request)).unwrap();
         let spine: Vec<_> = replayed.spine.iter().map(|event| (event.id, event.event_time)).collect();
         assert_eq!(backfilled.spine, spine);
         assert_eq!((&backfilled.names, backfilled.too_late_count), (&replayed.names, replayed.too_late_count));
@@ -160,9 +159,11 @@ fn a_backfill_of_a_simulated_market_equals_its_replay_for_every_spine() {
     }
     // What is read back from Parquet is what was computed.
     let set = shop.check(marketplace, FactKind::CheckoutSubmitted, None);
-    let [one, other] = ["one", "other"].map(|name| shop.lake().join(name));
-    set.write(&one).unwrap();
-    shop.replayed(marketplace, FactKind::CheckoutSubmitted, Timestamp::MAX).write(&other).unwrap();
+    let [one, other] = ["one", "other"].map(|name| shop.folder.path().join(name));
+    set.write(&one, TableFormat::Parquet).unwrap();
+    shop.replayed(marketplace, FactKind::CheckoutSubmitted, Timestamp::MAX)
+        .write(&other, TableFormat::Parquet)
+        .unwrap();
     assert!(std::fs::read(one).unwrap() == std::fs::read(other).unwrap());
 }
 
@@ -239,9 +240,9 @@ fn a_backfill_of_an_empty_lake_has_no_rows_and_one_of_other_definitions_is_refus
     let threads = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut request = shop.request(DEFINITIONS, FactKind::CheckoutSubmitted, None);
     request.definitions = DEFINITIONS.replace("\"30d\"", "\"29d\"");
-    let refused = threads.block_on(backfill(request)).unwrap_err().to_string();
+    let refused = threads.block_on(backfill(shop.storage(), request)).unwrap_err().to_string();
     assert!(refused.contains("schema hash"), "{refused}");
     let request = shop.request(DEFINITIONS, FactKind::ProductListed, None);
-    let refused = threads.block_on(backfill(request)).unwrap_err().to_string();
+    let refused = threads.block_on(backfill(shop.storage(), request)).unwrap_err().to_string();
     assert!(refused.contains("no view of `backfilled` has an entity that `product_listed` names"), "{refused}");
 }

@@ -3,3 +3,9 @@
 mod backfill;
 mod compute;
 mod lake;
+mod lake_evolution;
+mod lake_files;
+mod lake_objects;
+mod sql;
+mod table_file;
+mod world;

@@ -10,6 +10,7 @@ use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permissi
 use dhow_definitions::FeatureSet;
 use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings};
 use dhow_events::*;
+use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
 use dhow_streams::LocalLogSettings;
 use http_body_util::BodyExt;
@@ -121,6 +122,7 @@ impl World {
         let engine = Engine::open(EngineSettings {
             data: folder.path().to_owned(),
             database_url: dhow_store::sqlite_url(&Folders::of(folder.path()).database),
+            lake: Arc::new(FolderStorage::new(Folders::of(folder.path()).lake)),
             features: FeatureSet::marketplace().unwrap(),
             online: OnlineSettings { allowed_lateness_micros: DAY_MICROS, duplicate_horizon_micros: DAY_MICROS },
             log: LogPlace::Local(LocalLogSettings::default()),
