@@ -3,10 +3,12 @@
 //! [`LakeWriter`] is a sink of the stream worker. [`Lake`] is what was written up to its last checkpoint. [`SqlSession`]
 //! answers SELECTs over one tenant's tables. [`tables`] holds the queries that trainers need; [`training_set`] replays
 //! the log through the online store, so that a row holds exactly what a request at that time would have read;
-//! [`compute_features`] computes the features of any table of the user's own.
-//! No type of DataFusion or Polars leaves this crate; tables leave it as Arrow batches or as rows of its own.
+//! [`backfill`] computes the same rows from the lake, here or on a cluster; [`compute_features`] computes the features of
+//! any table of the user's own. No type of DataFusion or Polars leaves this crate but in [`backfill::distributed`];
+//! tables leave it as Arrow batches or as rows of its own.
 
 mod as_of;
+pub mod backfill;
 mod columns;
 mod compute;
 mod error;

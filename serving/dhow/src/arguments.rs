@@ -57,7 +57,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  dhow features list")]
     Features(FeaturesArguments),
     /// Writes a point-in-time training set as Parquet or Arrow.
-    #[command(after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet")]
+    #[command(
+        after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet\n  dhow backfill --spine checkout_submitted --out checkouts.parquet --engine ballista://127.0.0.1:50050"
+    )]
     Backfill(BackfillArguments),
     /// Answers a SELECT over the lake's tables, one for each kind of fact.
     #[command(after_help = "Example:\n  dhow sql \"SELECT region, count(*) FROM item_ordered GROUP BY region\"")]
@@ -322,9 +324,40 @@ pub struct BackfillArguments {
     /// Rows before this time only.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
+    /// What computes it: `replay` of the log, or, from the lake as the stream worker last left it, `local` (in this process)
+    /// or `ballista://HOST:PORT` (on the cluster of that scheduler). All give the same table.
+    #[arg(long, value_name = "ENGINE", default_value = "replay")]
+    pub engine: BackfillEngine,
     /// The summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What computes a backfill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackfillEngine {
+    /// The log, replayed through the online store.
+    Replay,
+    /// The lake, swept in this process.
+    Local,
+    /// The lake, swept by the cluster of the scheduler at this host and port.
+    Ballista(String),
+}
+
+impl FromStr for BackfillEngine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let has_port = |address: &&str| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        match (text, text.strip_prefix("ballista://").filter(has_port)) {
+            ("replay", _) => Ok(Self::Replay),
+            ("local", _) => Ok(Self::Local),
+            (_, Some(address)) => Ok(Self::Ballista(address.to_owned())),
+            _ => Err("it is `replay`, `local` or `ballista://HOST:PORT`".to_owned()),
+        }
+    }
 }
 
 /// Arguments of `sql`.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
-use dhow_definitions::FeatureSet;
+use dhow_definitions::{FeatureSet, MARKETPLACE};
 use dhow_events::TenantId;
 use dhow_offline::S3Settings;
 use dhow_quality::Expectations;
@@ -213,6 +213,19 @@ impl Configuration {
             }
         }
     }
+
+    /// The text of the feature definitions in force.
+    ///
+    /// # Errors
+    /// A definitions file that cannot be read.
+    pub fn feature_text(&self) -> Result<String, Failure> {
+        self.features.as_deref().map_or_else(|| Ok(MARKETPLACE.to_owned()), read_text)
+    }
+}
+
+/// The text of a definitions file.
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
 }
 
 /// Reads a file of expectations.
@@ -230,8 +243,7 @@ pub fn read_expectations(path: &Path) -> Result<Expectations, Failure> {
 /// # Errors
 /// The file is missing, or wrong at a line and column.
 pub fn read_features(path: &Path) -> Result<FeatureSet, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
-    FeatureSet::from_toml(&text).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
+    FeatureSet::from_toml(&read_text(path)?).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
 }
 
 fn read_file(named: Option<&Path>) -> Result<File, Failure> {

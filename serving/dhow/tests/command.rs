@@ -57,6 +57,25 @@ fn bad_arguments_and_configuration_end_with_status_two_and_name_the_mistake() {
 }
 
 #[test]
+fn a_backfill_on_a_cluster_without_its_program_says_what_to_install() {
+    let folder = tempfile::tempdir().unwrap();
+    // Alone in a folder, and with no path to look on.
+    let alone = folder.path().join("dhow");
+    fs::copy(env!("CARGO_BIN_EXE_dhow"), &alone).unwrap();
+    let (data, out) = (folder.path().display().to_string(), folder.path().join("out.parquet").display().to_string());
+    let backfill = |engine: &str| {
+        let arguments =
+            ["backfill", "--spine", "checkout_submitted", "--engine", engine, "--out", &out, "--data-dir", &data];
+        let output = Command::new(&alone).args(arguments).env("PATH", "").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert!(backfill("ballista://127.0.0.1:50050").contains("cargo install --path features/cluster"));
+    let said = backfill("ballista://nowhere");
+    assert!(said.contains("ballista://HOST:PORT"), "{said}");
+}
+
+#[test]
 fn a_features_lineage_names_its_source_its_ratios_and_the_vectors_that_hold_it() {
     let lineage = parsed(&run(&["features", "lineage", "product_views_count_7d", "--json"]));
     assert_eq!((lineage["source"].as_str(), lineage["window"].as_str()), (Some("product_viewed"), Some("7d")));
@@ -297,6 +316,9 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
     let [features, expectations] =
         ["checkouts.parquet", "expectations.toml"].map(|name| folder.path().join(name).display().to_string());
     run(&["backfill", "--spine", "checkout_submitted", "--out", &features, "--data-dir", &data]);
+    let swept = folder.path().join("swept.parquet").display().to_string();
+    run(&["backfill", "--engine", "local", "--spine", "checkout_submitted", "--out", &swept, "--data-dir", &data]);
+    assert!(fs::read(&swept).unwrap() == fs::read(&features).unwrap(), "the lake's training set is not the log's");
     run(&["features", "drift", "--reference", &features, "--current", &features]);
     fs::write(
         &expectations,
