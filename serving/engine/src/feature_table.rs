@@ -78,10 +78,8 @@ impl Engine {
         let views = resolve(self.features().views(), &ask.features)?;
         let keys = entity_keys(&views, &ask.entities)?;
         let mut values = Vec::new();
-        let read = self
-            .shared()
-            .reading(|features| features.read_many(tenant, &keys, at, &mut values))
-            .map_err(unread)?;
+        let read =
+            self.shared().reading(|features| features.read_many(tenant, &keys, at, &mut values)).map_err(unread)?;
 
         let mut rows = Vec::with_capacity(ask.entities.len());
         let (mut first, mut times) = (0, read.latest_event_times.chunks_exact(views.len()));
@@ -127,7 +125,12 @@ fn resolve<'a>(views: &'a [View], names: &[String]) -> Result<Vec<Asked<'a>>, En
         };
         let index = asked.iter().position(|one| one.number == number).unwrap_or_else(|| {
             let view = &views[number];
-            asked.push(Asked { number, view, entity: view.entity().iter().map(String::as_str).zip(view.entity_types()).collect(), places: Vec::new() });
+            asked.push(Asked {
+                number,
+                view,
+                entity: view.entity().iter().map(String::as_str).zip(view.entity_types()).collect(),
+                places: Vec::new(),
+            });
             asked.len() - 1
         });
         asked[index].places.push((column, place));

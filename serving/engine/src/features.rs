@@ -40,9 +40,7 @@ impl Engine {
             let Some(kind) = single_entity(view) else { continue };
             let Ok(key) = kind.parse(id) else { continue };
             let mut values = Vec::with_capacity(view.features().len());
-            self.shared()
-                .reading(|features| features.read(tenant, number, key, at, &mut values))
-                .map_err(unread)?;
+            self.shared().reading(|features| features.read(tenant, number, key, at, &mut values)).map_err(unread)?;
             let named = view.features().iter().zip(&values);
             let reading = |(feature, value): (&dhow_definitions::Feature, &f64)| FeatureReading {
                 name: feature.name().to_owned(),
