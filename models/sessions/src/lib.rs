@@ -34,7 +34,14 @@
 //! difference with a bootstrap interval over sessions, and [`choose_settings`] searches on a part cut from training.
 //!
 //! # On public data
-//! See `tests/sessions/data.rs` for the figures and the floors that the tests hold.
+//! HR@20 / MRR@20 on all test cases, settings chosen on the last twentieth of training; the gain is of the MRR under the rule
+//! that the current item is never answered, with its 95 % interval. `examples/measure.rs` prints them again, with CPU time.
+//!
+//! | Data | VMIS-kNN | never the current item | gain | current item allowed |
+//! |---|---|---|---|---|
+//! | Diginetica, 60,858 cases | .431 / .147 | .452 / .160 | 8.7 % (7.7 to 9.7) | .535 / .199 |
+//! | Yoochoose 1/64, 55,898 | .547 / .218 | .559 / .242 | 11.0 % (10.2 to 12.0) | .702 / .308 |
+//! | Serenade's example, 931 | .657 / .339 | .678 / .393 | 15.7 % (9.5 to 23.1) | .676 / .390 |
 
 pub mod baseline;
 mod choose;
