@@ -1,32 +1,34 @@
 //! Open-loop load: requests leave at a constant rate whatever the answers do; it neither starts nor judges the server.
 //!
 //! Request number i is due at i / rate seconds. Its latency runs from the moment when it was due, not from when it could
-//! be sent, so that a stalled server cannot hide the requests that it kept waiting. Connections are kept alive.
+//! be sent, so that a stalled server cannot hide the requests that it kept waiting. Connections are kept open; where all
+//! are busy, requests queue and their wait counts. One thread sleeps until the next request is due and looks for answers
+//! every 50 microseconds; `lateness_us_p99` is how late it sent what it could have sent in time: that much of a latency
+//! is the generator's own.
+//!
+//! With several rates it finds the highest that the server sustains: they are tried in turn, until one fails.
 
-use std::io::Write;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use clap::Parser;
-use http_body_util::{BodyExt, Full};
-use hyper::Request;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use dhow_benches::http::{ANSWER_TIME_MAX, Connection, RECEIVE_EVERY, loopback_address, request_bytes};
+use dhow_benches::machine::{disk_sync_us, process_cpu_seconds, sharpen_timers, sleep_until};
+use dhow_benches::quantile;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use serde_json::json;
 
-/// Requests that may be under way at once; more wait, and their wait counts.
-const IN_FLIGHT_MAX: usize = 4096;
-/// An answer that takes longer counts as failed.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
+/// The most connections.
+const CONNECTIONS_MAX: usize = 1024;
 /// Requests of one run, so that a slip of the keyboard cannot run for days.
 const REQUESTS_MAX: u64 = 10_000_000;
-
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
+/// How long after the last request was due the run may still go on; what was not sent then has failed.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(15);
+/// Between the connections' opening and the first request.
+const START_PAUSE: Duration = Duration::from_millis(50);
 
 /// Sends requests at a constant rate and prints their latencies.
 #[derive(Parser)]
@@ -37,15 +39,21 @@ struct Arguments {
     /// A file with one request on each line: {"method":"POST","path":"/v1/…","body":{…}}; they are sent in turn.
     #[arg(long)]
     requests: PathBuf,
-    /// Requests per second.
-    #[arg(long)]
-    rate: f64,
-    /// Seconds that count.
+    /// Requests per second; several, separated by commas, are tried in turn until one is not sustained.
+    #[arg(long, value_delimiter = ',', required = true)]
+    rate: Vec<f64>,
+    /// A rate is sustained where nothing fails and the 99 % quantile of latency is at most this many microseconds.
+    #[arg(long, default_value_t = 10_000)]
+    sustained_us_p99: u64,
+    /// Seconds that count, at each rate.
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
     /// Seconds before them that do not.
     #[arg(long, default_value_t = 5.0)]
     warmup: f64,
+    /// Connections that are kept open; as many requests can be under way.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
     /// An API key.
     #[arg(long)]
     key: Option<String>,
@@ -62,21 +70,23 @@ struct Line {
     body: serde_json::Value,
 }
 
-struct Prepared {
-    method: String,
-    uri: String,
-    body: Bytes,
+/// An answered request.
+struct Outcome {
+    number: u64,
+    latency_us: u64,
+    /// Microseconds between when it was due and when it was sent; nothing where no connection was free when it was due.
+    lateness_us: Option<u64>,
+    succeeded: bool,
 }
 
-struct Outcome {
-    due: Duration,
-    latency: Duration,
-    status: u16,
+/// What one rate gave.
+struct Step {
+    figures: serde_json::Value,
+    sustained: bool,
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    match run(&arguments) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("load: {problem}");
@@ -86,130 +96,168 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), String> {
-    let host = arguments.url.strip_prefix("http://").unwrap_or_default();
-    if !["127.", "localhost", "[::1]"].iter().any(|loopback| host.starts_with(loopback)) {
-        return Err(format!("`{}` is not on loopback; this generator sends nowhere else", arguments.url));
-    }
-    let total = ((arguments.warmup + arguments.seconds) * arguments.rate) as u64;
-    if total == 0 || total > REQUESTS_MAX {
-        return Err(format!("{total} requests; from 1 to {REQUESTS_MAX} are allowed"));
-    }
+    let address = loopback_address(&arguments.url)?;
+    check(arguments)?;
     let requests = prepare(arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let sync_us = disk_sync_us().map_err(|e| format!("cannot measure the disk: {e}"))?;
-    let server_before = arguments.pid.map(process_cpu_seconds);
-    let own_before = process_cpu_seconds(std::process::id());
-    let outcomes = runtime.block_on(send_all(arguments, Arc::new(requests), total));
-    let server = arguments.pid.map(|pid| process_cpu_seconds(pid) - server_before.unwrap_or_default());
-    let own = process_cpu_seconds(std::process::id()) - own_before;
-    report(arguments, outcomes, own, server, sync_us);
+    let mut steps = Vec::new();
+    for &rate in &arguments.rate {
+        steps.push(measure(arguments, address, &requests, rate)?);
+        if !steps.iter().all(|step| step.sustained) {
+            break;
+        }
+    }
+    let result = match &steps[..] {
+        [only] if arguments.rate.len() == 1 => only.figures.clone(),
+        _ => {
+            let sustained = steps.iter().take_while(|step| step.sustained).last();
+            let highest = sustained.map_or(json!(0), |step| step.figures["rate_per_s"].clone());
+            let figures: Vec<_> = steps.iter().map(|step| &step.figures).collect();
+            json!({"sustained_rate_per_s": highest, "sustained_us_p99": arguments.sustained_us_p99, "steps": figures})
+        }
+    };
+    println!("RESULT {result}");
     Ok(())
 }
 
-fn prepare(arguments: &Arguments) -> Result<Vec<Prepared>, String> {
+fn check(arguments: &Arguments) -> Result<(), String> {
+    if !(1..=CONNECTIONS_MAX).contains(&arguments.connections) {
+        return Err(format!("{} connections; from 1 to {CONNECTIONS_MAX} are allowed", arguments.connections));
+    }
+    let durations = [arguments.warmup, arguments.seconds];
+    if durations.iter().any(|seconds| !(0.0..=86_400.0).contains(seconds)) || arguments.seconds == 0.0 {
+        return Err("seconds must be above 0, the warm-up not below, both at most a day".to_owned());
+    }
+    for rate in &arguments.rate {
+        let total = (arguments.warmup + arguments.seconds) * rate;
+        if !(1.0..=REQUESTS_MAX as f64).contains(&total) {
+            return Err(format!("{total} requests at {rate}/s; from 1 to {REQUESTS_MAX} are allowed"));
+        }
+    }
+    Ok(())
+}
+
+fn prepare(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
     let path = &arguments.requests;
     let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let parse = |(number, line): (usize, &str)| {
         let line: Line =
             serde_json::from_str(line).map_err(|e| format!("{} line {}: {e}", path.display(), number + 1))?;
-        let body = if line.body.is_null() { Bytes::new() } else { Bytes::from(line.body.to_string()) };
-        Ok(Prepared { method: line.method, uri: format!("{}{}", arguments.url, line.path), body })
+        let body = if line.body.is_null() { String::new() } else { line.body.to_string() };
+        Ok(request_bytes(&line.method, &line.path, &body, arguments.key.as_deref()))
     };
     let requests: Result<Vec<_>, String> =
         text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect();
     requests.and_then(|all| if all.is_empty() { Err(format!("{} holds no request", path.display())) } else { Ok(all) })
 }
 
-async fn send_all(arguments: &Arguments, requests: Arc<Vec<Prepared>>, total: u64) -> Vec<Outcome> {
-    let client: HttpClient = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(IN_FLIGHT_MAX).build_http();
-    let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    let key: Arc<Option<String>> = Arc::new(arguments.key.clone());
-    let begin = Instant::now();
-    let mut tasks = Vec::with_capacity(total as usize);
-    for number in 0..total {
-        let due = Duration::from_secs_f64(number as f64 / arguments.rate);
-        tokio::time::sleep_until((begin + due).into()).await;
-        let (client, requests, key, places) = (client.clone(), requests.clone(), key.clone(), places.clone());
-        tasks.push(tokio::spawn(async move {
-            let place = places.acquire_owned().await;
-            let request = &requests[number as usize % requests.len()];
-            let status = send(&client, request, key.as_deref()).await;
-            drop(place);
-            Outcome { due, latency: begin.elapsed().saturating_sub(due), status }
-        }));
-    }
-    let mut outcomes = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        outcomes.extend(task.await);
-    }
-    outcomes
-}
+/// Sends the requests of one rate and sums up what came of them.
+fn measure(arguments: &Arguments, address: SocketAddr, requests: &[Vec<u8>], rate: f64) -> Result<Step, String> {
+    let disk_sync_us = disk_sync_us().map_err(|e| format!("cannot measure the disk: {e}"))?;
+    let connections: Result<Vec<_>, _> = (0..arguments.connections).map(|_| Connection::open(address)).collect();
+    let connections = connections.map_err(|e| format!("cannot connect to {address}: {e}"))?;
+    let total = ((arguments.warmup + arguments.seconds) * rate) as u64;
+    let own_pid = std::process::id();
+    let server_before = arguments.pid.map(process_cpu_seconds);
+    let own_before = process_cpu_seconds(own_pid);
+    let outcomes = send_all(connections, requests, rate, total)?;
+    let server_cpu_s = arguments.pid.map(|pid| process_cpu_seconds(pid) - server_before.unwrap_or_default());
 
-/// The status of the answer once its body has arrived; 0 where there was none in time.
-async fn send(client: &HttpClient, request: &Prepared, key: Option<&str>) -> u16 {
-    let mut builder = Request::builder().method(request.method.as_str()).uri(&request.uri);
-    builder = builder.header("content-type", "application/json");
-    if let Some(key) = key {
-        builder = builder.header("authorization", format!("Bearer {key}"));
-    }
-    let Ok(prepared) = builder.body(Full::new(request.body.clone())) else { return 0 };
-    let exchange = async {
-        let answer = client.request(prepared).await.ok()?;
-        let status = answer.status().as_u16();
-        answer.into_body().collect().await.ok()?;
-        Some(status)
+    let first = (arguments.warmup * rate).ceil() as u64;
+    let counted: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.number >= first).collect();
+    let succeeded = counted.iter().filter(|outcome| outcome.succeeded).count() as u64;
+    let sorted = |values: &mut dyn Iterator<Item = u64>| {
+        let mut values: Vec<u64> = values.collect();
+        values.sort_unstable();
+        values
     };
-    tokio::time::timeout(ANSWER_TIME_MAX, exchange).await.ok().flatten().unwrap_or(0)
-}
-
-/// The median time to sync a small append to the disk that holds the temporary folder.
-fn disk_sync_us() -> std::io::Result<u128> {
-    let path = std::env::temp_dir().join(format!("dhow-load-{}", std::process::id()));
-    let mut file = std::fs::File::create(&path)?;
-    let mut times = Vec::new();
-    for _ in 0..21 {
-        file.write_all(&[0; 512])?;
-        let begin = Instant::now();
-        file.sync_data()?;
-        times.push(begin.elapsed().as_micros());
-    }
-    std::fs::remove_file(&path)?;
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
-}
-
-/// User and system time of a process, from the kernel's account in hundredths of a second; 0 where it is gone.
-fn process_cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let fields: Vec<f64> = after_name.split_whitespace().filter_map(|field| field.parse().ok()).collect();
-    // The state letter is dropped by the parse, so user and system time stand at 10 and 11.
-    fields.get(10).zip(fields.get(11)).map_or(0.0, |(user, system)| (user + system) / 100.0)
-}
-
-fn report(
-    arguments: &Arguments,
-    outcomes: Vec<Outcome>,
-    own_cpu_s: f64,
-    server_cpu_s: Option<f64>,
-    disk_sync_us: u128,
-) {
-    let counted: Vec<&Outcome> =
-        outcomes.iter().filter(|outcome| outcome.due.as_secs_f64() >= arguments.warmup).collect();
-    let failed = counted.iter().filter(|outcome| !(200..400).contains(&outcome.status)).count();
-    let mut latencies: Vec<u128> = counted.iter().map(|outcome| outcome.latency.as_micros()).collect();
-    latencies.sort_unstable();
-    let quantile = |q: f64| {
-        latencies
-            .get(((latencies.len() as f64 * q) as usize).min(latencies.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or(0)
-    };
-    let result = serde_json::json!({
-        "rate_per_s": arguments.rate, "requests": counted.len(), "failed": failed,
-        "latency_us_p50": quantile(0.50), "latency_us_p90": quantile(0.90), "latency_us_p99": quantile(0.99),
-        "latency_us_p999": quantile(0.999), "latency_us_max": latencies.last().copied().unwrap_or(0),
-        "generator_cpu_s": own_cpu_s, "server_cpu_s": server_cpu_s, "disk_sync_us_p50": disk_sync_us,
+    let latencies = sorted(&mut counted.iter().map(|outcome| outcome.latency_us));
+    let lateness = sorted(&mut counted.iter().filter_map(|outcome| outcome.lateness_us));
+    let failed = total - first - succeeded;
+    let figures = json!({
+        "rate_per_s": rate, "requests": total - first, "failed": failed, "connections": arguments.connections,
+        "latency_us_p50": quantile(&latencies, 0.50), "latency_us_p90": quantile(&latencies, 0.90),
+        "latency_us_p99": quantile(&latencies, 0.99), "latency_us_p999": quantile(&latencies, 0.999),
+        "latency_us_max": quantile(&latencies, 1.0),
+        "lateness_us_p99": quantile(&lateness, 0.99), "found_all_connections_busy": counted.len() - lateness.len(),
+        "generator_cpu_s": process_cpu_seconds(own_pid) - own_before, "server_cpu_s": server_cpu_s,
+        "disk_sync_us_p50": disk_sync_us,
     });
-    println!("RESULT {result}");
+    Ok(Step { figures, sustained: failed == 0 && quantile(&latencies, 0.99) <= arguments.sustained_us_p99 })
+}
+
+/// Sends every request when it is due, or as soon after as a connection is free, and receives the answers.
+fn send_all(
+    mut connections: Vec<Connection>,
+    requests: &[Vec<u8>],
+    rate: f64,
+    total: u64,
+) -> Result<Vec<Outcome>, String> {
+    sharpen_timers().map_err(|e| format!("cannot sharpen the timers: {e}"))?;
+    let begin = Instant::now() + START_PAUSE;
+    let due = |number: u64| begin + Duration::from_secs_f64(number as f64 / rate);
+    let end = due(total) + DRAIN_TIME_MAX;
+    let mut outcomes = Vec::with_capacity(total as usize);
+    let mut free: VecDeque<usize> = (0..connections.len()).collect();
+    let (mut under_way, mut next): (Vec<UnderWay>, u64) = (Vec::new(), 0);
+    // When a connection was last freed while none was free: requests due before it had to wait for it.
+    let mut all_busy_until = begin;
+    while (next < total || !under_way.is_empty()) && Instant::now() < end {
+        let next_due = (next < total && !free.is_empty()).then(|| due(next));
+        let next_look = (!under_way.is_empty()).then(|| Instant::now() + RECEIVE_EVERY);
+        if let Some(wake) = [next_due, next_look].into_iter().flatten().min() {
+            sleep_until(wake);
+        }
+        while next < total && due(next) <= Instant::now() {
+            let Some(connection) = free.pop_front() else { break };
+            let sent = Instant::now();
+            let lateness_us = (due(next) >= all_busy_until).then(|| micros(due(next), sent));
+            let request = UnderWay { connection, number: next, sent, lateness_us };
+            match connections[connection].send(&requests[next as usize % requests.len()]) {
+                Ok(()) => under_way.push(request),
+                Err(_) => {
+                    free.push_back(connection);
+                    outcomes.push(request.outcome(due(next), false));
+                }
+            }
+            next += 1;
+        }
+        under_way.retain(|request| {
+            let connection = &mut connections[request.connection];
+            let succeeded = match connection.receive() {
+                Ok(None) if request.sent.elapsed() < ANSWER_TIME_MAX => return true,
+                Ok(None) => {
+                    connection.abandon();
+                    false
+                }
+                Ok(Some(status)) => (200..400).contains(&status),
+                Err(_) => false,
+            };
+            if free.is_empty() {
+                all_busy_until = Instant::now();
+            }
+            free.push_back(request.connection);
+            outcomes.push(request.outcome(due(request.number), succeeded));
+            false
+        });
+    }
+    Ok(outcomes)
+}
+
+/// A request that was sent and not answered yet.
+struct UnderWay {
+    connection: usize,
+    number: u64,
+    sent: Instant,
+    lateness_us: Option<u64>,
+}
+
+impl UnderWay {
+    fn outcome(&self, due: Instant, succeeded: bool) -> Outcome {
+        let latency_us = micros(due, Instant::now());
+        Outcome { number: self.number, latency_us, lateness_us: self.lateness_us, succeeded }
+    }
+}
+
+fn micros(from: Instant, to: Instant) -> u64 {
+    to.saturating_duration_since(from).as_micros() as u64
 }

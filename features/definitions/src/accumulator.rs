@@ -132,7 +132,8 @@ impl Accumulator {
             Aggregate::Sum | Aggregate::Mean => Self::Integers { count: 0, total: 0 },
             Aggregate::Variance => Self::Squares { count: 0, total: ExactSum::default(), squares: ExactSum::default() },
             Aggregate::Min => Self::Least(None),
-            Aggregate::Max => Self::Greatest(None),
+            // No slot accumulates a ratio; of nothing it has no value, as a greatest value has none.
+            Aggregate::Max | Aggregate::Ratio => Self::Greatest(None),
             Aggregate::First | Aggregate::TimeSinceFirst => Self::Earliest(None),
             Aggregate::Last | Aggregate::TimeSinceLast => Self::Latest(None),
             Aggregate::DistinctCount => Self::Distinct(BTreeSet::new()),

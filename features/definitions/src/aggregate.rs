@@ -79,10 +79,13 @@ pub enum Aggregate {
         /// Which one this is, from 1, the most frequent.
         place: u8,
     },
+    /// One feature of the view divided by another over the same window; see [`crate::RatioParts`]. No value where either
+    /// has none or the divisor is zero. It is not accumulated.
+    Ratio,
 }
 
 /// Aggregates without parameters, by name.
-const PLAIN: [(&str, Aggregate); 12] = [
+const PLAIN: [(&str, Aggregate); 13] = [
     ("count", Aggregate::Count),
     ("sum", Aggregate::Sum),
     ("mean", Aggregate::Mean),
@@ -95,6 +98,7 @@ const PLAIN: [(&str, Aggregate); 12] = [
     ("approx_distinct_count", Aggregate::ApproxDistinctCount),
     ("time_since_first", Aggregate::TimeSinceFirst),
     ("time_since_last", Aggregate::TimeSinceLast),
+    ("ratio", Aggregate::Ratio),
 ];
 
 const DECAYED_SUM: &str = "decayed_sum_";
@@ -107,7 +111,7 @@ impl Aggregate {
     fn needs_column(self) -> Option<bool> {
         match self {
             Self::Count => None,
-            Self::TimeSinceFirst | Self::TimeSinceLast => Some(false),
+            Self::TimeSinceFirst | Self::TimeSinceLast | Self::Ratio => Some(false),
             _ => Some(true),
         }
     }
@@ -146,7 +150,7 @@ impl Aggregate {
         let refuse = |message: String| Err(DefinitionError::Meaning(message));
         match (self.needs_column(), column) {
             (Some(true), None) => return refuse(format!("`{self}` needs a column")),
-            (Some(false), Some(_)) => return refuse(format!("`{self}` is of event times; it takes no column")),
+            (Some(false), Some(_)) => return refuse(format!("`{self}` takes no column")),
             (Some(true), Some(ColumnType::Text | ColumnType::Id(_))) if !self.reads_tokens() => {
                 return refuse(format!(
                     "`{self}` needs a column of numbers; of texts and ids only `count`, `distinct_count`, \

@@ -34,10 +34,10 @@ pub use exact::ExactSum;
 pub use filter::{Filter, Operand, Operator};
 pub use key::{EntityKey, entity_id};
 pub use plan::{PlannedView, VectorPlan};
-pub use set::{FeatureSet, MAX_VIEWS, Ratio, RequestFlag};
-pub use sketch::HyperLogLog;
+pub use set::{FeatureSet, MARKETPLACE, MAX_VIEWS, Ratio, RequestFlag};
+pub use sketch::{HyperLogLog, quantile_level};
 pub use source::{MAX_TABLE_COLUMNS, Row, Source, SourceColumn, TableSchema};
-pub use view::{CellKind, Feature, FeatureSpec, MAX_ENTITY_COLUMNS, MAX_FEATURES_PER_VIEW, Slot, View};
+pub use view::{CellKind, Feature, FeatureSpec, MAX_ENTITY_COLUMNS, MAX_FEATURES_PER_VIEW, RatioParts, Slot, View};
 pub use window::{MAX_DURATION_MICROS, Span, Window};
 
 /// Why a definition was refused.

@@ -59,6 +59,15 @@ pub fn compute_rows<R: Row>(
     rows: &[Observation<'_, R>],
     at: Timestamp,
 ) -> f64 {
+    if let Some(parts) = feature.ratio() {
+        let of = |part: &str| {
+            let name = format!("{}_{part}_{}", view.name(), feature.window());
+            let found = view.features().iter().find(|known| known.name() == name);
+            found.map_or(f64::NAN, |found| compute_rows(view, found, key, rows, at))
+        };
+        let (numerator, denominator) = (of(&parts.numerator), of(&parts.denominator));
+        return if denominator == 0.0 { f64::NAN } else { numerator / denominator };
+    }
     let window = feature.window();
     let (hop, delay, at_micros) = (window.hop_micros() as i128, window.delay_micros() as i128, at.micros() as i128);
     let end = at_micros - delay;
@@ -184,7 +193,7 @@ fn of_values(aggregate: Aggregate, values: &[(i64, Value<'_>)], end: i128) -> f6
             };
             total.rounded() * fall
         }
-        Aggregate::TimeSinceFirst | Aggregate::TimeSinceLast => f64::NAN,
+        Aggregate::TimeSinceFirst | Aggregate::TimeSinceLast | Aggregate::Ratio => f64::NAN,
     }
 }
 

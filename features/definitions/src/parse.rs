@@ -10,8 +10,8 @@ use toml::Spanned;
 
 use crate::source::{check_column_name, column_type};
 use crate::{
-    Aggregate, DefinitionError, FeatureSet, FeatureSpec, Filter, Ratio, RequestFlag, Source, Span, TableSchema, View,
-    Window,
+    Aggregate, DefinitionError, FeatureSet, FeatureSpec, Filter, Ratio, RatioParts, RequestFlag, Source, Span,
+    TableSchema, View, Window,
 };
 
 /// The longest definition file, in bytes.
@@ -57,6 +57,9 @@ struct ViewText {
 struct FeaturesText {
     column: Option<String>,
     aggregates: Vec<Spanned<String>>,
+    /// The aggregate `ratio` divides these features of the same view and window, such as `amount_sum` by `count`.
+    numerator: Option<Spanned<String>>,
+    denominator: Option<Spanned<String>>,
     windows: Vec<Spanned<String>>,
     hop: Option<Spanned<String>>,
     delay: Option<Spanned<String>>,
@@ -153,14 +156,18 @@ impl Reader<'_> {
         let source = self.source(&text.source, tables)?;
         let entity = text.entity.get_ref().clone();
         let filter = text.filter.as_ref().map(|filter| self.filter(filter, &source)).transpose()?;
-        let mut specs = Vec::new();
-        for features in &text.features {
-            // Each group is tried on its own first, so that a mistake is reported where it stands.
-            let group = self.features(features.get_ref())?;
-            self.locate(text.entity.span(), check_entity(&source, &entity))?;
-            let trial = View::new(text.name.get_ref(), source.clone(), entity.clone(), None, group.clone());
-            self.locate(features.span(), trial.map(|_| ()))?;
-            specs.extend(group);
+        let groups = text.features.iter().map(|features| Ok((features.span(), self.features(features.get_ref())?)));
+        let groups = groups.collect::<Result<Vec<_>, _>>()?;
+        let specs: Vec<FeatureSpec> = groups.iter().flat_map(|(_, group)| group).cloned().collect();
+        self.locate(text.entity.span(), check_entity(&source, &entity))?;
+        let is_ratio = |spec: &FeatureSpec| spec.ratio.is_some();
+        for (span, group) in groups {
+            // Each group is tried on its own first, so that a mistake is reported where it stands; ratios with all that
+            // they can be of.
+            let parts = specs.iter().filter(|spec| group.iter().any(is_ratio) && !is_ratio(spec)).cloned();
+            let trial = parts.chain(group.iter().cloned()).collect();
+            let trial = View::new(text.name.get_ref(), source.clone(), entity.clone(), None, trial);
+            self.locate(span, trial.map(|_| ()))?;
         }
         self.locate(text.name.span(), View::new(text.name.get_ref(), source, entity, filter, specs))
     }
@@ -169,13 +176,24 @@ impl Reader<'_> {
         let span = |text: &Spanned<String>| self.locate(text.span(), text.get_ref().parse::<Span>());
         let hop = text.hop.as_ref().map(span).transpose()?;
         let delay = text.delay.as_ref().map(span).transpose()?;
+        let ratio = match (&text.numerator, &text.denominator) {
+            (Some(numerator), Some(denominator)) => {
+                Some(RatioParts { numerator: numerator.get_ref().clone(), denominator: denominator.get_ref().clone() })
+            }
+            (None, None) => None,
+            (Some(part), None) | (None, Some(part)) => {
+                let message = "a ratio needs both `numerator` and `denominator`; one is missing";
+                return Err(self.at(part.span().start, message.to_owned()));
+            }
+        };
         let mut specs = Vec::with_capacity(text.aggregates.len() * text.windows.len());
         for aggregate in &text.aggregates {
             let family = self.locate(aggregate.span(), Aggregate::family(aggregate.get_ref()))?;
             for window in &text.windows {
                 let length = if window.get_ref() == "ever" { None } else { Some(span(window)?) };
                 let window = self.locate(window.span(), Window::new(length, hop, delay))?;
-                let spec = |&aggregate| FeatureSpec { aggregate, column: text.column.clone(), window };
+                let spec =
+                    |&aggregate| FeatureSpec { aggregate, column: text.column.clone(), window, ratio: ratio.clone() };
                 specs.extend(family.iter().map(spec));
             }
         }

@@ -3,7 +3,7 @@
 use dhow_events::{ColumnType, Fact, FactKind};
 
 use crate::filter::BoundFilter;
-use crate::{DefinitionError, FeatureSet, Ratio, Source, entity_id};
+use crate::{DefinitionError, FeatureSet, Ratio, Row, Source, entity_id};
 
 /// A view of the plan and where its features stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,12 +132,16 @@ impl VectorPlan {
 
     /// Appends the fact's own numbers, flags and ratios to `values`, which holds the features of all planned views.
     pub fn complete(&self, fact: &Fact, values: &mut Vec<f64>) {
-        if fact.kind() != self.spine {
-            values.resize(self.names.len(), f64::NAN);
-            return;
+        match fact.kind() == self.spine {
+            true => self.complete_row(fact, values),
+            false => values.resize(self.names.len(), f64::NAN),
         }
-        values.extend(self.own_columns.iter().map(|&column| fact.value(column).as_number().unwrap_or(f64::NAN)));
-        values.extend(self.flags.iter().map(|flag| f64::from(u8::from(flag.holds(fact)))));
+    }
+
+    /// The same for a row of the spine's columns.
+    pub fn complete_row<R: Row>(&self, row: &R, values: &mut Vec<f64>) {
+        values.extend(self.own_columns.iter().map(|&column| row.value(column).as_number().unwrap_or(f64::NAN)));
+        values.extend(self.flags.iter().map(|flag| f64::from(u8::from(flag.holds(row)))));
         for &(numerator, denominator) in &self.ratios {
             values.push(Ratio::of(values[numerator], values[denominator]));
         }

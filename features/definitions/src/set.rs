@@ -8,6 +8,9 @@ use crate::filter::BoundFilter;
 use crate::view::check_name;
 use crate::{DefinitionError, Filter, Source, TableSchema, View};
 
+/// The definitions of [`FeatureSet::marketplace`], as text.
+pub const MARKETPLACE: &str = include_str!("marketplace.toml");
+
 /// The most views that a set may hold; their numbers fit 16 bits with room to spare.
 pub const MAX_VIEWS: usize = 1024;
 
@@ -104,7 +107,7 @@ impl FeatureSet {
     /// # Errors
     /// None, unless the file that is compiled in was broken; a test reads it.
     pub fn marketplace() -> Result<Self, DefinitionError> {
-        Self::from_toml(include_str!("marketplace.toml"))
+        Self::from_toml(MARKETPLACE)
     }
 
     fn check_unique(&self) -> Result<(), DefinitionError> {
@@ -208,9 +211,12 @@ impl FeatureSet {
                 view.entity().join(",")
             ));
             for feature in view.features() {
-                let column = feature.column().unwrap_or("*");
+                let of = match feature.ratio() {
+                    Some(parts) => format!("{}/{}", parts.numerator, parts.denominator),
+                    None => feature.column().unwrap_or("*").to_owned(),
+                };
                 text.push_str(&format!(
-                    "  {} = {}({column}) over {}\n",
+                    "  {} = {}({of}) over {}\n",
                     feature.name(),
                     feature.aggregate(),
                     feature.window()

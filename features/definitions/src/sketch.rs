@@ -165,6 +165,11 @@ fn finalize(mut word: u64) -> u64 {
     word ^ word >> 33
 }
 
+/// What a number counts as in a quantile: it rounded to eight significant bits.
+pub fn quantile_level(value: f64) -> f64 {
+    bucket_value(bucket(value))
+}
+
 /// The bucket of a number: it rounded to eight significant bits, as an integer in the order of the numbers.
 pub(crate) fn bucket(value: f64) -> i32 {
     let magnitude = ((value.abs().to_bits() + (1 << (DROPPED_BITS - 1))) >> DROPPED_BITS) as i32;

@@ -19,6 +19,18 @@ pub struct FeatureSpec {
     pub column: Option<String>,
     /// Over which events.
     pub window: Window,
+    /// What [`Aggregate::Ratio`] divides by what; nothing for others.
+    pub ratio: Option<RatioParts>,
+}
+
+/// The features of the same view and window that a ratio is of, by the middle part of their names:
+/// `<column>_<aggregate>`, or `<aggregate>` of the events themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RatioParts {
+    /// What is divided.
+    pub numerator: String,
+    /// By what.
+    pub denominator: String,
 }
 
 /// One feature of a view.
@@ -26,7 +38,7 @@ pub struct FeatureSpec {
 pub struct Feature {
     name: String,
     spec: FeatureSpec,
-    slot: usize,
+    slot: Option<usize>,
     window: usize,
 }
 
@@ -51,8 +63,13 @@ impl Feature {
         self.spec.window
     }
 
-    /// Which of [`View::slots`] computes it.
-    pub fn slot(&self) -> usize {
+    /// What it divides by what, if it is a ratio.
+    pub fn ratio(&self) -> Option<&RatioParts> {
+        self.spec.ratio.as_ref()
+    }
+
+    /// Which of [`View::slots`] computes it; none computes a ratio.
+    pub fn slot(&self) -> Option<usize> {
         self.slot
     }
 
@@ -105,6 +122,8 @@ pub struct View {
     cells: Vec<(usize, CellKind)>,
     slots: Vec<Slot>,
     windows: Vec<Window>,
+    /// Of each ratio its place among the features, and those of its two parts.
+    ratios: Vec<[usize; 3]>,
 }
 
 impl View {
@@ -140,9 +159,13 @@ impl View {
             cells: Vec::new(),
             slots: Vec::new(),
             windows: Vec::new(),
+            ratios: Vec::new(),
         };
         for spec in features {
             view.push_feature(spec)?;
+        }
+        for place in 0..view.features.len() {
+            view.bind_ratio(place)?;
         }
         Ok(view)
     }
@@ -150,22 +173,52 @@ impl View {
     fn push_feature(&mut self, spec: FeatureSpec) -> Result<(), DefinitionError> {
         let column = spec.column.as_deref().map(|name| self.source.find(name)).transpose()?;
         spec.aggregate.check(column.map(|(_, column_type)| column_type), spec.window)?;
-        let cell = column.map(|(index, column_type)| (index, cell_kind(spec.aggregate, column_type)));
-        let kind = cell.map(|(_, kind)| kind);
-        let cell = cell.map(|cell| position_or_push(&mut self.cells, cell));
-        let slot = position_or_push(&mut self.slots, Slot { aggregate: spec.aggregate.accumulation(), cell, kind });
+        let (slot, middle) = match &spec.ratio {
+            Some(RatioParts { numerator, denominator }) if spec.aggregate == Aggregate::Ratio => {
+                (None, format!("{numerator}_per_{denominator}"))
+            }
+            None if spec.aggregate != Aggregate::Ratio => {
+                let column_name = spec.column.as_ref().map_or_else(String::new, |name| format!("{name}_"));
+                (Some(self.slot_of(spec.aggregate, column)), format!("{column_name}{}", spec.aggregate))
+            }
+            _ => {
+                let message = "`numerator` and `denominator` belong to the aggregate `ratio`, which needs both";
+                return Err(DefinitionError::Meaning(message.to_owned()));
+            }
+        };
         let window = position_or_push(&mut self.windows, spec.window);
-        let mut name = self.name.clone();
-        for part in
-            [spec.column.clone(), Some(spec.aggregate.to_string()), Some(spec.window.to_string())].into_iter().flatten()
-        {
-            name.push('_');
-            name.push_str(&part);
-        }
+        let name = self.feature_name(&middle, spec.window);
         if self.features.iter().any(|feature| feature.name == name) {
             return Err(DefinitionError::Meaning(format!("feature `{name}` is defined twice")));
         }
         self.features.push(Feature { name, spec, slot, window });
+        Ok(())
+    }
+
+    fn feature_name(&self, middle: &str, window: Window) -> String {
+        format!("{}_{middle}_{window}", self.name)
+    }
+
+    fn slot_of(&mut self, aggregate: Aggregate, column: Option<(usize, ColumnType)>) -> usize {
+        let cell = column.map(|(index, column_type)| (index, cell_kind(aggregate, column_type)));
+        let kind = cell.map(|(_, kind)| kind);
+        let cell = cell.map(|cell| position_or_push(&mut self.cells, cell));
+        position_or_push(&mut self.slots, Slot { aggregate: aggregate.accumulation(), cell, kind })
+    }
+
+    /// Finds the parts of the feature at `place`, if it is a ratio.
+    fn bind_ratio(&mut self, place: usize) -> Result<(), DefinitionError> {
+        let feature = &self.features[place];
+        let Some(RatioParts { numerator, denominator }) = &feature.spec.ratio else { return Ok(()) };
+        let find = |part: &str| {
+            let name = self.feature_name(part, feature.spec.window);
+            let found = self.features.iter().position(|known| known.name == name && known.slot.is_some());
+            let message =
+                || format!("`{}` needs a feature `{name}` of the same view, and no ratio; define it too", feature.name);
+            found.ok_or_else(|| DefinitionError::Meaning(message()))
+        };
+        let bound = [place, find(numerator)?, find(denominator)?];
+        self.ratios.push(bound);
         Ok(())
     }
 
@@ -204,6 +257,11 @@ impl View {
         &self.windows
     }
 
+    /// The places of the ratios among the features, each with those of its numerator and its denominator.
+    pub fn ratios(&self) -> &[[usize; 3]] {
+        &self.ratios
+    }
+
     /// What is kept of each event, besides its times and id.
     pub fn cells(&self) -> impl ExactSizeIterator<Item = CellKind> + '_ {
         self.cells.iter().map(|(_, kind)| *kind)
@@ -233,8 +291,8 @@ impl View {
         self.windows.iter().any(|window| window.length_micros().is_none())
     }
 
-    /// The types of the entity's columns.
-    pub(crate) fn entity_types(&self) -> Vec<ColumnType> {
+    /// The types of [`View::entity`]'s columns, in their order.
+    pub fn entity_types(&self) -> Vec<ColumnType> {
         let columns = self.source.columns();
         self.entity_columns.iter().map(|&index| columns[index].column_type).collect()
     }

@@ -401,6 +401,33 @@ fn last_values_and_top_shares_are_one_column_for_each_place() {
     }
 }
 
+#[test]
+fn a_ratio_divides_two_features_of_its_view_window_by_window_and_is_refused_without_them() {
+    let parts = "{ column = 'total_usd_minor', aggregates = ['sum'], windows = ['1h', '1d'] }, { aggregates = ['count'], windows = ['1h', '1d'] }";
+    let ratio =
+        "{ aggregates = ['ratio'], numerator = 'total_usd_minor_sum', denominator = 'count', windows = ['1d', '1h'] }";
+    let set = set_of(&format!("{ratio}, {parts}")).unwrap();
+    let names: Vec<&str> = set.names().collect();
+    let wanted =
+        ["c_total_usd_minor_sum_per_count_1d", "c_total_usd_minor_sum_per_count_1h", "c_total_usd_minor_sum_1h"];
+    assert_eq!(names[..3], wanted);
+    assert_eq!(set.views()[0].ratios(), [[0, 3, 5], [1, 2, 4]]);
+    assert_eq!(set.views()[0].slots().len(), 2, "a ratio accumulates nothing of its own");
+    let turned = set_of(&format!("{}, {parts}", ratio.replace("'count'", "'total_usd_minor_sum'"))).unwrap();
+    assert_ne!(set.schema_hash(), turned.schema_hash());
+    for (wrong, told) in [
+        (ratio.replace("'1h'", "'2h'"), "needs a feature `c_total_usd_minor_sum_2h`"),
+        (ratio.replace("'count'", "'total_usd_minor_sum_per_count'"), "and no ratio"),
+        (ratio.replace("denominator = 'count', ", ""), "both `numerator` and `denominator`"),
+        (ratio.replace("['ratio']", "['count']"), "belong to the aggregate `ratio`"),
+        (ratio.replace("['ratio']", "['ratio'], column = 'card'"), "takes no column"),
+        ("{ aggregates = ['ratio'], windows = ['1h'] }".to_owned(), "belong to the aggregate `ratio`"),
+    ] {
+        let error = set_of(&format!("{parts}, {wrong}")).unwrap_err().to_string();
+        assert!(error.contains(told) && error.starts_with("line "), "{wrong}: {error}");
+    }
+}
+
 fn finished(aggregate: &str, kind: CellKind, cells: impl IntoIterator<Item = Cell>) -> f64 {
     let aggregate: Aggregate = aggregate.parse().unwrap();
     let mut accumulator = Accumulator::new(aggregate, Some(kind));

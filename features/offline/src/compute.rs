@@ -164,14 +164,14 @@ impl EventTable {
 }
 
 /// One cell of all events.
-enum Cells {
+pub(crate) enum Cells {
     Integer(Vec<i64>, Vec<bool>),
     Float(Vec<f64>, Vec<bool>),
     Token(Vec<u128>, Vec<bool>),
 }
 
 impl Cells {
-    fn new(kind: CellKind, rows: usize) -> Self {
+    pub(crate) fn new(kind: CellKind, rows: usize) -> Self {
         let valid = Vec::with_capacity(rows);
         match kind {
             CellKind::Integer => Self::Integer(Vec::with_capacity(rows), valid),
@@ -180,7 +180,7 @@ impl Cells {
         }
     }
 
-    fn push(&mut self, cell: Cell) {
+    pub(crate) fn push(&mut self, cell: Cell) {
         match self {
             Self::Integer(values, valid) => {
                 push(values, valid, if let Cell::Integer(value) = cell { Some(value) } else { None })
@@ -194,7 +194,7 @@ impl Cells {
         }
     }
 
-    fn column(&self) -> CellColumn<'_> {
+    pub(crate) fn column(&self) -> CellColumn<'_> {
         match self {
             Self::Integer(values, valid) => CellColumn::Integer { values, valid: Some(valid) },
             Self::Float(values, valid) => CellColumn::Float { values, valid: Some(valid) },

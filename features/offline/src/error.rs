@@ -5,6 +5,18 @@ use std::path::PathBuf;
 /// Why a lake, a query or a training set failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineError {
+    /// The lake was written by a program of another version.
+    #[error(
+        "{path} has version {found} and this program reads version {known}; use the program that wrote it, or delete the lake's folder and let the stream worker write it anew from the log"
+    )]
+    ManifestVersion {
+        /// The list's path.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that this program reads.
+        known: u32,
+    },
     /// A file or folder could not be used.
     #[error("{path}: {source}")]
     File {
@@ -22,6 +34,38 @@ pub enum OfflineError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// The place that holds a lake could not be used.
+    #[error("{place}: {reason}")]
+    Storage {
+        /// Which, with the file.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Another writer is at work on the lake, or has been since this one opened it.
+    #[error(
+        "the lake at {place} has another writer: {reason}; one writer at a time, and whoever lost opens the lake again"
+    )]
+    OtherWriter {
+        /// The lake.
+        place: String,
+        /// How it shows.
+        reason: String,
+    },
+    /// A file of a table has a column whose values do not fit the table of this program.
+    #[error(
+        "{file}: column `{column}` is {found} and the table has {wanted}; only integers and floats are widened, so read this file with the program that wrote it, or let the stream worker write the lake anew"
+    )]
+    Retyped {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its type in the file.
+        found: String,
+        /// Its type in the table.
+        wanted: String,
     },
     /// A Parquet file could not be written or read.
     #[error("{path}: {source}")]

@@ -5,20 +5,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use datafusion::datasource::file_format::parquet::ParquetFormat;
-use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use dhow_events::{FactKind, TenantId};
 use futures::StreamExt;
+use object_store::ObjectStore;
 use tokio::sync::oneshot;
+use url::Url;
 
-use crate::table::schema;
-use crate::{Lake, OfflineError};
+use crate::lake_table::{LAKE_FILES_URL, LakeTable};
+use crate::typed_table::UserTable;
+use crate::{Lake, LakeStorage, OfflineError};
+
+/// Functions that make a value of any size out of a few words. Operators' memory is counted and bounded; that of a value
+/// is not, so these are not offered. `generate_series` as a table is: its rows come one batch after another.
+const FUNCTIONS_LEFT_OUT: [&str; 9] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "array_repeat",
+    "list_repeat",
+    "array_resize",
+    "list_resize",
+    "range",
+    "generate_series",
+];
 
 /// Threads of one query; operators run for long without giving way, so they must not share the server's.
 const THREADS_PER_QUERY: usize = 2;
@@ -26,8 +41,10 @@ const THREADS_PER_QUERY: usize = 2;
 /// What one query may use.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryBounds {
-    /// Memory of operators.
+    /// Memory of operators, and of the answer.
     pub memory_bytes_max: usize,
+    /// Disk that operators may use instead of memory.
+    pub spill_bytes_max: u64,
     /// Wall time.
     pub time_max: Duration,
     /// Rows of the answer.
@@ -35,9 +52,14 @@ pub struct QueryBounds {
 }
 
 impl Default for QueryBounds {
-    /// 1 GiB, 60 seconds, 1,000,000 rows.
+    /// 1 GiB, 4 GiB on disk, 60 seconds, 1,000,000 rows.
     fn default() -> Self {
-        Self { memory_bytes_max: 1 << 30, time_max: Duration::from_secs(60), rows_max: 1_000_000 }
+        Self {
+            memory_bytes_max: 1 << 30,
+            spill_bytes_max: 4 << 30,
+            time_max: Duration::from_secs(60),
+            rows_max: 1_000_000,
+        }
     }
 }
 
@@ -45,6 +67,8 @@ impl Default for QueryBounds {
 pub struct SqlSession {
     context: SessionContext,
     bounds: QueryBounds,
+    /// Keeps the lake within reach while queries read it.
+    storage: Arc<dyn LakeStorage>,
 }
 
 impl SqlSession {
@@ -53,25 +77,35 @@ impl SqlSession {
     /// # Errors
     /// A file of the lake that cannot be opened.
     pub fn open(lake: &Lake, tenant: &TenantId, bounds: QueryBounds) -> Result<Self, OfflineError> {
-        let runtime =
-            RuntimeEnvBuilder::new().with_memory_limit(bounds.memory_bytes_max, 1.0).build_arc().map_err(refused)?;
+        // The place of an empty lake need not exist.
+        let files = if lake.is_empty() { None } else { Some(lake.storage().objects()?) };
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(bounds.memory_bytes_max, 1.0)
+            .with_max_temp_directory_size(bounds.spill_bytes_max)
+            .with_object_store_registry(Arc::new(LakeOnly(files)));
         let config = SessionConfig::new().with_information_schema(true).with_target_partitions(2);
-        let context = SessionContext::new_with_config_rt(config, runtime);
+        let context = SessionContext::new_with_config_rt(config, runtime.build_arc().map_err(refused)?);
+        FUNCTIONS_LEFT_OUT.iter().for_each(|name| context.deregister_udf(name));
         for kind in FactKind::ALL {
-            let table = provider(lake, tenant, *kind)?;
-            context.register_table(kind.name(), table).map_err(refused)?;
+            let table = LakeTable::new(lake, tenant, *kind)?;
+            context.register_table(kind.name(), Arc::new(table)).map_err(refused)?;
         }
-        Ok(Self { context, bounds })
+        Ok(Self { context, bounds, storage: lake.storage().clone() })
     }
 
-    /// Adds the Parquet file at `path` as a table.
+    /// Adds the rows of the Parquet file at `path`, which are read into memory, as a table.
     ///
     /// # Errors
-    /// A file that is missing or no Parquet file.
-    pub async fn add_parquet(&self, name: &str, path: &Path) -> Result<(), OfflineError> {
-        let shown = path.display().to_string();
-        let options = datafusion::prelude::ParquetReadOptions::default();
-        self.context.register_parquet(name, &shown, options).await.map_err(refused)
+    /// A name that is taken, or a file that is missing or no Parquet file.
+    pub fn add_parquet(&self, name: &str, path: &Path) -> Result<(), OfflineError> {
+        let taken = self.context.table_exist(name).map_err(refused)?;
+        if taken {
+            return Err(OfflineError::Query(format!("there is a table `{name}` already; name the file's otherwise")));
+        }
+        let batch = UserTable::read(path)?.batch;
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).map_err(refused)?;
+        self.context.register_table(name, Arc::new(table)).map_err(refused)?;
+        Ok(())
     }
 
     /// Answers one SELECT.
@@ -96,6 +130,7 @@ impl SqlSession {
             .build()
             .map_err(no_threads)?;
         let running = answer(self.context.clone(), self.bounds, sql.to_owned());
+        let storage = self.storage.clone();
         let (sender, receiver) = oneshot::channel();
         let work = move || {
             let mut sender = sender;
@@ -108,6 +143,7 @@ impl SqlSession {
             // Waits for operators that have not given way. Whoever has the answer may ask again at once, so the place
             // is free before.
             drop(threads);
+            drop(storage);
             drop(place);
             if let Some(answered) = answered {
                 // Nobody waits any more where sending fails.
@@ -132,12 +168,17 @@ async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Re
     let frame = context.sql_with_options(&sql, reading_only).await.map_err(refused)?;
     // Rows are counted as they come: a limit in the plan would turn a sort into one that holds so many rows in memory.
     let mut stream = frame.execute_stream().await.map_err(refused)?;
-    let (mut batches, mut rows) = (Vec::new(), 0);
+    let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(refused)?;
         rows += batch.num_rows();
         if rows > bounds.rows_max {
             return Err(OfflineError::Bound(format!("it has more than {} rows; add a LIMIT", bounds.rows_max)));
+        }
+        bytes += batch.get_array_memory_size();
+        if bytes > bounds.memory_bytes_max {
+            let reason = format!("its answer has more than {} bytes", bounds.memory_bytes_max);
+            return Err(OfflineError::Bound(reason));
         }
         batches.push(batch);
     }
@@ -148,17 +189,22 @@ async fn answer(context: SessionContext, bounds: QueryBounds, sql: String) -> Re
     Ok(batches)
 }
 
-fn provider(lake: &Lake, tenant: &TenantId, kind: FactKind) -> Result<Arc<dyn TableProvider>, OfflineError> {
-    let files = lake.files(tenant, kind);
-    if files.is_empty() {
-        return Ok(Arc::new(MemTable::try_new(schema(kind), vec![vec![]]).map_err(refused)?));
+/// The only files that a query can reach, whatever it says: those of the lake.
+#[derive(Debug)]
+struct LakeOnly(Option<Arc<dyn ObjectStore>>);
+
+impl ObjectStoreRegistry for LakeOnly {
+    fn register_store(&self, _url: &Url, _store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
     }
-    let urls: Result<Vec<_>, _> = files.iter().map(|file| ListingTableUrl::parse(file.display().to_string())).collect();
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension(".parquet");
-    let config = ListingTableConfig::new_with_multi_paths(urls.map_err(refused)?)
-        .with_listing_options(options)
-        .with_schema(schema(kind));
-    Ok(Arc::new(ListingTable::try_new(config).map_err(refused)?))
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, DataFusionError> {
+        let nothing = || DataFusionError::Plan(format!("no query reads `{url}`: there are the tables of the lake"));
+        match url.as_str().trim_end_matches('/') == LAKE_FILES_URL {
+            true => self.0.clone().ok_or_else(nothing),
+            false => Err(nothing()),
+        }
+    }
 }
 
 fn refused(error: DataFusionError) -> OfflineError {

@@ -61,10 +61,11 @@ pub async fn daily_demand(session: &SqlSession, until: Timestamp) -> Result<Vec<
 /// # Errors
 /// A failing query.
 pub async fn price_changes(session: &SqlSession) -> Result<Changes, OfflineError> {
-    let sql = "SELECT product, arrow_cast(event_time, 'Int64') AS time, CAST(price_usd_minor AS DOUBLE) AS price FROM product_listed
+    // Of two changes at one time the one with the larger id holds, wherever their rows are.
+    let sql = "SELECT event_id, product, arrow_cast(event_time, 'Int64') AS time, CAST(price_usd_minor AS DOUBLE) AS price FROM product_listed
                UNION ALL
-               SELECT product, arrow_cast(event_time, 'Int64') AS time, CAST(price_usd_minor AS DOUBLE) AS price FROM product_price_changed
-               ORDER BY time";
+               SELECT event_id, product, arrow_cast(event_time, 'Int64') AS time, CAST(price_usd_minor AS DOUBLE) AS price FROM product_price_changed
+               ORDER BY time, event_id";
     let batches = session.query(sql).await?;
     let keys = texts(&batches, "product")?.into_iter().flatten().collect();
     Ok(Changes { keys, times: integers(&batches, "time")?, values: floats(&batches, "price")? })

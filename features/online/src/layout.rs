@@ -20,6 +20,8 @@ pub(crate) struct Layout {
     pub(crate) token_cells: Vec<usize>,
     /// What is read, in sweeps.
     pub(crate) groups: Vec<WindowGroup>,
+    /// See [`View::ratios`].
+    pub(crate) ratios: Vec<[usize; 3]>,
     /// How many features a read gives.
     pub(crate) feature_count: usize,
     /// See [`View::retention_micros`].
@@ -91,6 +93,7 @@ impl Layout {
             folds,
             token_cells,
             groups,
+            ratios: view.ratios().to_vec(),
             feature_count: view.features().len(),
             retention_micros: view.retention_micros(),
             counts_for_ever: view.counts_for_ever(),
@@ -156,7 +159,7 @@ fn group_of(view: &View, numbers: &[usize], folds: &[Slot], token_cells: &[usize
     for &number in numbers.iter().rev() {
         let (mut answers, mut distincts) = (Vec::new(), Vec::new());
         for (place, feature) in view.features().iter().enumerate().filter(|(_, known)| known.window_index() == number) {
-            let slot = view.slots()[feature.slot()];
+            let Some(slot) = feature.slot().map(|slot| view.slots()[slot]) else { continue };
             if let Some(fold) = folds.iter().position(|known| *known == slot) {
                 let index = group.folds.iter().position(|known| *known == fold).unwrap_or_else(|| {
                     group.folds.push(fold);

@@ -20,14 +20,25 @@
 //! A part is only merged whole if all of it was known at the instant of the read; otherwise its rows are looked at one
 //! by one. Rows out of every window's reach are freed by [`OnlineStore::expire`], once they are an eighth of their series;
 //! windows without a start keep them folded into one accumulator. A save writes what changed since the one before.
+//!
+//! A store can keep one [`Share`] of all entities, so that a fleet of workers divides them. Such a store is saved in parts
+//! under names ([`OnlineStore::save_parts`]), which others read one by one ([`PartReader`]). [`FeatureReads`] is what can
+//! be asked of state wherever it lies.
 
+mod encoding;
 mod index;
 mod layout;
+mod parts;
+mod reads;
 mod recent;
 mod series;
+mod share;
 mod snapshot;
 mod state;
 mod store;
 
+pub use parts::{Changes, FREED_SERIES_MAX, PARTS_VERSION, PartReader, Parts, PartsError, series_name};
+pub use reads::{Cut, FeatureReads, FeatureVector, ReadError, Readings};
+pub use share::{NoShare, Share};
 pub use snapshot::SnapshotError;
-pub use store::{Applied, FeatureVector, OnlineSettings, OnlineStats, OnlineStore, ReadError, Readings};
+pub use store::{Applied, OnlineSettings, OnlineStats, OnlineStore};

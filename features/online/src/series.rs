@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dhow_definitions::Accumulator;
+use dhow_definitions::{Accumulator, Ratio};
 use dhow_events::Timestamp;
 use rustc_hash::FxHashSet;
 
@@ -42,10 +42,9 @@ impl Settled {
 }
 
 impl Series {
-    pub(crate) fn restore(layout: &Layout, rows: Vec<u64>, settled: Option<Settled>) -> Self {
-        let mut series = Self { rows, settled: settled.map(Box::new), ..Self::default() };
-        series.build_index(layout);
-        series
+    /// A series without an index, which one read would not pay for.
+    pub(crate) fn unindexed(rows: Vec<u64>, settled: Option<Settled>) -> Self {
+        Self { rows, settled: settled.map(Box::new), ..Self::default() }
     }
 
     pub(crate) fn rows(&self) -> &[u64] {
@@ -109,7 +108,8 @@ impl Series {
         true
     }
 
-    fn build_index(&mut self, layout: &Layout) {
+    /// Makes the index anew, where the series is long enough for one.
+    pub(crate) fn build_index(&mut self, layout: &Layout) {
         if self.len(layout) >= INDEXED_ROWS {
             self.index = Some(Box::new(Index::build(layout, &self.rows)));
         }
@@ -149,15 +149,15 @@ impl Series {
     }
 
     /// Frees rows before `cut`, which no window with a start can reach. Windows without one keep them folded, as soon as
-    /// they were known by `known_by`, before which nothing is read any more.
-    pub(crate) fn expire(&mut self, layout: &Layout, cut: i64, known_by: i64) {
+    /// they were known by `known_by`, before which nothing is read any more. Gives whether any were freed.
+    pub(crate) fn expire(&mut self, layout: &Layout, cut: i64, known_by: i64) -> bool {
         let expired = self.first_since(layout, cut);
         if expired * EXPIRED_SHARE < self.len(layout) {
-            return;
+            return false;
         }
         let freed = if layout.counts_for_ever { self.settle(layout, expired, known_by) } else { expired };
         if freed == 0 {
-            return;
+            return false;
         }
         self.rows.drain(..freed * layout.stride);
         if self.rows.capacity() > 2 * self.rows.len() {
@@ -165,6 +165,7 @@ impl Series {
         }
         self.index = None;
         self.build_index(layout);
+        true
     }
 
     /// Folds leading rows, at most `expired`, for good; gives their number.
@@ -195,6 +196,9 @@ impl Series {
         let mut folds = Vec::with_capacity(layout.folds.len());
         for group in &layout.groups {
             self.read_group(layout, group, at, &mut folds, out);
+        }
+        for &[place, numerator, denominator] in &layout.ratios {
+            out[place] = Ratio::of(out[numerator], out[denominator]);
         }
     }
 

@@ -3,8 +3,7 @@
 //! A base holds all series and recent ids, in as many files as its size asks for; each delta after it holds the series that changed
 //! and the ids that came since the save before. The manifest names them, and with them holds all that is not a series. It is replaced last and as a
 //! whole, so that the folder holds the old state or the new one whenever the process ends. What expired since a file was
-//! written is freed again when it is read. Files are postcard but the rows, which are little-endian words: they are most
-//! of it, and copying them is what a restart costs.
+//! written is freed again when it is read.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,9 +18,11 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::Share;
+use crate::encoding;
 use crate::layout::Layout;
 use crate::recent::Generations;
-use crate::series::{Series, Settled};
+use crate::series::Series;
 use crate::state::{Progress, SHARDS, SeriesKey, State};
 
 /// The format that [`Saver::save`] writes.
@@ -53,6 +54,9 @@ pub enum SnapshotError {
         /// The version found.
         found: u32,
     },
+    /// The store is one of a share, which is saved in parts and not to a folder.
+    #[error("the store of share {0} is saved in parts, not to a folder")]
+    InParts(Share),
     /// It holds the state of other features.
     #[error(
         "the snapshot is of features {found}, the definitions are {wanted}; remove it to build the features anew from the log"
@@ -115,13 +119,6 @@ impl Manifest {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    key: SeriesKey,
-    words: u64,
-    settled: Option<Settled>,
-}
-
 /// Knows what a folder holds already, so that only what changed is written.
 #[derive(Debug, Default)]
 pub(crate) struct Saver {
@@ -131,6 +128,9 @@ pub(crate) struct Saver {
 impl Saver {
     /// Brings the folder up to the state, which must not change meanwhile.
     pub(crate) fn save(&mut self, state: &State, folder: &Path) -> Result<(), SnapshotError> {
+        if state.unsaved.is_some() {
+            return Err(SnapshotError::InParts(state.share));
+        }
         fs::create_dir_all(folder).map_err(refused("cannot create the folder", folder))?;
         // A failed save leaves nothing to build upon.
         let mut manifest = match self.saved.take() {
@@ -193,11 +193,7 @@ fn write_delta(state: &State, folder: &Path, save: u64) -> Result<Option<Written
 }
 
 fn encode(key: &SeriesKey, series: &Series, bytes: Vec<u8>) -> Result<Vec<u8>, SnapshotError> {
-    let entry = Entry { key: *key, words: series.rows().len() as u64, settled: series.settled().cloned() };
-    let mut bytes = postcard::to_extend(&entry, bytes)?;
-    bytes.reserve(series.rows().len() * 8);
-    series.rows().iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-    Ok(bytes)
+    Ok(encoding::encode(series, postcard::to_extend(key, bytes)?)?)
 }
 
 /// Reads what [`Saver::save`] wrote; nothing where there is no folder.
@@ -234,7 +230,7 @@ pub(crate) fn load(features: Arc<FeatureSet>, folder: &Path) -> Result<Option<(S
     state.progress.recent.restore_generation(manifest.generation);
     state.progress.recent.note_saved();
     if let Some(reads_from) = reads_from {
-        state.shards.par_iter_mut().for_each(|shard| State::expire_series(&layouts, shard, reads_from));
+        state.shards.par_iter_mut().for_each(|shard| State::expire_series(&layouts, shard, reads_from, None));
     }
     Ok(Some((state, Saver { saved: Some((folder.to_owned(), manifest)) })))
 }
@@ -280,21 +276,15 @@ fn read_series<'a>(
     shards: &mut [Shard],
     bytes: &'a [u8],
 ) -> Result<&'a [u8], SnapshotError> {
-    let (Entry { key, words, settled }, rest) = postcard::take_from_bytes::<Entry>(bytes)?;
+    let (key, bytes) = postcard::take_from_bytes::<SeriesKey>(bytes)?;
     let shard = key.shard().checked_sub(first).and_then(|number| shards.get_mut(number));
     let (Some(layout), Some(shard)) = (layouts.get(key.view()), shard) else {
         return Err(SnapshotError::Malformed(format!("it holds {key:?}, which does not belong there")));
     };
-    let fits = words % layout.stride as u64 == 0 && words.checked_mul(8).is_some_and(|size| size <= rest.len() as u64);
-    if !fits {
-        return Err(SnapshotError::Malformed(format!("a series of {words} words does not fit")));
-    }
-    if settled.as_ref().is_some_and(|settled| !settled.fits(layout)) {
-        return Err(SnapshotError::Malformed("what a series settled is not what its view keeps".to_owned()));
-    }
-    let (row_bytes, rest) = rest.split_at(words as usize * 8);
-    let rows = row_bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-    shard.insert(key, Series::restore(layout, rows, settled));
+    let decoded = encoding::decode(layout, bytes).map_err(|error| SnapshotError::Malformed(error.to_string()))?;
+    let (mut series, rest) = decoded;
+    series.build_index(layout);
+    shard.insert(key, series);
     Ok(rest)
 }
 

@@ -7,13 +7,14 @@ use std::sync::atomic::AtomicU32;
 
 use dhow_definitions::{EntityKey, FeatureSet};
 use dhow_events::{Event, TenantId, Timestamp};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::recent::RecentIds;
 use crate::series::{Series, cut, read_nothing};
 use crate::store::{Applied, OnlineSettings, OnlineStats};
+use crate::{Cut, Share};
 
 /// Slices of the state that are expired one after another, so that nobody waits for all of it.
 pub(crate) const SHARDS: usize = 64;
@@ -27,6 +28,18 @@ pub(crate) struct SeriesKey {
 }
 
 impl SeriesKey {
+    pub(crate) fn new(id: u128, tenant: u32, view: u16) -> Self {
+        Self { id: halves(id), tenant, view }
+    }
+
+    pub(crate) fn id(&self) -> u128 {
+        u128::from(self.id.0) << 64 | u128::from(self.id.1)
+    }
+
+    pub(crate) fn tenant(&self) -> u32 {
+        self.tenant
+    }
+
     pub(crate) fn view(&self) -> usize {
         usize::from(self.view)
     }
@@ -61,10 +74,23 @@ pub(crate) struct Progress {
     pub(crate) duplicates: u64,
 }
 
-/// The whole state of a store.
+/// The series that differ from what was last saved in parts.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved {
+    /// Those with new events.
+    pub(crate) changed: FxHashSet<SeriesKey>,
+    /// Those that were only freed, in part or as a whole; no read depends on when that is saved.
+    pub(crate) freed: FxHashSet<SeriesKey>,
+}
+
+/// The state of a store.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) features: Arc<FeatureSet>,
+    /// The entities that are kept.
+    pub(crate) share: Share,
+    /// Kept where the state is saved in parts.
+    pub(crate) unsaved: Option<Unsaved>,
     pub(crate) layouts: Arc<[Layout]>,
     /// For each kind of fact the views of it.
     views_of: Vec<Vec<u16>>,
@@ -78,6 +104,14 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// The state of a share that is saved in parts.
+    pub(crate) fn of_share(features: Arc<FeatureSet>, share: Share) -> Self {
+        let state = Self { share, unsaved: Some(Unsaved::default()), ..Self::new(features) };
+        state.progress.recent.note_saved();
+        state
+    }
+
+    /// The state of all entities.
     pub(crate) fn new(features: Arc<FeatureSet>) -> Self {
         let layouts = features.views().iter().map(Layout::new).collect();
         let kinds = dhow_events::FactKind::ALL.len();
@@ -89,6 +123,8 @@ impl State {
         }
         Self {
             features,
+            share: Share::WHOLE,
+            unsaved: None,
             layouts,
             views_of,
             shards: (0..SHARDS).map(|_| FxHashMap::default()).collect(),
@@ -127,7 +163,8 @@ impl State {
         self.entities.clear();
         for &view in &self.views_of[event.fact.kind() as usize] {
             let entity = self.features.views()[usize::from(view)].entity_of(&event.fact);
-            self.entities.extend(entity.map(|id| (view, id)));
+            let held = entity.filter(|id| self.share.holds(event.tenant, *id));
+            self.entities.extend(held.map(|id| (view, id)));
         }
         if self.entities.is_empty() {
             return Applied::Irrelevant;
@@ -156,8 +193,13 @@ impl State {
     fn insert(&mut self, view: u16, id: u128, tenant: u32, event: &Event, known_time: Timestamp) -> bool {
         let layout = &self.layouts[usize::from(view)];
         layout.encode(&self.features.views()[usize::from(view)], event, known_time, &mut self.row);
-        let key = SeriesKey { id: halves(id), tenant, view };
-        self.shards[key.shard()].entry(key).or_default().insert(layout, &self.row, *self.saves.get_mut())
+        let key = SeriesKey::new(id, tenant, view);
+        let series = self.shards[key.shard()].entry(key).or_default();
+        let inserted = series.insert(layout, &self.row, *self.saves.get_mut());
+        if let Some(unsaved) = self.unsaved.as_mut().filter(|_| inserted) {
+            unsaved.changed.insert(key);
+        }
+        inserted
     }
 
     fn tenant_number(&mut self, tenant: TenantId) -> u32 {
@@ -165,19 +207,26 @@ impl State {
         *self.progress.tenants.entry(tenant).or_insert(next)
     }
 
-    /// Writes the features of an entity at `at` over `out`.
-    /// For each partition applied so far: the offset of the next record.
-    pub(crate) fn as_of(&self) -> Vec<(u32, u64)> {
-        self.progress.offsets.iter().map(|(&partition, &next)| (partition, next)).collect()
+    /// How far the log was applied.
+    pub(crate) fn cut(&self) -> Cut {
+        Cut {
+            share: self.share,
+            offsets: self.progress.offsets.iter().map(|(&partition, &next)| (partition, next)).collect(),
+            freshest_event_time: self.progress.freshest_event_time,
+            reads_from: self.progress.reads_from,
+        }
+    }
+
+    /// The series of a key, where there is one.
+    pub(crate) fn series(&self, key: &SeriesKey) -> Option<&Series> {
+        self.shards[key.shard()].get(key)
     }
 
     /// Reads an entity's features, and when the latest of its events that are kept happened.
     pub(crate) fn read(&self, key: EntityKey, at: Timestamp, out: &mut [f64]) -> Option<Timestamp> {
         let layout = &self.layouts[usize::from(key.view)];
-        let series = self.progress.tenants.get(&key.tenant).and_then(|&tenant| {
-            let key = SeriesKey { id: halves(key.id), tenant, view: key.view };
-            self.shards[key.shard()].get(&key)
-        });
+        let tenant = self.progress.tenants.get(&key.tenant);
+        let series = tenant.and_then(|&tenant| self.series(&SeriesKey::new(key.id, tenant, key.view)));
         match series {
             Some(series) => {
                 series.read(layout, at, out);
@@ -192,14 +241,23 @@ impl State {
 
     /// Frees what no read from `reads_from` on can reach, in one shard.
     pub(crate) fn expire_shard(&mut self, shard: usize, reads_from: Timestamp) {
-        Self::expire_series(&self.layouts, &mut self.shards[shard], reads_from);
+        let freed = self.unsaved.as_mut().map(|unsaved| &mut unsaved.freed);
+        Self::expire_series(&self.layouts, &mut self.shards[shard], reads_from, freed);
     }
 
-    /// Frees what no read from `reads_from` on can reach.
-    pub(crate) fn expire_series(layouts: &[Layout], shard: &mut FxHashMap<SeriesKey, Series>, reads_from: Timestamp) {
+    /// Frees what no read from `reads_from` on can reach, and notes of which series in `freed`.
+    pub(crate) fn expire_series(
+        layouts: &[Layout],
+        shard: &mut FxHashMap<SeriesKey, Series>,
+        reads_from: Timestamp,
+        mut freed: Option<&mut FxHashSet<SeriesKey>>,
+    ) {
         shard.retain(|key, series| {
             let layout = &layouts[key.view()];
-            series.expire(layout, cut(layout, reads_from), reads_from.micros());
+            let shrunk = series.expire(layout, cut(layout, reads_from), reads_from.micros());
+            if let Some(freed) = freed.as_mut().filter(|_| shrunk) {
+                freed.insert(*key);
+            }
             !series.is_empty()
         });
         if shard.capacity() > 4 * shard.len() {

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use dhow_definitions::{EntityKey, FeatureSet, VectorPlan};
 use dhow_events::{DAY_MICROS, Event, Fact, TenantId, Timestamp};
 use dhow_streams::Offsets;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 
+use crate::Share;
+use crate::parts::{self, Changes, Parts, PartsError};
+use crate::reads::{FeatureReads, FeatureVector, ReadError, Readings, check_view};
 use crate::snapshot::{self, Saver, SnapshotError};
 use crate::state::{SHARDS, State};
 
@@ -40,57 +43,6 @@ pub enum Applied {
     TooLate,
     /// No view is made of it.
     Irrelevant,
-}
-
-/// A read that cannot be answered exactly.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// State that the instant needs was freed.
-    #[error("features at {at} are gone: state is kept for reads from {reads_from} on")]
-    Expired {
-        /// The instant asked for.
-        at: Timestamp,
-        /// The earliest that can be read.
-        reads_from: Timestamp,
-    },
-    /// The set has no such view.
-    #[error("there is no view number {view}; the set has {count}")]
-    NoView {
-        /// The number asked for.
-        view: usize,
-        /// How many there are.
-        count: usize,
-    },
-    /// The view is not of facts, so the log never fills it.
-    #[error("view `{view}` is of a table, not of events: its features are computed from files and cannot be read here")]
-    OfTable {
-        /// The view's name.
-        view: String,
-    },
-    /// The plan was made for another set of features.
-    #[error("the vector's plan does not belong to this store's set of features")]
-    ForeignPlan,
-}
-
-/// The numbers of one request and the state that they were read from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FeatureVector {
-    /// One for each of the plan's names; NaN where there is no value.
-    pub values: Vec<f64>,
-    /// For each partition applied so far: the offset of the next record. Computing from the log as of these offsets
-    /// gives the same values.
-    pub as_of: Vec<(u32, u64)>,
-    /// The latest event time of all that was applied.
-    pub freshest_event_time: Option<Timestamp>,
-}
-
-/// What is known of values that were read together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Readings {
-    /// For each ask when the latest of the entity's events that are kept happened; nothing where none is kept.
-    pub latest_event_times: Vec<Option<Timestamp>>,
-    /// For each partition applied so far: the offset of the next record.
-    pub as_of: Vec<(u32, u64)>,
 }
 
 /// What a store holds and has counted.
@@ -127,9 +79,19 @@ impl OnlineStore {
         Self { settings, state: RwLock::new(State::new(features)), saver: Mutex::default() }
     }
 
-    /// The features that are kept.
-    pub fn features(&self) -> Arc<FeatureSet> {
-        self.state.read().features.clone()
+    /// An empty store of the entities of one share, which is saved in parts; see [`OnlineStore::save_parts`].
+    pub fn with_share(features: Arc<FeatureSet>, settings: OnlineSettings, share: Share) -> Self {
+        Self { settings, state: RwLock::new(State::of_share(features, share)), saver: Mutex::default() }
+    }
+
+    /// The store that was saved as these parts.
+    pub fn from_parts(settings: OnlineSettings, parts: Parts) -> Self {
+        Self { settings, state: RwLock::new(parts.finish()), saver: Mutex::default() }
+    }
+
+    /// The entities that are kept.
+    pub fn share(&self) -> Share {
+        self.state.read().share
     }
 
     /// Takes in the record at `position` (partition, offset). Records of a partition must come in the order of their
@@ -138,10 +100,15 @@ impl OnlineStore {
         self.state.write().apply(&self.settings, event, known_time, position)
     }
 
-    /// Appends the features of view number `view` for entity `id` (see [`dhow_definitions::entity_id`]) at `at` to `out`.
+    /// The features that are kept.
+    pub fn features(&self) -> Arc<FeatureSet> {
+        self.state.read().features.clone()
+    }
+
+    /// Appends the features of one entity to `out`; see [`FeatureReads::read`].
     ///
     /// # Errors
-    /// No such view, a view of a table, or `at` lies before what is kept; `out` is then unchanged.
+    /// As there.
     pub fn read(
         &self,
         tenant: TenantId,
@@ -150,14 +117,27 @@ impl OnlineStore {
         at: Timestamp,
         out: &mut Vec<f64>,
     ) -> Result<(), ReadError> {
-        self.read_many(tenant, &[(view, id)], at, out).map(drop)
+        FeatureReads::read(self, tenant, view, id, at, out)
     }
 
-    /// Appends the features of each view and entity of `asks`, one after another, to `out`: all of them one consistent
-    /// cut of the log.
+    /// The vector of a request; see [`FeatureReads::vector`].
     ///
     /// # Errors
-    /// No such view, a view of a table, or `at` lies before what is kept; `out` is then unchanged.
+    /// As there.
+    pub fn vector(
+        &self,
+        plan: &VectorPlan,
+        tenant: TenantId,
+        fact: &Fact,
+        at: Timestamp,
+    ) -> Result<FeatureVector, ReadError> {
+        FeatureReads::vector(self, plan, tenant, fact, at)
+    }
+
+    /// Appends the features of each view and entity of `asks` to `out`; see [`FeatureReads::read_many`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn read_many(
         &self,
         tenant: TenantId,
@@ -166,9 +146,13 @@ impl OnlineStore {
         out: &mut Vec<f64>,
     ) -> Result<Readings, ReadError> {
         let state = self.state.read();
-        check_instant(&state, at)?;
-        for &(view, _) in asks {
-            check_view(&state, view)?;
+        let cut = state.cut();
+        cut.check(at)?;
+        for &(view, id) in asks {
+            check_view(&state.features, view)?;
+            if !state.share.holds(tenant, id) {
+                return Err(ReadError::OtherShare { share: state.share });
+            }
         }
         let mut latest_event_times = Vec::with_capacity(asks.len());
         for &(view, id) in asks {
@@ -177,40 +161,7 @@ impl OnlineStore {
             let key = EntityKey { tenant, view: view as u16, id };
             latest_event_times.push(state.read(key, at, &mut out[first..]));
         }
-        Ok(Readings { latest_event_times, as_of: state.as_of() })
-    }
-
-    /// The vector of a request about `fact` at `at`, which is one consistent cut of the log.
-    ///
-    /// # Errors
-    /// The plan is of another set, or `at` lies before what is kept.
-    pub fn vector(
-        &self,
-        plan: &VectorPlan,
-        tenant: TenantId,
-        fact: &Fact,
-        at: Timestamp,
-    ) -> Result<FeatureVector, ReadError> {
-        let width = plan.views().iter().map(|planned| planned.width).sum();
-        let mut values = Vec::with_capacity(plan.names().len());
-        values.resize(width, f64::NAN);
-        let (as_of, freshest_event_time) = {
-            let state = self.state.read();
-            check_instant(&state, at)?;
-            for (planned, id) in plan.views().iter().zip(plan.keys(fact)) {
-                let layout = state.layouts.get(planned.view).ok_or(ReadError::ForeignPlan)?;
-                if layout.feature_count != planned.width {
-                    return Err(ReadError::ForeignPlan);
-                }
-                if let Some(id) = id {
-                    let places = planned.offset..planned.offset + planned.width;
-                    state.read(EntityKey { tenant, view: planned.view as u16, id }, at, &mut values[places]);
-                }
-            }
-            (state.as_of(), state.progress.freshest_event_time)
-        };
-        plan.complete(fact, &mut values);
-        Ok(FeatureVector { values, as_of, freshest_event_time })
+        Ok(Readings { latest_event_times, as_of: vec![cut] })
     }
 
     /// Frees what reads from `watermark` less the allowed lateness on cannot reach; earlier reads are refused from here
@@ -250,6 +201,27 @@ impl OnlineStore {
         self.state.read().stats()
     }
 
+    /// How many series changed since the last save in parts: about what the next one writes.
+    pub fn unsaved_series(&self) -> usize {
+        self.state.read().unsaved.as_ref().map_or(0, |unsaved| unsaved.changed.len())
+    }
+
+    /// Saves what changed since the last save in parts by calling `save` with it, which says whether all of it was saved;
+    /// otherwise nothing must have been, and the next save takes it up again. Only a store of a share keeps track of
+    /// changes. Nothing is applied meanwhile; reads go on.
+    ///
+    /// # Errors
+    /// The store is not of a share, or what `save` returns.
+    pub fn save_parts<E: From<PartsError>>(&self, save: impl FnOnce(&Changes) -> Result<bool, E>) -> Result<bool, E> {
+        let state = self.state.upgradable_read();
+        let keys = parts::unsaved_keys(&state)?;
+        let saved = save(&parts::changes(&state, &keys)?)?;
+        if saved {
+            parts::note_saved(&mut RwLockUpgradableReadGuard::upgrade(state), &keys);
+        }
+        Ok(saved)
+    }
+
     /// Saves the state to the folder at `path`, which holds the old state or the new one whenever the process ends. Only
     /// what changed since this store was last saved there is written. Save where events are applied: a writer that waits
     /// for it keeps new readers waiting too.
@@ -275,18 +247,22 @@ impl OnlineStore {
     }
 }
 
-fn check_view(state: &State, view: usize) -> Result<(), ReadError> {
-    let count = state.layouts.len();
-    let definition = state.features.views().get(view).ok_or(ReadError::NoView { view, count })?;
-    match definition.source().fact() {
-        Some(_) => Ok(()),
-        None => Err(ReadError::OfTable { view: definition.name().to_owned() }),
+impl FeatureReads for OnlineStore {
+    fn features(&self) -> Arc<FeatureSet> {
+        self.features()
     }
-}
 
-fn check_instant(state: &State, at: Timestamp) -> Result<(), ReadError> {
-    match state.progress.reads_from {
-        Some(reads_from) if at < reads_from => Err(ReadError::Expired { at, reads_from }),
-        _ => Ok(()),
+    fn read_many(
+        &self,
+        tenant: TenantId,
+        asks: &[(usize, u128)],
+        at: Timestamp,
+        out: &mut Vec<f64>,
+    ) -> Result<Readings, ReadError> {
+        self.read_many(tenant, asks, at, out)
+    }
+
+    fn freshest_event_time(&self) -> Result<Option<Timestamp>, ReadError> {
+        Ok(self.freshest_event_time())
     }
 }

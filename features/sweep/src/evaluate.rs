@@ -2,14 +2,15 @@
 
 use std::borrow::Cow;
 
-use dhow_definitions::View;
+use dhow_definitions::{View, quantile_level};
 use rustc_hash::FxHashMap;
 
 use crate::bucket::{Bucket, Chunk, Lane, Layout, collect};
 use crate::exact::{Finish, Present, SlidingCount, SlidingSum, SlidingVariance, Squares, Sums};
+use crate::frequent::{Frequent, Levels, NONE, Quantile};
 use crate::plan::{DelayGroup, Kernel, Plan, WindowPlan};
 use crate::runs::{LateEntity, begins, ends, late_entities};
-use crate::slide::{Distinct, Ends, Greatest, NO_TOKEN, Reading, Slide, drive, drive_late};
+use crate::slide::{Distinct, Ends, Greatest, Reading, Slide, drive, drive_late};
 use crate::tree::{self, Fold};
 
 /// What a bucket's points read.
@@ -65,8 +66,12 @@ struct Prepared<'a> {
     numbers: Cow<'a, [f64]>,
     /// The numbers with the other sign.
     negated: Vec<f64>,
+    /// The numbers as quantiles round them.
+    levels: Option<Levels>,
     tokens: Vec<u32>,
     token_count: usize,
+    /// The most rows that one token has.
+    token_rows_max: u32,
 }
 
 impl<'a> Prepared<'a> {
@@ -74,13 +79,17 @@ impl<'a> Prepared<'a> {
         let reads = |kernels: &[Kernel]| plan.any(|kernel| kernels.contains(&kernel));
         let sums = reads(&[Kernel::Sum(cell), Kernel::Mean(cell)]).then(|| sums(lane)).flatten();
         let as_floats = [Kernel::Min, Kernel::Max, Kernel::First, Kernel::Last, Kernel::Variance].map(|of| of(cell));
-        let numbers = if reads(&as_floats) { numbers(lane) } else { Cow::Borrowed(&[][..]) };
+        let is_leveled = plan.any(|kernel| matches!(kernel, Kernel::Quantile(of, _) if of == cell));
+        let numbers = if reads(&as_floats) || is_leveled { numbers(lane) } else { Cow::Borrowed(&[][..]) };
+        let levels = is_leveled.then(|| Levels::new(&numbers, quantile_level));
         let squares = if reads(&[Kernel::Variance(cell)]) { Squares::of_floats(&numbers) } else { None };
         let negated =
             if reads(&[Kernel::Min(cell)]) { numbers.iter().map(|number| -number).collect() } else { Vec::new() };
-        let (tokens, token_count) =
-            if reads(&[Kernel::Distinct(cell)]) { number_tokens(lane) } else { (Vec::new(), 0) };
-        Self { present: present(lane), sums, squares, numbers, negated, tokens, token_count }
+        let is_numbered =
+            plan.any(|kernel| matches!(kernel, Kernel::Distinct(of) | Kernel::Frequent(of, _) if of == cell));
+        let (tokens, token_count) = if is_numbered { number_tokens(lane) } else { (Vec::new(), 0) };
+        let token_rows_max = most_rows(&tokens, token_count);
+        Self { present: present(lane), sums, squares, numbers, negated, levels, tokens, token_count, token_rows_max }
     }
 }
 
@@ -124,13 +133,24 @@ fn number_tokens(lane: &Lane) -> (Vec<u32>, usize) {
     let mut known = FxHashMap::default();
     let number = |(row, &token): (usize, &u128)| {
         if valid.as_ref().is_some_and(|valid| !valid[row]) {
-            return NO_TOKEN;
+            return NONE;
         }
         let next = known.len() as u32;
         *known.entry(token).or_insert(next)
     };
     let tokens = values.iter().enumerate().map(number).collect();
     (tokens, known.len())
+}
+
+/// The most rows that any of `count` tokens has.
+fn most_rows(tokens: &[u32], count: usize) -> u32 {
+    let mut rows_of = vec![0; count];
+    for &token in tokens {
+        if let Some(rows) = rows_of.get_mut(token as usize) {
+            *rows += 1;
+        }
+    }
+    rows_of.into_iter().max().unwrap_or(0)
 }
 
 /// The runs of one window.
@@ -169,7 +189,7 @@ impl<'a> Series<'a> {
         let mut folds: Vec<(usize, Fold<'b>)> = Vec::new();
         for (plan, begins) in windows.iter().zip(begins) {
             for &(feature, _) in plan.features.iter().filter(|(_, kernel)| self.is_folded(*kernel)) {
-                let slot = view.features()[feature].slot();
+                let Some(slot) = view.features()[feature].slot() else { continue };
                 let place = folds.iter().position(|(known, _)| *known == slot).unwrap_or_else(|| {
                     folds.push((slot, Fold { slot: view.slots()[slot], reads: Vec::new() }));
                     folds.len() - 1
@@ -208,6 +228,15 @@ impl<'a> Series<'a> {
                 out.iter_mut().for_each(|value| *value = 0.0 - *value);
             }
             Kernel::Distinct(of) => self.slide(|| Distinct::new(&cell(of).tokens, cell(of).token_count), runs, out),
+            Kernel::Quantile(of, per_mille) => {
+                if let Some(levels) = &cell(of).levels {
+                    self.slide(|| Quantile::new(levels, per_mille), runs, out);
+                }
+            }
+            Kernel::Frequent(of, ahead) => {
+                let Prepared { tokens, token_count, token_rows_max, .. } = cell(of);
+                self.slide(|| Frequent::new(tokens, *token_count, *token_rows_max, ahead), runs, out);
+            }
             Kernel::First(of) => self.slide(|| Ends::new(Reading::First(&cell(of).numbers)), runs, out),
             Kernel::Last(of) => self.slide(|| Ends::new(Reading::Last(&cell(of).numbers)), runs, out),
             Kernel::SinceFirst => self.slide(|| Ends::new(Reading::SinceFirst(times)), runs, out),
@@ -244,8 +273,12 @@ impl<'a> Series<'a> {
 
     /// Answers late entities once more, in the order in which their events began to count.
     fn slide_late<S: Slide>(&self, fresh: impl Fn() -> S, runs: &Runs<'_>, out: &mut [f64]) {
+        if runs.late.is_empty() {
+            return;
+        }
+        let mut state = fresh();
         for late in runs.late {
-            drive_late(&mut fresh(), late, runs.begins, self.points, out);
+            drive_late(&mut state, late, runs.begins, self.points, out);
         }
     }
 }

@@ -8,7 +8,8 @@
 //! 2. **Bound.** Within a bucket the events inside a window of a point are a run, and both of its ends only move forward
 //!    from point to point, so two pointers find all runs of a window in one pass.
 //! 3. **Answer.** Exact sums come from running totals in integers that are wide enough to lose nothing; extremes, first
-//!    values and distinct values from queues that events enter and leave once; every other aggregate from a tree of
+//!    values and distinct values from queues that events enter and leave once; quantiles and the most frequent values
+//!    from counts whose ranks are found in logarithmic time; every other aggregate from a tree of
 //!    `dhow_definitions::Accumulator`s.
 //!
 //! An event that became known only after a point that it would count for breaks the runs. Entities with such events and
@@ -21,15 +22,17 @@ mod columns;
 mod entities;
 mod evaluate;
 mod exact;
+mod frequent;
 mod plan;
 mod queue;
 mod runs;
 mod slide;
+mod tally;
 mod tree;
 mod unique;
 mod wide;
 
-use dhow_definitions::View;
+use dhow_definitions::{Ratio, View};
 use rayon::prelude::*;
 
 pub use columns::{CellColumn, Events, NO_ENTITY, Points, SweepError};
@@ -60,7 +63,7 @@ pub fn sweep(view: &View, events: &Events<'_>, points: &Points<'_>) -> Result<Ve
         .into_par_iter()
         .map(|bucket| evaluate::answer(view, &plan, &layout, bucket, &event_chunks, &point_chunks))
         .collect();
-    Ok((0..view.features().len())
+    let mut columns: Vec<Vec<f64>> = (0..view.features().len())
         .into_par_iter()
         .map(|feature| {
             let mut values = vec![f64::NAN; points.entities.len()];
@@ -71,5 +74,10 @@ pub fn sweep(view: &View, events: &Events<'_>, points: &Points<'_>) -> Result<Ve
             }
             values
         })
-        .collect())
+        .collect();
+    for &[place, numerator, denominator] in view.ratios() {
+        let parts = columns[numerator].iter().zip(&columns[denominator]);
+        columns[place] = parts.map(|(numerator, denominator)| Ratio::of(*numerator, *denominator)).collect();
+    }
+    Ok(columns)
 }

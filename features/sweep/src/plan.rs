@@ -17,6 +17,10 @@ pub(crate) enum Kernel {
     SinceFirst,
     SinceLast,
     Distinct(usize),
+    /// A quantile of so many thousandths.
+    Quantile(usize, u16),
+    /// The share of the token that so many others are more frequent than.
+    Frequent(usize, u32),
     /// By a tree of accumulators: right for every aggregate.
     Folded,
 }
@@ -36,6 +40,10 @@ impl Kernel {
             (Aggregate::Max, Some(cell)) if of_numbers => Self::Max(cell),
             (Aggregate::First, Some(cell)) if of_numbers => Self::First(cell),
             (Aggregate::Last, Some(cell)) if of_numbers => Self::Last(cell),
+            (Aggregate::Quantile { per_mille }, Some(cell)) if of_numbers => Self::Quantile(cell, per_mille),
+            (Aggregate::TopK { place: place @ 1.., .. }, Some(cell)) if kind == Some(CellKind::Token) => {
+                Self::Frequent(cell, u32::from(place) - 1)
+            }
             _ => Self::Folded,
         }
     }
@@ -64,9 +72,9 @@ impl Plan {
         let mut groups: Vec<DelayGroup> = Vec::new();
         for (number, &window) in view.windows().iter().enumerate() {
             let features = view.features().iter().enumerate().filter(|(_, feature)| feature.window_index() == number);
-            let features = features.map(|(number, feature)| {
-                let slot = &view.slots()[feature.slot()];
-                (number, Kernel::new(feature.aggregate(), slot.cell, slot.kind))
+            let features = features.filter_map(|(number, feature)| {
+                let slot = &view.slots()[feature.slot()?];
+                Some((number, Kernel::new(feature.aggregate(), slot.cell, slot.kind)))
             });
             let window_plan = WindowPlan { window, features: features.collect() };
             let delay_micros = window.delay_micros();

@@ -1,5 +1,7 @@
 //! States that events enter and leave one by one as a window moves, and the two ways to move it; sums are in `exact`.
 
+use std::ops::Range;
+
 use crate::bucket::Bucket;
 use crate::queue::Queue;
 use crate::runs::LateEntity;
@@ -27,16 +29,12 @@ pub(crate) fn drive(slide: &mut impl Slide, begins: &[u32], ends: &[u32], points
     }
 }
 
-/// Moves a window over the points of one late entity; a fresh state is needed.
+/// Moves a window over the points of one late entity; the state must be empty, and is empty again afterwards.
 pub(crate) fn drive_late(slide: &mut impl Slide, late: &LateEntity, begins: &[u32], points: &Bucket, out: &mut [f64]) {
     let (mut low, mut next, mut last_at) = (0, 0, i64::MIN);
     for point in points.of_entity(late.entity) {
         let (at, begin) = (points.rows.times[point], begins[point] as usize - late.first);
-        for row in low..begin {
-            if late.counts_from[row] <= last_at {
-                slide.leave(late.first + row);
-            }
-        }
+        leave_late(slide, late, low..begin, last_at);
         low = begin;
         while let Some(&row) = late.order.get(next).filter(|&&row| late.counts_from[row as usize] <= at) {
             if row as usize >= low {
@@ -46,6 +44,16 @@ pub(crate) fn drive_late(slide: &mut impl Slide, late: &LateEntity, begins: &[u3
         }
         last_at = at;
         out[point] = slide.read(at);
+    }
+    leave_late(slide, late, low..late.counts_from.len(), last_at);
+}
+
+/// Takes those of a late entity's `rows` out that count at `at`.
+fn leave_late(slide: &mut impl Slide, late: &LateEntity, rows: Range<usize>, at: i64) {
+    for row in rows {
+        if late.counts_from[row] <= at {
+            slide.leave(late.first + row);
+        }
     }
 }
 
@@ -168,12 +176,9 @@ impl Slide for Ends<'_> {
     }
 }
 
-/// A row without a token.
-pub(crate) const NO_TOKEN: u32 = u32::MAX;
-
 /// How many different tokens there are.
 pub(crate) struct Distinct<'a> {
-    /// Each row's token as a small number, or [`NO_TOKEN`].
+    /// Each row's token as a small number, or [`NONE`].
     tokens: &'a [u32],
     /// Of each token the rows inside.
     rows_of: Vec<u32>,
@@ -181,7 +186,7 @@ pub(crate) struct Distinct<'a> {
 }
 
 impl<'a> Distinct<'a> {
-    /// `count` is above every token but [`NO_TOKEN`].
+    /// `count` is above every token but [`NONE`].
     pub(crate) fn new(tokens: &'a [u32], count: usize) -> Self {
         Self { tokens, rows_of: vec![0; count], distinct: 0 }
     }

@@ -22,21 +22,58 @@ pub const FRAUD_MATURITY_DAYS: i64 = 14;
 /// The share of the rows that validation has, and the share that test has.
 const PART_SHARE: f64 = 0.2;
 
-/// What the registry holds of a fraud model: the model and the thresholds that were chosen with it.
+/// Vectors that a model carries of those that it learned from, at most.
+const REFERENCE_ROWS_MAX: usize = 2_000;
+
+/// Vectors that a model learned from, spread evenly over the latest part of its training data: what drift is judged by.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reference {
+    width: usize,
+    /// Row-major.
+    values: Vec<f64>,
+}
+
+impl Reference {
+    /// Some of the rows of `table`.
+    pub fn of(table: &TrainingTable<'_>) -> Self {
+        let width = table.names().len();
+        let step = table.len().div_ceil(REFERENCE_ROWS_MAX).max(1);
+        let rows = table.values().chunks_exact(width.max(1)).step_by(step);
+        Self { width, values: rows.flatten().copied().collect() }
+    }
+
+    /// The values of feature number `feature`; NaN where there was none.
+    pub fn column(&self, feature: usize) -> Vec<f64> {
+        self.values.chunks_exact(self.width.max(1)).filter_map(|row| row.get(feature)).copied().collect()
+    }
+}
+
+/// What the registry holds of a fraud model: the model, the thresholds that were chosen with it, and what it learned from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FraudBundle {
     model: Vec<u8>,
+    thresholds: Thresholds,
+    reference: Reference,
+}
+
+/// A fraud artifact, ready to score.
+#[derive(Debug, Clone)]
+pub struct OpenFraud {
+    /// The model.
+    pub model: FraudModel,
     /// The bands in force.
     pub thresholds: Thresholds,
+    /// What drift is judged by.
+    pub reference: Reference,
 }
 
 impl FraudBundle {
-    /// Joins a model and its thresholds.
+    /// Joins a model, its thresholds and its reference.
     ///
     /// # Errors
     /// The model cannot be written.
-    pub fn new(model: &FraudModel, thresholds: Thresholds) -> Result<Self, TrainingError> {
-        Ok(Self { model: model.to_bytes().map_err(trainer(TASK))?, thresholds })
+    pub fn new(model: &FraudModel, thresholds: Thresholds, reference: Reference) -> Result<Self, TrainingError> {
+        Ok(Self { model: model.to_bytes().map_err(trainer(TASK))?, thresholds, reference })
     }
 
     /// The artifact's bytes.
@@ -47,13 +84,13 @@ impl FraudBundle {
         postcard::to_allocvec(self).map_err(trainer(TASK))
     }
 
-    /// The model and the thresholds of an artifact.
+    /// Reads an artifact.
     ///
     /// # Errors
     /// Bytes that are no fraud artifact.
-    pub fn open(bytes: &[u8]) -> Result<(FraudModel, Thresholds), TrainingError> {
-        let bundle: Self = postcard::from_bytes(bytes).map_err(trainer(TASK))?;
-        Ok((FraudModel::from_bytes(&bundle.model).map_err(trainer(TASK))?, bundle.thresholds))
+    pub fn open(bytes: &[u8]) -> Result<OpenFraud, TrainingError> {
+        let Self { model, thresholds, reference } = postcard::from_bytes(bytes).map_err(trainer(TASK))?;
+        Ok(OpenFraud { model: FraudModel::from_bytes(&model).map_err(trainer(TASK))?, thresholds, reference })
     }
 }
 
@@ -154,7 +191,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
             task: Task::Fraud,
             name: "logistic".to_owned(),
             format: ModelFormat::Postcard,
-            artifact: FraudBundle::new(&trained.model, thresholds)?.to_bytes()?,
+            artifact: FraudBundle::new(&trained.model, thresholds, Reference::of(&latest))?.to_bytes()?,
             feature_schema_hash: Some(input.features.schema_hash()),
             data_fingerprint: fingerprint(&rows),
             training_span: (rows.times[0], rows.times[count - 1] + 1),
@@ -219,7 +256,7 @@ fn judge_champion(
         Err(champion) => return Ok(champion),
     };
     let model = match FraudBundle::open(&bytes) {
-        Ok((model, _)) => model,
+        Ok(open) => open.model,
         Err(unreadable) => return Ok(Champion::Incomparable(unreadable.to_string())),
     };
     if model.feature_names() != test.names() {
@@ -238,7 +275,7 @@ pub(crate) async fn evaluate_fraud(input: &TrainingInput<'_>, model: &Judged) ->
     let rows = fraud_rows(input).await?;
     let from = rows.times.partition_point(|time| *time < model.learned_until);
     let test = rows.table(from, rows.labels.len())?;
-    let (scorer, _) = FraudBundle::open(&model.artifact)?;
+    let scorer = FraudBundle::open(&model.artifact)?.model;
     if scorer.feature_names() != test.names() {
         return Err(TrainingError::Data {
             task: TASK,

@@ -15,16 +15,15 @@ mod report;
 pub use demand::{daily_series, train_demand};
 pub use error::TrainingError;
 pub use evaluate::evaluate;
-pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, fraud_rows, train_fraud};
+pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud};
 pub use recommend::train_recommend;
 pub use report::{Evaluation, Figure, TaskReport};
 
-use std::path::Path;
 use std::sync::Arc;
 
 use dhow_definitions::FeatureSet;
 use dhow_events::{TenantId, Timestamp};
-use dhow_offline::{Lake, QueryBounds, SqlSession};
+use dhow_offline::{Lake, LakeStorage, QueryBounds, SqlSession};
 use dhow_online::OnlineSettings;
 use dhow_registry::Registry;
 use dhow_streams::Log;
@@ -33,8 +32,8 @@ use dhow_streams::Log;
 pub struct TrainingInput<'a> {
     /// Whose data and whose model.
     pub tenant: TenantId,
-    /// The lake's folder.
-    pub lake: &'a Path,
+    /// Where the lake is.
+    pub lake: &'a Arc<dyn LakeStorage>,
     /// The log, for point-in-time rows.
     pub log: &'a dyn Log,
     /// The feature definitions.
@@ -53,7 +52,7 @@ pub struct TrainingInput<'a> {
 
 impl TrainingInput<'_> {
     fn sql(&self) -> Result<SqlSession, TrainingError> {
-        let lake = Lake::open(self.lake)?;
+        let lake = Lake::open(self.lake.clone())?;
         let bounds = QueryBounds { rows_max: 100_000_000, memory_bytes_max: 4 << 30, ..QueryBounds::default() };
         Ok(SqlSession::open(&lake, &self.tenant, bounds)?)
     }

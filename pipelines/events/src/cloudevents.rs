@@ -1,9 +1,10 @@
 //! Events as CloudEvents 1.0 in JSON: what people write and other systems send; transport is not its business.
 
 use serde::Deserialize;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::event::EventProblem;
+use crate::record::{FieldRule, Presence};
 use crate::{Event, EventId, Fact, FactKind, TenantId, Timestamp};
 
 /// What stands before a fact's name in the CloudEvents `type`.
@@ -45,7 +46,7 @@ struct Envelope {
 ///
 /// # Errors
 /// The first problem, with its place: a missing attribute, an unknown type, a field of the data that is missing,
-/// unknown or out of its range.
+/// unknown, of another type (an integer may stand for a float, a text never for a number) or out of its range.
 pub fn from_json(json: &Json, tenant: TenantId) -> Result<Event, EventProblem> {
     let envelope =
         Envelope::deserialize(json).map_err(|e| EventProblem::new("", format!("is not a CloudEvent: {e}")))?;
@@ -94,8 +95,11 @@ fn kind_of(text: &str) -> Result<FactKind, EventProblem> {
 
 /// The known name with the smallest edit distance, for the error message.
 fn nearest_kind(name: &str) -> &'static str {
-    let distance = |kind: &&FactKind| edit_distance(kind.name(), name);
-    FactKind::ALL.iter().min_by_key(distance).map_or("product_viewed", |kind| kind.name())
+    nearest(name, FactKind::ALL.iter().map(|kind| kind.name())).unwrap_or("product_viewed")
+}
+
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.min_by_key(|known| edit_distance(known, name))
 }
 
 fn edit_distance(a: &str, b: &str) -> usize {
@@ -112,26 +116,54 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn fact_of(kind: FactKind, data: Json) -> Result<Fact, EventProblem> {
-    let Json::Object(fields) = &data else {
-        return Err(EventProblem::new("/data", "must be an object"));
-    };
-    // Serde names a wrong field in its message only, so the fields are tried one by one where the whole is refused.
-    let names: Vec<String> = fields.keys().cloned().collect();
+fn fact_of(kind: FactKind, mut data: Json) -> Result<Fact, EventProblem> {
+    let fields = data.as_object_mut().ok_or_else(|| EventProblem::new("/data", "must be an object"))?;
+    admit_fields(kind.name(), kind.fields(), fields)?;
+    let known = || kind.fields().iter().map(|rule| rule.name);
+    // Serde names a wrong value in its message only, so the fields are left out one by one where the whole is refused.
     let tagged = json!({ kind.name(): data });
     Fact::deserialize(&tagged).map_err(|error| {
         let message = error.to_string();
-        let culprit = culprit(&tagged, kind, &names, &message);
+        let culprit = known().find(|name| complains_of(&tagged, kind, name, &message));
         EventProblem::new(culprit.map_or("/data".to_owned(), |name| format!("/data/{name}")), message)
     })
 }
 
-/// The field whose removal changes the complaint: the one that it is about.
-fn culprit(tagged: &Json, kind: FactKind, names: &[String], message: &str) -> Option<String> {
-    let complains_of = |name: &String| {
-        let mut without = tagged.clone();
-        without[kind.name()].as_object_mut().map(|fields| fields.remove(name));
-        Fact::deserialize(&without).err().map(|e| e.to_string()).as_deref() != Some(message)
-    };
-    names.iter().find(|name| complains_of(name)).cloned()
+/// Checks the names of a record's fields: required ones must be there, unknown ones are refused, removed ones are taken
+/// out. `record` is the record's name, for messages.
+///
+/// # Errors
+/// The first missing or unknown field, with its place.
+pub fn admit_fields(record: &str, rules: &[FieldRule], fields: &mut Map<String, Json>) -> Result<(), EventProblem> {
+    for rule in rules {
+        match rule.presence {
+            Presence::Required if !fields.contains_key(rule.name) => {
+                let message = format!("is missing; every {record} has it");
+                return Err(EventProblem::new(format!("/data/{}", rule.name), message));
+            }
+            Presence::Removed => drop(fields.remove(rule.name)),
+            Presence::Required | Presence::Optional => {}
+        }
+    }
+    match fields.keys().find(|name| !rules.iter().any(|rule| rule.name == **name)) {
+        None => Ok(()),
+        Some(name) => {
+            let declared = rules.iter().filter(|rule| rule.presence != Presence::Removed).map(|rule| rule.name);
+            let meant = nearest(name, declared).unwrap_or_default();
+            let message = format!("is not a field of {record}; did you mean `{meant}`?");
+            Err(EventProblem::new(format!("/data/{}", escaped(name)), message))
+        }
+    }
+}
+
+/// Whether the complaint is another one without the field: then it was about it.
+fn complains_of(tagged: &Json, kind: FactKind, name: &str, message: &str) -> bool {
+    let mut without = tagged.clone();
+    let removed = without[kind.name()].as_object_mut().and_then(|fields| fields.remove(name));
+    removed.is_some() && Fact::deserialize(&without).err().map(|e| e.to_string()).as_deref() != Some(message)
+}
+
+/// A name as a part of a JSON Pointer.
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }

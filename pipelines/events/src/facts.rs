@@ -1,52 +1,22 @@
 //! Everything that can happen in a marketplace, one past-tense record per fact; it does not say who emits which.
 //!
-//! Rules that keep the log readable for ever: a kind's number is never used again; a field is never renamed, removed or
-//! retyped within a kind, and new kinds go to the end (a changed record is a new kind). The first field routes the
-//! event to its partition. Fields named `*_usd_minor` hold the amount in United States cents at the rate of the day of
-//! the fact, so that features can compare amounts of different currencies.
+//! A kind's number is never used again, and new kinds go to the end; how a kind's fields change is ruled in
+//! [`record`](mod@crate::record). The first field routes the event to its partition. Fields named `*_usd_minor` hold the
+//! amount in United States cents at the rate of the day of the fact, so that features can compare amounts of different
+//! currencies.
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec::CodecError;
 use crate::ids::*;
-use crate::value::{Column, Field, Value};
-use crate::{Category, Money, Region, Timestamp};
-
-const fn column_count(groups: &[usize]) -> usize {
-    let (mut total, mut i) = (0, 0);
-    while i < groups.len() {
-        total += groups[i];
-        i += 1;
-    }
-    total
-}
+use crate::record::{FieldRule, Fields, latest};
+use crate::value::{Column, Value};
+use crate::{Category, Money, Region, Timestamp, record};
 
 macro_rules! facts {
-    ($($(#[$doc:meta])* $name:ident $word:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* })*) => {
+    ($($(#[$doc:meta])* $name:ident $word:literal $([since $born:literal])? { $($fields:tt)* })*) => {
         $(
-            $(#[$doc])*
-            #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-            #[serde(deny_unknown_fields)]
-            pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
-
-            impl $name {
-                fn value(&self, index: usize) -> Value<'_> {
-                    let mut index = index;
-                    $(
-                        let width = <$type as Field>::COLUMNS.len();
-                        if index < width {
-                            return self.$field.value(index);
-                        }
-                        index -= width;
-                    )*
-                    let _ = index;
-                    Value::Null
-                }
-
-                fn routing_key(&self) -> u128 {
-                    $(if let Some(key) = self.$field.key() { return key; })*
-                    0
-                }
-            }
+            record! { $(#[$doc])* $name $([since $born])? { $($fields)* } }
 
             impl From<$name> for Fact {
                 fn from(fact: $name) -> Self {
@@ -66,6 +36,9 @@ macro_rules! facts {
         #[serde(rename_all = "snake_case")]
         pub enum FactKind { $($(#[$doc])* $name,)* }
 
+        /// The latest generation of any kind.
+        pub(crate) const GENERATION: u8 = latest(&[$($name::GENERATION,)*]);
+
         impl FactKind {
             /// Every kind, in the order of their numbers.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
@@ -75,15 +48,19 @@ macro_rules! facts {
                 match self { $(Self::$name => $word,)* }
             }
 
+            /// The generation in which the kind's fields changed last.
+            pub const fn generation(self) -> u8 {
+                match self { $(Self::$name => $name::GENERATION,)* }
+            }
+
+            /// The fields of the kind's JSON form, those that were removed included.
+            pub const fn fields(self) -> &'static [FieldRule] {
+                match self { $(Self::$name => $name::FIELDS,)* }
+            }
+
             /// The columns of the kind's table, without the envelope's.
             pub fn columns(self) -> Vec<Column> {
-                match self {
-                    $(Self::$name => {
-                        let mut columns = Vec::with_capacity(const { column_count(&[$(<$type as Field>::COLUMNS.len(),)*]) });
-                        $(push_columns::<$type>(&mut columns, stringify!($field));)*
-                        columns
-                    })*
-                }
+                match self { $(Self::$name => $name::columns(),)* }
             }
         }
 
@@ -102,32 +79,17 @@ macro_rules! facts {
             pub fn routing_key(&self) -> u128 {
                 match self { $(Self::$name(fact) => fact.routing_key(),)* }
             }
+
+            /// Reads the kind's number and its fields.
+            pub(crate) fn read(fields: &mut Fields<'_>) -> Result<Self, CodecError> {
+                let number: u32 = fields.take()?;
+                match FactKind::ALL.get(number as usize) {
+                    $(Some(FactKind::$name) => Ok($name::read(fields)?.into()),)*
+                    None => Err(CodecError::Kind(number)),
+                }
+            }
         }
     };
-}
-
-fn push_columns<T: Field>(columns: &mut Vec<Column>, field: &'static str) {
-    for (suffix, column_type, nullable) in T::COLUMNS {
-        let name = match *suffix {
-            "" => field,
-            _ => money_column(field, suffix),
-        };
-        columns.push(Column { name, column_type: *column_type, nullable: *nullable });
-    }
-}
-
-/// The names of the two columns of an amount; the fields are few, so their names stand here.
-fn money_column(field: &'static str, suffix: &str) -> &'static str {
-    match (field, suffix) {
-        ("price", "_minor") => "price_minor",
-        ("price", _) => "price_currency",
-        ("unit_price", "_minor") => "unit_price_minor",
-        ("unit_price", _) => "unit_price_currency",
-        ("total", "_minor") => "total_minor",
-        ("total", _) => "total_currency",
-        (_, "_minor") => "amount_minor",
-        (_, _) => "amount_currency",
-    }
 }
 
 impl FactKind {

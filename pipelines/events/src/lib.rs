@@ -2,7 +2,8 @@
 //!
 //! An [`Event`] is an envelope (id, tenant, event time) around one [`Fact`]. Facts are flat records declared once in
 //! [`facts`]; the declaration also yields their tabular [`Column`]s, so that the lake, the feature engine and the JSON
-//! form can never disagree about a field. Two codecs exist: [`codec`] (compact binary, for the log) and
+//! form can never disagree about a field, and a reader of everything that was ever written of them
+//! ([`record`](mod@record)). Two codecs exist: [`codec`] (compact binary, for the log) and
 //! [`cloudevents`] (JSON, for people and other systems).
 
 pub mod cloudevents;
@@ -11,6 +12,7 @@ mod event;
 pub mod facts;
 mod ids;
 mod money;
+pub mod record;
 mod text;
 mod time;
 mod value;

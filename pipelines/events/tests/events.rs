@@ -1,10 +1,11 @@
 //! What other crates rely on in the words: codecs give back what they were given, and bad input is named with its place.
 
-use dhow_events::cloudevents::{from_json, from_line, to_json};
+use dhow_events::cloudevents::{admit_fields, from_json, from_line, to_json};
 use dhow_events::facts::*;
+use dhow_events::record::{Fields, Presence};
 use dhow_events::*;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 fn viewed(id: u128, micros: i64, buyer: Option<u128>) -> Event {
     Event {
@@ -143,4 +144,177 @@ fn money_shows_the_decimals_of_its_currency() {
     assert_eq!(shown(-5, "USD"), "-0.05 USD");
     assert_eq!(shown(1234, "KWD"), "1.234 KWD");
     assert_eq!(shown(1234, "JPY"), "1234 JPY");
+}
+
+/// Every kind with all fields and with the required ones only, as version 1 wrote it: the bytes in hex and the JSON.
+const GENERATION_1: &str = include_str!("generation_1.txt");
+
+#[test]
+fn what_generation_1_wrote_of_every_kind_is_read_for_ever() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for line in GENERATION_1.lines() {
+        let (hex, text) = line.split_once(' ').unwrap();
+        let byte = |place: usize| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        let event = from_line(text, TenantId::new("ten_golden").unwrap()).unwrap();
+        assert_eq!(codec::decode(&bytes).unwrap(), event, "{text}");
+        if event.fact.kind().generation() == 1 {
+            assert_eq!(codec::encode(&event, Vec::new()).unwrap(), bytes, "an unchanged kind is written as before");
+        }
+        kinds.insert(event.fact.kind());
+    }
+    let of_generation_1 = FactKind::TextsRanked as usize + 1;
+    assert!(FactKind::ALL[..of_generation_1].iter().all(|kind| kinds.contains(kind)));
+}
+
+#[test]
+fn a_record_of_a_newer_program_or_with_bytes_left_over_is_refused_by_name() {
+    let mut bytes = codec::encode(&viewed(1, 0, None), Vec::new()).unwrap();
+    bytes.push(0);
+    assert!(codec::decode(&bytes).unwrap_err().to_string().contains("1 bytes follow the event"));
+    bytes[0] = codec::VERSION + 1;
+    assert!(codec::decode(&bytes).unwrap_err().to_string().contains("a newer program wrote it"));
+    bytes[0] = 0;
+    assert!(matches!(codec::decode(&bytes), Err(codec::CodecError::Version(0))));
+}
+
+/// One record as three programs declare it, each newer than the one before.
+mod parcels {
+    #![allow(dead_code)]
+
+    pub mod first {
+        use dhow_events::{BuyerId, Region, record};
+        record! {
+            /// As it was.
+            Parcel { buyer: BuyerId, weight: i64, note: String, region: Region, fragile: bool, colour: String, }
+        }
+    }
+    pub mod second {
+        use dhow_events::{BuyerId, Region, record};
+        record! {
+            /// The weight is retyped, the note removed, the insured amount added in the middle.
+            Parcel {
+                buyer: BuyerId,
+                weight: f64 [since 2, was i64] [until 2, note: String],
+                region: Region,
+                insured: Option<i64> [since 2],
+                fragile: bool,
+                colour: String,
+            }
+        }
+    }
+    pub mod third {
+        use dhow_events::{BuyerId, Region, record};
+        record! {
+            /// Three more fields are retyped and one is removed again.
+            Parcel {
+                buyer: BuyerId,
+                weight: f64 [since 2, was i64] [until 2, note: String],
+                region: String [since 3, was Region] [until 3 since 2, insured: Option<i64>],
+                fragile: i64 [since 3, was bool],
+                colour: Option<String> [since 3, was String],
+            }
+        }
+    }
+}
+
+/// The bytes of a record's fields.
+fn written(record: &impl serde::Serialize) -> Vec<u8> {
+    postcard::to_allocvec(record).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_newer_program_reads_every_older_record_by_the_rules(buyer: u128, weight in -1_000_000_000_000_000..1_000_000_000_000_000_i64, insured: Option<i64>, note: String, fragile: bool, colour: String, code in "[A-Z]{2}") {
+        let (buyer, region) = (BuyerId::from_u128(buyer), Region::new(&code).unwrap());
+        let first = parcels::first::Parcel { buyer, weight, note, region, fragile, colour: colour.clone() };
+        let as_second = parcels::second::Parcel { buyer, weight: weight as f64, region, insured: None, fragile, colour: colour.clone() };
+        let second = parcels::second::Parcel { insured, ..as_second.clone() };
+        let third = parcels::third::Parcel {
+            buyer, weight: weight as f64, region: code, fragile: i64::from(fragile), colour: Some(colour),
+        };
+        let (first, second, newest) = (written(&first), written(&second), written(&third));
+        for (bytes, generation) in [(&first, 1), (&second, 2), (&newest, 3)] {
+            let mut fields = Fields::new(bytes, generation);
+            prop_assert_eq!(&parcels::third::Parcel::read(&mut fields).unwrap(), &third, "generation {}", generation);
+            prop_assert_eq!(fields.finish().unwrap(), 0);
+        }
+        prop_assert_eq!(parcels::second::Parcel::read(&mut Fields::new(&first, 1)).unwrap(), as_second);
+    }
+}
+
+#[test]
+fn a_record_is_of_the_generation_that_changed_it_last_and_its_columns_are_those_it_has_now() {
+    let generations =
+        [parcels::first::Parcel::GENERATION, parcels::second::Parcel::GENERATION, parcels::third::Parcel::GENERATION];
+    assert_eq!(generations, [1, 2, 3]);
+    let names: Vec<&str> = parcels::third::Parcel::columns().iter().map(|column| column.name).collect();
+    assert_eq!(names, ["buyer", "weight", "region", "fragile", "colour"]);
+}
+
+/// The JSON of a parcel's fields after admission by the newest program.
+fn admitted(data: Json) -> Result<Json, EventProblem> {
+    let mut fields = data.as_object().cloned().unwrap_or_default();
+    admit_fields("parcel", parcels::third::Parcel::FIELDS, &mut fields).map(|()| Json::Object(fields))
+}
+
+#[test]
+fn in_json_removed_fields_are_passed_over_and_missing_or_unknown_ones_are_named() {
+    let newest = json!({"buyer": BuyerId::from_u128(1), "weight": 7, "region": "GB", "fragile": 1});
+    let mut older = newest.clone();
+    older["note"] = json!("left at the door");
+    older["insured"] = json!(100);
+    let read: parcels::third::Parcel = serde_json::from_value(admitted(older).unwrap()).unwrap();
+    assert_eq!(
+        (read.weight, read.colour),
+        (7.0, None),
+        "an integer stands for a float; what is optional may be missing"
+    );
+
+    let mut unknown = newest.clone();
+    unknown["wieght"] = json!(7);
+    let problem = admitted(unknown).unwrap_err();
+    assert_eq!(problem.pointer, "/data/wieght");
+    assert!(problem.message.contains("did you mean `weight`?"), "{problem}");
+    let mut missing = newest.clone();
+    missing.as_object_mut().unwrap().remove("weight");
+    assert_eq!(admitted(missing).unwrap_err().to_string(), "/data/weight: is missing; every parcel has it");
+}
+
+/// Every line of the golden file as JSON.
+fn golden() -> impl Iterator<Item = Json> {
+    GENERATION_1.lines().map(|line| serde_json::from_str(line.split_once(' ').unwrap().1).unwrap())
+}
+
+#[test]
+fn of_every_kind_a_missing_null_or_mistyped_field_is_named_by_its_pointer() {
+    for event in golden() {
+        let kind = FactKind::from_name(event["type"].as_str().unwrap().strip_prefix("dhow.").unwrap()).unwrap();
+        let refused = |data: Json| {
+            let event = json!({"specversion": "1.0", "id": "1", "source": "/x", "type": event["type"], "time": event["time"], "data": data});
+            from_json(&event, TenantId::default()).map_err(|problem| problem.pointer)
+        };
+        assert!(refused(event["data"].clone()).is_ok());
+        for rule in kind.fields().iter().filter(|rule| rule.presence == Presence::Required) {
+            let pointer = format!("/data/{}", rule.name);
+            let mut missing = event["data"].clone();
+            missing.as_object_mut().unwrap().remove(rule.name);
+            assert_eq!(refused(missing).unwrap_err(), pointer, "{}", kind.name());
+            for wrong in [Json::Null, json!(["no field is a list"])] {
+                let mut mistyped = event["data"].clone();
+                mistyped[rule.name] = wrong;
+                assert_eq!(refused(mistyped).unwrap_err(), pointer, "{}", kind.name());
+            }
+            if event["data"][rule.name].is_number() {
+                let mut mistyped = event["data"].clone();
+                mistyped[rule.name] = json!("1");
+                assert_eq!(refused(mistyped).unwrap_err(), pointer, "a text stands for no number");
+            }
+        }
+        let mut without_optional = event["data"].clone();
+        for rule in kind.fields().iter().filter(|rule| rule.presence == Presence::Optional) {
+            without_optional.as_object_mut().unwrap().remove(rule.name);
+        }
+        assert!(refused(without_optional).is_ok(), "{}", kind.name());
+    }
 }

@@ -1,12 +1,16 @@
-//! Waits for the acknowledgements of one append; it sends nothing itself.
+//! Hands messages to the client and waits for the acknowledgements of one append; it does not say what is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rdkafka::client::ClientContext;
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::ProducerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message, ToBytes};
+use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
+
+/// How long a message waits for room in the client's queue before it is tried again.
+const QUEUE_FULL_WAIT: Duration = Duration::from_millis(50);
 
 /// The messages of one append that are on their way.
 pub struct Deliveries {
@@ -84,4 +88,29 @@ impl ProducerContext for Acknowledgements {
         };
         ticket.deliveries.settle(ticket.index, outcome);
     }
+}
+
+/// Queues a message, waiting for room no longer than `timeout`.
+pub fn queue<K: ToBytes + ?Sized>(
+    producer: &ThreadedProducer<Acknowledgements>,
+    message: BaseRecord<'_, K, [u8], Box<Ticket>>,
+    timeout: Duration,
+) -> Result<(), KafkaError> {
+    let tries = timeout.as_millis() / QUEUE_FULL_WAIT.as_millis() + 1;
+    let mut message = message;
+    let mut last = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
+    for _ in 0..tries {
+        match producer.send(message) {
+            Ok(()) => return Ok(()),
+            Err((error, returned)) => {
+                let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                (last, message) = (error, returned);
+                if !is_full {
+                    break;
+                }
+                producer.poll(QUEUE_FULL_WAIT);
+            }
+        }
+    }
+    Err(last)
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhow_events::{Clock, Event, codec};
+use dhow_events::{Clock, Event, Timestamp, codec};
 use dhow_streams::{Log, LogError, Offsets, Position, Record, partition_of};
 use parking_lot::{Condvar, Mutex};
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
-use crate::delivery::{Acknowledgements, Deliveries, Ticket};
+use crate::delivery::{Acknowledgements, Deliveries, Ticket, queue};
 use crate::reader::Reader;
+use crate::topic;
 
 /// The most events of one append.
 const APPEND_EVENTS_MAX: usize = 100_000;
@@ -23,8 +23,6 @@ const MESSAGE_OVERHEAD_BYTES: usize = 4096;
 const LINGER_MS: u32 = 1;
 /// How often [`Log::wait`] asks the broker for new ends.
 const WAIT_POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// How long an append waits for room in the client's queue before it tries again.
-const QUEUE_FULL_WAIT: Duration = Duration::from_millis(50);
 /// The longest answer to a delivery after its own time is over.
 const DELIVERY_GRACE: Duration = Duration::from_secs(5);
 
@@ -81,7 +79,8 @@ impl KafkaLog {
     /// No broker answers in time, the topic does not exist or has another number of partitions, or a setting that the
     /// client refuses.
     pub fn open(settings: KafkaSettings, clock: Arc<dyn Clock>) -> Result<Self, LogError> {
-        check_settings(&settings)?;
+        let times = [("request_timeout", settings.request_timeout), ("delivery_timeout", settings.delivery_timeout)];
+        topic::check_settings(settings.partitions, &times)?;
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", &settings.brokers).set("client.id", "dhow");
         client.set("message.max.bytes", (settings.event_bytes_max + MESSAGE_OVERHEAD_BYTES).to_string());
@@ -93,7 +92,7 @@ impl KafkaLog {
             .set("queue.buffering.max.messages", QUEUE_MESSAGES_MAX.to_string())
             .set("message.timeout.ms", settings.delivery_timeout.as_millis().to_string())
             .create_with_context(Acknowledgements)
-            .map_err(|e| LogError::Service(format!("the Kafka client refuses its settings: {e}")))?;
+            .map_err(topic::refused)?;
         let log = Self {
             readers: (0..settings.partitions).map(|_| Mutex::new(None)).collect(),
             settings,
@@ -104,29 +103,10 @@ impl KafkaLog {
             appends: Mutex::new(0),
             appended: Condvar::new(),
         };
-        log.check_topic()?;
+        let KafkaSettings { brokers, topic, partitions, request_timeout, .. } = &log.settings;
+        topic::check_topic(log.producer.client(), brokers, topic, *partitions, *request_timeout)?;
         *log.known_millis.lock() = log.last_known_millis()?;
         Ok(log)
-    }
-
-    fn check_topic(&self) -> Result<(), LogError> {
-        let KafkaSettings { brokers, topic, partitions, request_timeout, .. } = &self.settings;
-        let metadata = self.producer.client().fetch_metadata(Some(topic), *request_timeout).map_err(|error| {
-            LogError::Service(format!(
-                "no Kafka broker answers at {brokers} within {request_timeout:?} ({error}); start it or correct the address"
-            ))
-        })?;
-        let found = metadata.topics().iter().find(|found| found.name() == topic);
-        let count = found.filter(|found| found.error().is_none()).map_or(0, |found| found.partitions().len());
-        if count == 0 {
-            let problem = format!("names {topic}, which Kafka at {brokers} does not have; create it");
-            return Err(LogError::Setting { name: "topic", problem });
-        }
-        if count != *partitions as usize {
-            let problem = format!("is {partitions}, but topic {topic} at {brokers} has {count}; use {count}");
-            return Err(LogError::Setting { name: "partitions", problem });
-        }
-        Ok(())
     }
 
     /// The latest known time among the last records of the partitions.
@@ -152,7 +132,7 @@ impl KafkaLog {
         Ok((start.max(0) as u64, end.max(0) as u64))
     }
 
-    fn encode(&self, events: &[Event]) -> Result<Vec<Vec<u8>>, LogError> {
+    fn encode<'a>(&self, events: impl ExactSizeIterator<Item = &'a Event>) -> Result<Vec<Vec<u8>>, LogError> {
         if events.len() > APPEND_EVENTS_MAX {
             return Err(LogError::TooManyEvents { found: events.len(), limit: APPEND_EVENTS_MAX });
         }
@@ -163,57 +143,82 @@ impl KafkaLog {
             let found = payload.len();
             if found > limit { Err(LogError::EventTooLong { index, found, limit }) } else { Ok(payload) }
         };
-        events.iter().enumerate().map(encode).collect()
+        events.enumerate().map(encode).collect()
     }
 
-    /// Queues the events in order, all with one known time.
-    fn send(&self, events: &[Event], payloads: &[Vec<u8>], deliveries: &Arc<Deliveries>) -> Result<(), LogError> {
+    /// Queues the events in order, all with the known time of now.
+    fn send_now(&self, events: &[Event], payloads: &[Vec<u8>], deliveries: &Arc<Deliveries>) -> Result<(), LogError> {
         let mut known_millis = self.known_millis.lock();
-        // Rounded up, so that no record seems to have been known before it was.
-        let now_millis = self.clock.now().micros().saturating_add(999).div_euclid(1000);
-        let millis = now_millis.max(*known_millis);
+        let millis = millis_from(self.clock.now()).max(*known_millis);
         if millis <= 0 {
             let problem = "Kafka keeps times after 1970 only, and the clock here shows an earlier one";
             return Err(LogError::Service(problem.to_owned()));
         }
         *known_millis = millis;
-        for (index, (event, payload)) in events.iter().zip(payloads).enumerate() {
-            let key = key_of(event);
-            let ticket = Box::new(Ticket { deliveries: Arc::clone(deliveries), index });
-            let message = BaseRecord::with_opaque_to(&self.settings.topic, ticket)
-                .partition(partition_of(event, self.settings.partitions) as i32)
-                .key(&key)
-                .payload(payload)
-                .timestamp(millis);
-            self.queue(message)?;
-        }
-        Ok(())
+        let mut messages = events.iter().zip(payloads).enumerate();
+        messages.try_for_each(|(index, (event, payload))| self.send(event, payload, millis, index, deliveries))
     }
 
-    /// Queues a message, waiting for room no longer than a delivery may take.
-    fn queue(&self, message: BaseRecord<'_, Vec<u8>, Vec<u8>, Box<Ticket>>) -> Result<(), LogError> {
-        let tries = self.settings.delivery_timeout.as_millis() / QUEUE_FULL_WAIT.as_millis() + 1;
-        let mut message = message;
-        let mut last = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
-        for _ in 0..tries {
-            match self.producer.send(message) {
-                Ok(()) => return Ok(()),
-                Err((error, returned)) => {
-                    let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                    (last, message) = (error, returned);
-                    if !is_full {
-                        break;
-                    }
-                    self.producer.poll(QUEUE_FULL_WAIT);
-                }
+    /// Queues the events in order, each with the known time beside it.
+    fn send_known(
+        &self,
+        arrivals: &[(Event, Timestamp)],
+        payloads: &[Vec<u8>],
+        deliveries: &Arc<Deliveries>,
+    ) -> Result<(), LogError> {
+        let mut known_millis = self.known_millis.lock();
+        let mut last = *known_millis;
+        for (index, (event, known_time)) in arrivals.iter().enumerate() {
+            let millis = millis_from(*known_time);
+            if millis < last || millis <= 0 {
+                let partition = partition_of(event, self.settings.partitions);
+                let last = Timestamp::from_micros(last.max(1) * 1000);
+                return Err(LogError::KnownTime { index, partition, found: *known_time, last });
             }
+            last = millis;
         }
-        Err(self.failed("take an event", last))
+        *known_millis = last;
+        let mut messages = arrivals.iter().zip(payloads).enumerate();
+        messages.try_for_each(|(index, ((event, known_time), payload))| {
+            self.send(event, payload, millis_from(*known_time), index, deliveries)
+        })
+    }
+
+    /// Queues one event, the `index`-th of its append.
+    fn send(
+        &self,
+        event: &Event,
+        payload: &[u8],
+        millis: i64,
+        index: usize,
+        deliveries: &Arc<Deliveries>,
+    ) -> Result<(), LogError> {
+        let key = key_of(event);
+        let ticket = Box::new(Ticket { deliveries: Arc::clone(deliveries), index });
+        let message = BaseRecord::with_opaque_to(&self.settings.topic, ticket)
+            .partition(partition_of(event, self.settings.partitions) as i32)
+            .key(&key)
+            .payload(payload)
+            .timestamp(millis);
+        queue(&self.producer, message, self.settings.delivery_timeout).map_err(|e| self.failed("take an event", e))
+    }
+
+    /// Waits until all are acknowledged and gives their positions.
+    fn settle<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Event>,
+        deliveries: &Deliveries,
+    ) -> Result<Vec<Position>, LogError> {
+        let offsets = deliveries.wait(self.settings.delivery_timeout + DELIVERY_GRACE);
+        let offsets = offsets.map_err(|reason| self.failed("take the events", reason))?;
+        *self.appends.lock() += 1;
+        self.appended.notify_all();
+        let position = |(event, offset)| Position { partition: partition_of(event, self.settings.partitions), offset };
+        Ok(events.zip(offsets).map(position).collect())
     }
 
     fn failed(&self, doing: &str, reason: impl std::fmt::Display) -> LogError {
-        let KafkaSettings { brokers, topic, .. } = &self.settings;
-        LogError::Service(format!("Kafka at {brokers} could not {doing} (topic {topic}): {reason}"))
+        topic::failed(&self.settings.brokers, &self.settings.topic, doing, reason)
     }
 
     fn is_beyond(&self, ends: &Offsets) -> Result<bool, LogError> {
@@ -234,15 +239,18 @@ impl Log for KafkaLog {
     /// Durable once all in-sync replicas have the events. The client's retries write nothing twice; an append that ended
     /// with an error can still arrive, in part or as a whole.
     fn append(&self, events: &[Event]) -> Result<Vec<Position>, LogError> {
-        let payloads = self.encode(events)?;
+        let payloads = self.encode(events.iter())?;
         let deliveries = Arc::new(Deliveries::new(events.len()));
-        self.send(events, &payloads, &deliveries)?;
-        let offsets = deliveries.wait(self.settings.delivery_timeout + DELIVERY_GRACE);
-        let offsets = offsets.map_err(|reason| self.failed("take the events", reason))?;
-        *self.appends.lock() += 1;
-        self.appended.notify_all();
-        let position = |(event, offset)| Position { partition: partition_of(event, self.settings.partitions), offset };
-        Ok(events.iter().zip(offsets).map(position).collect())
+        self.send_now(events, &payloads, &deliveries)?;
+        self.settle(events.iter(), &deliveries)
+    }
+
+    /// Known times are rounded up to milliseconds, and none may lie before the latest in the topic.
+    fn append_known(&self, arrivals: &[(Event, Timestamp)]) -> Result<Vec<Position>, LogError> {
+        let payloads = self.encode(arrivals.iter().map(|(event, _)| event))?;
+        let deliveries = Arc::new(Deliveries::new(arrivals.len()));
+        self.send_known(arrivals, &payloads, &deliveries)?;
+        self.settle(arrivals.iter().map(|(event, _)| event), &deliveries)
     }
 
     fn read(&self, partition: u32, from: u64, records_max: usize, into: &mut Vec<Record>) -> Result<(), LogError> {
@@ -287,20 +295,13 @@ impl Log for KafkaLog {
     }
 }
 
+/// Milliseconds since 1970, rounded up, so that no record seems to have been known before it was.
+fn millis_from(time: Timestamp) -> i64 {
+    time.micros().saturating_add(999).div_euclid(1000)
+}
+
 /// Tenant, zero byte, routing key: equal keys always share a partition.
 fn key_of(event: &Event) -> Vec<u8> {
     let routing_key = event.fact.routing_key().to_be_bytes();
     [event.tenant.as_str().as_bytes(), &[0], &routing_key].concat()
-}
-
-fn check_settings(settings: &KafkaSettings) -> Result<(), LogError> {
-    if settings.partitions == 0 || i32::try_from(settings.partitions).is_err() {
-        let problem = format!("is {}; it must be from 1 to {}", settings.partitions, i32::MAX);
-        return Err(LogError::Setting { name: "partitions", problem });
-    }
-    if settings.request_timeout.is_zero() || settings.delivery_timeout.is_zero() {
-        let problem = "is zero; the broker needs some time".to_owned();
-        return Err(LogError::Setting { name: "request_timeout or delivery_timeout", problem });
-    }
-    Ok(())
 }

@@ -62,12 +62,21 @@ impl CheckpointError {
 /// # Errors
 /// The system's refusal; the old file is then still there.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    replace_file(path, &[&head(bytes), bytes])
+}
+
+/// A checked file's bytes with `content` in them, for whoever keeps it elsewhere than in a folder.
+pub fn seal(content: &[u8]) -> Vec<u8> {
+    [&head(content), content].concat()
+}
+
+fn head(content: &[u8]) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
     head[..8].copy_from_slice(&MAGIC);
     head[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    head[12..20].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-    head[20..].copy_from_slice(&crc32fast::hash(bytes).to_le_bytes());
-    replace_file(path, &[&head, bytes])
+    head[12..20].copy_from_slice(&(content.len() as u64).to_le_bytes());
+    head[20..].copy_from_slice(&crc32fast::hash(content).to_le_bytes());
+    head
 }
 
 /// The content that [`write_atomically`] wrote, or nothing where there is no file.
@@ -75,11 +84,18 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError
 /// # Errors
 /// The system's refusal, a foreign or damaged file, or one of another version.
 pub fn read_checked(path: &Path) -> Result<Option<Vec<u8>>, CheckpointError> {
-    let mut bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(CheckpointError::io("cannot read", path)(error)),
-    };
+    match fs::read(path) {
+        Ok(bytes) => unseal(path, bytes).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CheckpointError::io("cannot read", path)(error)),
+    }
+}
+
+/// The content of a checked file's bytes; `path` is where they come from, for the error.
+///
+/// # Errors
+/// Foreign or damaged bytes, or those of another version.
+pub fn unseal(path: &Path, mut bytes: Vec<u8>) -> Result<Vec<u8>, CheckpointError> {
     let Some((head, content)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
         return Err(CheckpointError::damaged(path, format!("it has {} bytes, fewer than a head takes", bytes.len())));
     };
@@ -100,7 +116,7 @@ pub fn read_checked(path: &Path) -> Result<Option<Vec<u8>>, CheckpointError> {
         return Err(CheckpointError::damaged(path, "its checksum is wrong"));
     }
     bytes.drain(..HEAD_BYTES);
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// What a file is called while it is being written.

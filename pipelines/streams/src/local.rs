@@ -126,22 +126,6 @@ impl LocalLog {
         self.recovery
     }
 
-    /// Adds events with the known times that they had elsewhere: for simulated history and imports only.
-    ///
-    /// Durable when it returns. A later [`Log::append`] sets no known time before the latest of these, so a history that
-    /// lies in the future stops known time until the clock has passed it.
-    ///
-    /// # Errors
-    /// As [`Log::append`]; also a known time that lies before the one before it in its partition, and then nothing is
-    /// written.
-    pub fn append_known(&self, arrivals: &[(Event, Timestamp)]) -> Result<Vec<Position>, LogError> {
-        let events = arrivals.iter().map(|(event, _)| event);
-        let mut request =
-            self.encode(events, |index| arrivals.get(index).map_or(Timestamp::MIN, |arrival| arrival.1))?;
-        request.known_times = Some(arrivals.iter().map(|arrival| arrival.1).collect());
-        self.group.submit(request, |requests| self.commit(requests))
-    }
-
     fn encode<'a>(
         &self,
         events: impl ExactSizeIterator<Item = &'a Event>,
@@ -201,6 +185,14 @@ impl Log for LocalLog {
     /// At most [`APPEND_EVENTS_MAX`] events; known times never go back over all partitions.
     fn append(&self, events: &[Event]) -> Result<Vec<Position>, LogError> {
         let request = self.encode(events.iter(), |_| Timestamp::MIN)?;
+        self.group.submit(request, |requests| self.commit(requests))
+    }
+
+    fn append_known(&self, arrivals: &[(Event, Timestamp)]) -> Result<Vec<Position>, LogError> {
+        let events = arrivals.iter().map(|(event, _)| event);
+        let mut request =
+            self.encode(events, |index| arrivals.get(index).map_or(Timestamp::MIN, |arrival| arrival.1))?;
+        request.known_times = Some(arrivals.iter().map(|arrival| arrival.1).collect());
         self.group.submit(request, |requests| self.commit(requests))
     }
 

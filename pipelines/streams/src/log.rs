@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhow_events::{Event, Timestamp};
+use dhow_events::{Event, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointError;
@@ -227,6 +227,16 @@ pub trait Log: Send + Sync {
     /// Too many or too long events, or the storage's failure.
     fn append(&self, events: &[Event]) -> Result<Vec<Position>, LogError>;
 
+    /// Adds events with the known times that they had elsewhere: for simulated history and imports only.
+    ///
+    /// Durable when it returns. A later [`Log::append`] sets no known time before the latest of these, so a history that
+    /// lies in the future stops known time until the clock has passed it.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; also a known time that lies before the one before it in its partition, and then nothing is
+    /// written.
+    fn append_known(&self, arrivals: &[(Event, Timestamp)]) -> Result<Vec<Position>, LogError>;
+
     /// Appends to `into` at most `records_max` records of `partition`, starting with offset `from`; none at the end.
     ///
     /// # Errors
@@ -247,19 +257,25 @@ pub trait Log: Send + Sync {
     fn wait(&self, ends: &Offsets, timeout: Duration) -> Result<bool, LogError>;
 }
 
-/// The partition of `event` among `partition_count` (at least 1): a hash of its tenant and its fact's routing key.
+/// The partition of `event` among `partition_count` (at least 1): the share of its fact's routing key.
 ///
 /// The function never changes, because it decides where the records of existing logs are.
 pub fn partition_of(event: &Event, partition_count: u32) -> u32 {
+    share_of(event.tenant, event.fact.routing_key(), partition_count)
+}
+
+/// Which of `count` (at least 1) equal shares of all keys `key` of `tenant` belongs to: a hash of the two.
+///
+/// The function never changes, because it decides where records and state are kept.
+pub fn share_of(tenant: TenantId, key: u128, count: u32) -> u32 {
     // FNV-1a over the tenant, then the finaliser of SplitMix64 over each half of the key.
-    let tenant = event.tenant.as_str().bytes();
+    let tenant = tenant.as_str().bytes();
     let mut hash =
         tenant.fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    let key = event.fact.routing_key();
     for half in [key as u64, (key >> 64) as u64] {
         hash = mix(hash ^ half);
     }
-    (hash % u64::from(partition_count.max(1))) as u32
+    (hash % u64::from(count.max(1))) as u32
 }
 
 fn mix(value: u64) -> u64 {

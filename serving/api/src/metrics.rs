@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use dhow_engine::Status;
+use dhow_engine::{FeatureHealth, Status};
 use dhow_events::TenantId;
 use parking_lot::Mutex;
 
@@ -105,6 +105,7 @@ fn write_platform(text: &mut Exposition, status: &Status, tenant: TenantId) {
         text.head(name, kind, help);
         text.sample(name, &[], value);
     }
+    write_feature_health(text, &status.feature_health);
     let (fresh, name) = (status.freshness_us, "dhow_freshness_seconds");
     text.head(name, "gauge", "From acknowledgement to visible in a feature read, over the last events measured.");
     for (quantile, micros) in [("0.5", fresh.p50), ("0.9", fresh.p90), ("0.99", fresh.p99), ("1", fresh.max)] {
@@ -113,6 +114,38 @@ fn write_platform(text: &mut Exposition, status: &Status, tenant: TenantId) {
     text.head("dhow_model_info", "gauge", "The models in force.");
     for (task, model) in &status.models {
         text.sample("dhow_model_info", &[("tenant", tenant.as_str()), ("task", task), ("model", model)], 1.0);
+    }
+}
+
+fn write_feature_health(text: &mut Exposition, health: &FeatureHealth) {
+    let parity = &health.parity;
+    let (drifted, broken) = health.drift.as_ref().map_or((0, 0), |drift| (drift.drifted.len(), drift.violations.len()));
+    let figures: [(&str, &str, &str, f64); 6] = [
+        ("dhow_parity_values_total", "counter", "Served feature values computed again.", parity.values as f64),
+        (
+            "dhow_parity_differences_total",
+            "counter",
+            "Served feature values that the log does not give.",
+            parity.difference_count as f64,
+        ),
+        (
+            "dhow_stale_vectors_total",
+            "counter",
+            "Vectors served while known events waited to be applied.",
+            parity.stale_vectors as f64,
+        ),
+        ("dhow_drifted_features", "gauge", "Features of the last window that have drifted.", drifted as f64),
+        ("dhow_broken_expectations", "gauge", "Expectations that the last window breaks.", broken as f64),
+        (
+            "dhow_feature_monitor_up",
+            "gauge",
+            "Whether the last look at the served features succeeded.",
+            f64::from(u8::from(health.failure.is_none())),
+        ),
+    ];
+    for (name, kind, help, value) in figures {
+        text.head(name, kind, help);
+        text.sample(name, &[], value);
     }
 }
 

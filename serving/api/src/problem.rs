@@ -150,6 +150,7 @@ impl From<EngineError> for Problem {
             EngineError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
             EngineError::NoModel { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_model", error.to_string()),
             EngineError::Busy(_) => Self::busy("busy", error.to_string()),
+            EngineError::FeaturesUnavailable(_) => Self::busy("features_unavailable", error.to_string()),
             EngineError::Commerce(error) => error.into(),
             EngineError::Failed { .. } => Self::internal(error),
         }

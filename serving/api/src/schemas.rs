@@ -257,6 +257,15 @@ pub(crate) struct FeatureValue {
 pub(crate) struct AppliedOffset {
     partition: u32,
     offset: u64,
+    /// Where workers of a fleet keep the state: the part of the entities that this speaks of.
+    share: Option<StateShare>,
+}
+
+/// One of the equal parts of all entities that workers of a fleet share among them.
+#[derive(ToSchema)]
+pub(crate) struct StateShare {
+    number: u32,
+    count: u32,
 }
 
 /// A recorded decision.

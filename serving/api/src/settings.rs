@@ -24,6 +24,8 @@ pub const SQL_TIME_MAX: Duration = Duration::from_secs(10);
 pub const SQL_MEMORY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The rows of one SQL answer.
 pub const SQL_ROWS_MAX: usize = 10_000;
+/// Disk that one SQL query may use where its memory does not do.
+pub const SQL_SPILL_BYTES_MAX: u64 = 1 << 30;
 
 /// How the server behaves; [`ApiSettings::default`] suits a server of one machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

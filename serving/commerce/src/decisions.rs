@@ -84,6 +84,19 @@ pub struct AppliedOffset {
     pub partition: u32,
     /// The offset of the next event that was not applied yet.
     pub offset: u64,
+    /// The part of the entities that this speaks of, where workers of a fleet keep their state; nothing where one
+    /// process keeps it whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<StateShare>,
+}
+
+/// One of the equal parts of all entities that workers of a fleet share among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateShare {
+    /// Its number, from 0.
+    pub number: u32,
+    /// How many there are.
+    pub count: u32,
 }
 
 /// A checkout to be scored.

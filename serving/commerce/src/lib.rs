@@ -48,7 +48,7 @@ pub use catalogue::{
 pub use checkout::{RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery};
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
-    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason,
+    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, StateShare,
 };
 pub use idempotency::{Answered, Claim, IDEMPOTENCY_KEY_BYTES_MAX, Idempotency};
 pub use identity::IdSource;

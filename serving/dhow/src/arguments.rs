@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dhow_datasets::Scale;
 use dhow_events::{Region, TenantId, Timestamp};
+use dhow_offline::TableFormat;
 
 /// The data and ML platform of a marketplace: events in, decisions out.
 #[derive(Parser)]
@@ -49,13 +51,15 @@ pub enum Command {
     )]
     Ingest(IngestArguments),
     /// Applies the log to the online features and the lake.
-    #[command(after_help = "Example:\n  dhow stream --until-caught-up")]
+    #[command(after_help = "Examples:\n  dhow stream --until-caught-up\n  dhow stream --group features")]
     Stream(StreamArguments),
     /// Lists and shows feature definitions.
     #[command(after_help = "Example:\n  dhow features list")]
     Features(FeaturesArguments),
-    /// Writes a point-in-time training set as Parquet.
-    #[command(after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet")]
+    /// Writes a point-in-time training set as Parquet or Arrow.
+    #[command(
+        after_help = "Example:\n  dhow backfill --spine checkout_submitted --out checkouts.parquet\n  dhow backfill --spine checkout_submitted --out checkouts.parquet --engine ballista://127.0.0.1:50050"
+    )]
     Backfill(BackfillArguments),
     /// Answers a SELECT over the lake's tables, one for each kind of fact.
     #[command(after_help = "Example:\n  dhow sql \"SELECT region, count(*) FROM item_ordered GROUP BY region\"")]
@@ -179,9 +183,15 @@ pub enum Dataset {
 /// Arguments of `stream`.
 #[derive(Args)]
 pub struct StreamArguments {
+    /// Work as one of a fleet of this name: share the partitions of the Kafka topic, keep features in Redis.
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
     /// Stop when everything in the log is applied.
     #[arg(long)]
     pub until_caught_up: bool,
+    /// Merge the lake's small files before the command ends; while it runs, many small files of a table are merged anyway.
+    #[arg(long)]
+    pub compact: bool,
     /// The summary as JSON.
     #[arg(long)]
     pub json: bool,
@@ -305,15 +315,49 @@ pub struct BackfillArguments {
     /// The kind of fact whose times the rows have, for example `checkout_submitted`.
     #[arg(long, value_name = "FACT")]
     pub spine: String,
-    /// The Parquet file to write.
+    /// The file to write.
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// parquet or arrow; by the file's ending where absent (`.arrow`, `.feather` and `.ipc` are Arrow).
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<TableFormat>,
     /// Rows before this time only.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
+    /// What computes it: `replay` of the log, or, from the lake as the stream worker last left it, `local` (in this process)
+    /// or `ballista://HOST:PORT` (on the cluster of that scheduler). All give the same table.
+    #[arg(long, value_name = "ENGINE", default_value = "replay")]
+    pub engine: BackfillEngine,
     /// The summary as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What computes a backfill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackfillEngine {
+    /// The log, replayed through the online store.
+    Replay,
+    /// The lake, swept in this process.
+    Local,
+    /// The lake, swept by the cluster of the scheduler at this host and port.
+    Ballista(String),
+}
+
+impl FromStr for BackfillEngine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let has_port = |address: &&str| {
+            address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        match (text, text.strip_prefix("ballista://").filter(has_port)) {
+            ("replay", _) => Ok(Self::Replay),
+            ("local", _) => Ok(Self::Local),
+            (_, Some(address)) => Ok(Self::Ballista(address.to_owned())),
+            _ => Err("it is `replay`, `local` or `ballista://HOST:PORT`".to_owned()),
+        }
+    }
 }
 
 /// Arguments of `sql`.
@@ -321,9 +365,34 @@ pub struct BackfillArguments {
 pub struct SqlArguments {
     /// One SELECT.
     pub query: String,
+    /// A Parquet file to ask as a table beside those of the lake, for example a feature table; may be repeated.
+    #[arg(long, value_name = "NAME=FILE")]
+    pub table: Vec<NamedTable>,
     /// Rows as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A file under the name that a query knows it by.
+#[derive(Clone)]
+pub struct NamedTable {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl FromStr for NamedTable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+                Ok(Self { name: name.to_owned(), file: file.into() })
+            }
+            _ => Err(format!("`{text}` is not NAME=FILE, for example checkouts=checkouts.parquet")),
+        }
+    }
 }
 
 /// Arguments of `train`.

@@ -1,11 +1,13 @@
 //! What was typed, set in the environment and written in `dhow.toml`, joined: flags over environment over file; unknown keys are errors.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
-use dhow_definitions::FeatureSet;
+use dhow_definitions::{FeatureSet, MARKETPLACE};
 use dhow_events::TenantId;
+use dhow_offline::S3Settings;
+use dhow_quality::Expectations;
 use serde::Deserialize;
 
 use crate::arguments::Arguments;
@@ -13,8 +15,12 @@ use crate::failure::Failure;
 
 /// Events from one checkpoint to the next where the configuration does not say.
 const CHECKPOINT_RECORDS: u64 = 500_000;
+/// Partitions of the topic by entity where the configuration does not say.
+const ENTITY_PARTITIONS: u32 = 16;
 /// Where configuration is looked for when no file is named.
 const DEFAULT_FILE: &str = "dhow.toml";
+/// Where an S3-compatible server is, by the convention of all its clients.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 /// Variables that begin with DHOW_ and are not configuration.
 const OTHER_VARIABLES: [&str; 4] = ["DHOW_CONFIG", "DHOW_LOG", "DHOW_DATA_DIR", "DHOW_TOOLS"];
 /// Variables of tests and benchmarks begin so.
@@ -29,25 +35,39 @@ pub struct Configuration {
     pub data_dir_named: bool,
     /// The database, where another than the embedded one is wanted.
     pub database_url: Option<String>,
+    /// Where the lake is, where not in the data folder: `s3://bucket/prefix` or the path of a folder.
+    pub lake_url: Option<String>,
+    /// How the lake's object store is reached.
+    pub lake_s3: S3Settings,
     /// The tenant of commands that work on one.
     pub tenant: TenantId,
     /// The address to serve on.
     pub bind: SocketAddr,
-    /// Partitions of a new log.
+    /// Requests of one caller per second, where not as by default.
+    pub requests_per_second: Option<u32>,
+    /// Partitions of a new log, or of the Kafka topic.
     pub log_partitions: u32,
+    /// The Kafka topic that is the log, where it is not kept in the data folder.
+    pub kafka: Option<Kafka>,
+    /// The Redis that workers of a fleet keep feature state in, where it is not kept in memory.
+    pub redis_url: Option<String>,
     /// The stream worker takes a checkpoint after so many events, besides those by time.
     pub checkpoint_records: u64,
     /// A file with feature definitions, instead of the built-in ones.
     pub features: Option<PathBuf>,
+    /// A file with what is expected of served features.
+    pub expectations: Option<PathBuf>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     data_dir: Option<PathBuf>,
     tenant: Option<TenantId>,
     #[serde(default)]
     database: DatabaseSection,
+    #[serde(default)]
+    lake: LakeSection,
     #[serde(default)]
     server: ServerSection,
     #[serde(default)]
@@ -64,16 +84,62 @@ struct DatabaseSection {
     url: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LakeSection {
+    url: Option<String>,
+    endpoint: Option<String>,
+    region: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ServerSection {
     bind: Option<SocketAddr>,
+    requests_per_second: Option<NonZeroU32>,
+}
+
+/// A Kafka topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// Addresses of brokers to begin with.
+    pub brokers: String,
+    /// The topic of events.
+    pub topic: String,
+    /// Partitions of the topics that hold the same events by entity, which workers of a fleet share.
+    pub entity_partitions: u32,
+    /// Brokers that keep each of those partitions.
+    pub entity_replicas: u32,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LogSection {
     partitions: Option<u32>,
+    kafka_brokers: Option<String>,
+    kafka_topic: Option<String>,
+    kafka_entity_partitions: Option<u32>,
+    kafka_entity_replicas: Option<u32>,
+}
+
+impl LogSection {
+    fn kafka(&self) -> Result<Option<Kafka>, Failure> {
+        match (&self.kafka_brokers, &self.kafka_topic) {
+            (None, None) => Ok(None),
+            (Some(brokers), Some(topic)) => Ok(Some(Kafka {
+                brokers: brokers.clone(),
+                topic: topic.clone(),
+                entity_partitions: self.kafka_entity_partitions.unwrap_or(ENTITY_PARTITIONS),
+                entity_replicas: self.kafka_entity_replicas.unwrap_or(1),
+            })),
+            _ => Err(Failure::Input(
+                "log.kafka_brokers and log.kafka_topic belong together: name both, or neither for a log of local files"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -86,6 +152,8 @@ struct StreamSection {
 #[serde(deny_unknown_fields)]
 struct FeaturesSection {
     definitions: Option<PathBuf>,
+    expectations: Option<PathBuf>,
+    redis_url: Option<String>,
 }
 
 impl Configuration {
@@ -103,12 +171,31 @@ impl Configuration {
             data_dir_named: data_dir.is_some(),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("dhow-data")),
             database_url: arguments.database_url.clone().or(file.database.url),
+            lake_url: file.lake.url,
+            lake_s3: S3Settings {
+                endpoint: file.lake.endpoint.or_else(|| std::env::var(ENDPOINT_VARIABLE).ok()),
+                region: file.lake.region,
+                access_key_id: file.lake.access_key_id,
+                secret_access_key: file.lake.secret_access_key,
+            },
             tenant: arguments.tenant.or(file.tenant).unwrap_or_default(),
             bind: file.server.bind.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            requests_per_second: file.server.requests_per_second.map(NonZeroU32::get),
+            kafka: file.log.kafka()?,
             log_partitions: file.log.partitions.unwrap_or(4),
+            redis_url: file.features.redis_url,
             checkpoint_records: file.stream.checkpoint_records.map_or(CHECKPOINT_RECORDS, NonZeroU64::get),
             features: file.features.definitions,
+            expectations: file.features.expectations,
         })
+    }
+
+    /// What is expected of served features, where anything is.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is wrong.
+    pub fn expectations(&self) -> Result<Option<Expectations>, Failure> {
+        self.expectations.as_deref().map(read_expectations).transpose()
     }
 
     /// The feature definitions in force.
@@ -126,6 +213,29 @@ impl Configuration {
             }
         }
     }
+
+    /// The text of the feature definitions in force.
+    ///
+    /// # Errors
+    /// A definitions file that cannot be read.
+    pub fn feature_text(&self) -> Result<String, Failure> {
+        self.features.as_deref().map_or_else(|| Ok(MARKETPLACE.to_owned()), read_text)
+    }
+}
+
+/// The text of a definitions file.
+fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
+}
+
+/// Reads a file of expectations.
+///
+/// # Errors
+/// The file is missing, or says something else than expectations.
+pub fn read_expectations(path: &Path) -> Result<Expectations, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    Expectations::from_toml(&text).map_err(|error| wrong(&error))
 }
 
 /// Reads a definitions file.
@@ -133,8 +243,7 @@ impl Configuration {
 /// # Errors
 /// The file is missing, or wrong at a line and column.
 pub fn read_features(path: &Path) -> Result<FeatureSet, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))?;
-    FeatureSet::from_toml(&text).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
+    FeatureSet::from_toml(&read_text(path)?).map_err(|error| Failure::Input(format!("{}: {error}", path.display())))
 }
 
 fn read_file(named: Option<&Path>) -> Result<File, Failure> {
@@ -152,15 +261,31 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_HOME" => file.data_dir = Some(value.into()),
         "DHOW_TENANT" => file.tenant = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_DATABASE_URL" => file.database.url = Some(value.to_owned()),
+        "DHOW_LAKE_URL" => file.lake.url = Some(value.to_owned()),
+        "DHOW_LAKE_ENDPOINT" => file.lake.endpoint = Some(value.to_owned()),
+        "DHOW_LAKE_REGION" => file.lake.region = Some(value.to_owned()),
+        "DHOW_SERVER_REQUESTS_PER_SECOND" => {
+            file.server.requests_per_second = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
         "DHOW_SERVER_BIND" => file.server.bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_PARTITIONS" => file.log.partitions = Some(value.parse().map_err(|e| wrong(&e))?),
+        "DHOW_LOG_KAFKA_BROKERS" => file.log.kafka_brokers = Some(value.to_owned()),
+        "DHOW_LOG_KAFKA_TOPIC" => file.log.kafka_topic = Some(value.to_owned()),
+        "DHOW_FEATURES_EXPECTATIONS" => file.features.expectations = Some(value.into()),
+        "DHOW_LOG_KAFKA_ENTITY_REPLICAS" => {
+            file.log.kafka_entity_replicas = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
+        "DHOW_LOG_KAFKA_ENTITY_PARTITIONS" => {
+            file.log.kafka_entity_partitions = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
+        "DHOW_FEATURES_REDIS_URL" => file.features.redis_url = Some(value.to_owned()),
         "DHOW_STREAM_CHECKPOINT_RECORDS" => {
             file.stream.checkpoint_records = Some(value.parse().map_err(|e| wrong(&e))?);
         }
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_SERVER_BIND, DHOW_LOG_PARTITIONS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

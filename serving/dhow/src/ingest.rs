@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dhow_datasets::online_retail::{self, SkippedLines};
 use dhow_events::{Clock, Event, SystemClock, Timestamp, cloudevents};
-use dhow_streams::{LocalLog, Log, PutAside};
+use dhow_streams::{Log, PutAside};
 use serde::Serialize;
 
 use crate::arguments::{Dataset, IngestArguments};
@@ -137,11 +137,11 @@ fn cloud_events(arguments: &IngestArguments, configuration: &Configuration) -> R
             Err(reason) => put_aside.put(number, &reason, text)?,
         }
         if batch.len() == BATCH {
-            events += append(&log, &mut batch)?;
+            events += append(&*log, &mut batch)?;
             bar.set_position(events);
         }
     }
-    events += append(&log, &mut batch)?;
+    events += append(&*log, &mut batch)?;
     bar.finish_and_clear();
     let bad_lines = put_aside.lines();
     put_aside.finish()?;
@@ -149,7 +149,7 @@ fn cloud_events(arguments: &IngestArguments, configuration: &Configuration) -> R
     Ok(Summary { events, bad_lines, put_aside, skipped: None, seconds: 0.0 })
 }
 
-fn append(log: &LocalLog, batch: &mut Vec<Event>) -> Result<u64, Failure> {
+fn append(log: &dyn Log, batch: &mut Vec<Event>) -> Result<u64, Failure> {
     log.append(batch)?;
     let count = batch.len() as u64;
     batch.clear();

@@ -7,6 +7,7 @@ mod demo;
 mod evaluate;
 mod failure;
 mod features;
+mod fleet;
 mod forecast;
 mod ingest;
 mod models;
@@ -55,7 +56,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Ingest(ingest) => ingest::run(&ingest, &configuration).await,
             Command::Stream(stream) => stream::run(&stream, &configuration).await,
             Command::Features(features) => features::run(&features, &configuration).await,
-            Command::Backfill(backfill) => training_set::run(&backfill, &configuration),
+            Command::Backfill(backfill) => training_set::run(&backfill, &configuration).await,
             Command::Sql(sql) => sql::run(&sql, &configuration).await,
             Command::Train(train) => train::run(&train, &configuration).await,
             Command::Evaluate(evaluate) => evaluate::run(&evaluate, &configuration).await,

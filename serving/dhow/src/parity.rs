@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use dhow_commerce::{DecisionFilter, DecisionKind, DecisionRecord, PAGE_LIMIT_MAX, PageRequest, Storage};
 use dhow_definitions::VectorPlan;
-use dhow_events::facts::CheckoutSubmitted;
-use dhow_events::{DecisionId, FactKind, SystemClock};
-use dhow_offline::{ParityReport, ServedVector, check_parity};
+use dhow_engine::served_vectors;
+use dhow_events::{FactKind, SystemClock};
+use dhow_offline::{ParityReport, check_parity};
 use dhow_store::{Store, StoreSettings};
 
 use crate::arguments::ParityArguments;
@@ -25,8 +24,8 @@ pub async fn run(arguments: &ParityArguments, configuration: &Configuration, as_
     let features = Arc::new(configuration.feature_set()?);
     let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted)?;
     let store = Store::connect(&database_url(configuration), StoreSettings::default()).await?;
-    let served = latest_scores(&store, configuration, arguments.last as usize).await?;
-    let report = check_parity(&log, features, online_settings(), &plan, configuration.tenant, served)?;
+    let served = served_vectors(&store, configuration.tenant, arguments.last as usize).await?;
+    let report = check_parity(&*log, features, online_settings(), &plan, configuration.tenant, &served)?;
     if as_json {
         json(&report)?;
     } else {
@@ -36,41 +35,6 @@ pub async fn run(arguments: &ParityArguments, configuration: &Configuration, as_
         0 => Ok(()),
         count => Err(Failure::Failed(format!("{} values differ from what was served", thousands(count)))),
     }
-}
-
-/// The vectors of the latest fraud decisions, at most `last`.
-async fn latest_scores(
-    store: &Store,
-    configuration: &Configuration,
-    last: usize,
-) -> Result<Vec<ServedVector>, Failure> {
-    let filter = DecisionFilter { kind: Some(DecisionKind::Fraud), outcome: None };
-    let (mut served, mut cursor) = (Vec::new(), None::<String>);
-    while served.len() < last {
-        let page =
-            PageRequest::new(PAGE_LIMIT_MAX, cursor.as_deref(), DecisionId::KIND.prefix).map_err(Failure::input)?;
-        let page = store.decisions(configuration.tenant, &filter, &page).await?;
-        for record in page.items {
-            served.push(served_vector(&record)?);
-        }
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => break,
-        }
-    }
-    served.truncate(last);
-    Ok(served)
-}
-
-fn served_vector(record: &DecisionRecord) -> Result<ServedVector, Failure> {
-    let fact: CheckoutSubmitted = serde_json::from_value(record.request.clone())?;
-    Ok(ServedVector {
-        decision: record.id.to_string(),
-        fact: fact.into(),
-        at: record.created_at,
-        values: record.features.iter().map(|feature| (feature.name.clone(), feature.value)).collect(),
-        applied_offsets: record.applied_offsets.iter().map(|applied| (applied.partition, applied.offset)).collect(),
-    })
 }
 
 fn print(report: &ParityReport) {

@@ -4,13 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use dhow_commerce::ExchangeRates;
-use dhow_engine::{Engine, EngineSettings, Folders};
+use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings};
 use dhow_events::{Clock, DAY_MICROS, SystemClock, Timestamp};
+use dhow_kafka::KafkaSettings;
+use dhow_offline::{FolderStorage, LakeStorage, lake_storage};
 use dhow_online::OnlineSettings;
-use dhow_streams::{LocalLog, LocalLogSettings};
+use dhow_redis::RedisSettings;
+use dhow_streams::{LocalLogSettings, Log};
 
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+
+/// Connections to Redis of one process.
+const REDIS_CONNECTIONS: usize = 16;
 
 /// The exchange rates in force, until a shop configures its own: those of the simulated world.
 ///
@@ -20,18 +26,22 @@ pub fn rates(as_of: Timestamp) -> Result<ExchangeRates, Failure> {
     Ok(ExchangeRates::new(as_of, dhow_datasets::units_per_usd_micros()?)?)
 }
 
-/// The log's settings for `configuration`.
-pub fn log_settings(configuration: &Configuration) -> LocalLogSettings {
-    LocalLogSettings { partitions: configuration.log_partitions, ..LocalLogSettings::default() }
+/// Where the log of `configuration` is.
+pub fn log_place(configuration: &Configuration) -> LogPlace {
+    let partitions = configuration.log_partitions;
+    match &configuration.kafka {
+        None => LogPlace::Local(LocalLogSettings { partitions, ..LocalLogSettings::default() }),
+        Some(kafka) => LogPlace::Kafka(KafkaSettings::new(&kafka.brokers, &kafka.topic, partitions)),
+    }
 }
 
 /// Opens the log alone, for commands that only read or fill it.
 ///
 /// # Errors
 /// A damaged log, or one that another process holds.
-pub fn open_log(configuration: &Configuration, clock: Arc<dyn Clock>) -> Result<LocalLog, Failure> {
+pub fn open_log(configuration: &Configuration, clock: Arc<dyn Clock>) -> Result<Arc<dyn Log>, Failure> {
     let folder = Folders::of(&configuration.data_dir).log;
-    Ok(LocalLog::open(&folder, log_settings(configuration), clock)?)
+    Ok(log_place(configuration).open(&folder, clock)?)
 }
 
 /// Fails where the data folder does not exist: a mistyped path must not become an empty shop.
@@ -54,6 +64,25 @@ pub fn online_settings() -> OnlineSettings {
     OnlineSettings { allowed_lateness_micros: 3 * DAY_MICROS, duplicate_horizon_micros: 3 * DAY_MICROS }
 }
 
+/// Where workers of a fleet keep feature state, if they do.
+///
+/// # Errors
+/// Redis without Kafka: only partitions of a topic can be shared among workers.
+pub fn redis(configuration: &Configuration) -> Result<Option<RedisSettings>, Failure> {
+    match (&configuration.redis_url, &configuration.kafka) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(Failure::Input(
+            "features.redis_url needs log.kafka_brokers and log.kafka_topic: the workers that keep features in Redis share the partitions of a Kafka topic"
+                .to_owned(),
+        )),
+        (Some(address), Some(kafka)) => Ok(Some(RedisSettings {
+            address: address.clone(),
+            partitions: kafka.entity_partitions,
+            connections: REDIS_CONNECTIONS,
+        })),
+    }
+}
+
 /// Opens the platform.
 ///
 /// # Errors
@@ -63,10 +92,13 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
     let settings = EngineSettings {
         data: configuration.data_dir.clone(),
         database_url: database_url(configuration),
+        lake: lake(configuration)?,
         features: configuration.feature_set()?,
         online: online_settings(),
-        log: log_settings(configuration),
+        log: log_place(configuration),
+        redis: redis(configuration)?,
         checkpoint_records: configuration.checkpoint_records,
+        monitor: MonitorSettings { expectations: configuration.expectations()?, ..MonitorSettings::default() },
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
         clock,
@@ -74,6 +106,17 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         id_seed: fresh_seed()?,
     };
     Ok(Engine::open(settings).await?)
+}
+
+/// Where the lake is: the configured place, or the data folder.
+///
+/// # Errors
+/// A URL that names no place for a lake.
+pub fn lake(configuration: &Configuration) -> Result<Arc<dyn LakeStorage>, Failure> {
+    match &configuration.lake_url {
+        None => Ok(Arc::new(FolderStorage::new(Folders::of(&configuration.data_dir).lake))),
+        Some(url) => lake_storage(url, &configuration.lake_s3).map_err(Failure::input),
+    }
 }
 
 /// The database's URL: the configured one, or the file in the data folder.

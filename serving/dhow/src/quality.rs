@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use dhow_events::{Clock, SystemClock};
 use dhow_offline::{number_columns, profile};
-use dhow_quality::{Drift, DriftSettings, Expectations, Violation, drift};
+use dhow_quality::{Drift, DriftSettings, Violation, drift};
 use serde::Serialize;
 
 use crate::arguments::{DriftArguments, ExpectArguments};
+use crate::configuration::read_expectations;
 use crate::failure::Failure;
 use crate::output::{json, table};
 
@@ -75,10 +76,7 @@ fn print(compared: &[Compared]) {
 /// # Errors
 /// A file that cannot be read, wrong expectations, or broken ones.
 pub fn expect(arguments: &ExpectArguments, as_json: bool) -> Result<(), Failure> {
-    let path = &arguments.expectations;
-    let wrong = |error: String| Failure::Input(format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let expectations = Expectations::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
+    let expectations = read_expectations(&arguments.expectations)?;
     let columns = profile(&arguments.file, SystemClock.now()).map_err(Failure::input)?;
     let violations: Vec<Violation> = expectations.check(|name| columns.get(name).copied());
     if as_json {

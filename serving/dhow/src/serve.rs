@@ -32,9 +32,17 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
         // Without a signal handler the server runs until it is killed, which loses nothing.
         let _handled = tokio::signal::ctrl_c().await;
     };
-    let served = serve(engine.clone(), ApiSettings::default(), listener, interrupted).await;
+    let served = serve(engine.clone(), api_settings(&configuration), listener, interrupted).await;
     stop.send_replace(true);
     tasks.await??;
     engine.stop()?;
     Ok(served?)
+}
+
+fn api_settings(configuration: &Configuration) -> ApiSettings {
+    let usual = ApiSettings::default();
+    match configuration.requests_per_second {
+        None => usual,
+        Some(rate) => ApiSettings { requests_per_second_max: rate, request_burst_max: rate, ..usual },
+    }
 }

@@ -2,7 +2,6 @@
 
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use dhow_engine::Folders;
 use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession};
 use serde_json::{Map, Value as Json};
 
@@ -10,7 +9,7 @@ use crate::arguments::SqlArguments;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, table, thousands};
-use crate::platform::require_data_dir;
+use crate::platform::{lake, require_data_dir};
 
 /// Rows that are printed as a table; the rest is counted.
 const ROWS_SHOWN_MAX: usize = 100;
@@ -21,8 +20,11 @@ const ROWS_SHOWN_MAX: usize = 100;
 /// No data folder, or a query that was refused.
 pub async fn run(arguments: &SqlArguments, configuration: &Configuration) -> Result<(), Failure> {
     require_data_dir(configuration)?;
-    let lake = Lake::open(&Folders::of(&configuration.data_dir).lake)?;
+    let lake = Lake::open(lake(configuration)?)?;
     let session = SqlSession::open(&lake, &configuration.tenant, QueryBounds::default())?;
+    for table in &arguments.table {
+        session.add_parquet(&table.name, &table.file).map_err(Failure::input)?;
+    }
     let batches = session.query(&arguments.query).await.map_err(|error| match error {
         OfflineError::Query(_) => Failure::input(error),
         other => other.into(),

@@ -1,14 +1,16 @@
-//! `dhow stream`: applies the log to the online features and the lake, without serving.
+//! `dhow stream`: applies the log to the online features and the lake, without serving; a fleet's worker is elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_events::{Clock, SystemClock};
+use dhow_offline::LakeWriter;
 use serde::Serialize;
 
 use crate::arguments::StreamArguments;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::fleet;
 use crate::output::{json, progress, thousands};
 use crate::platform::{open, require_data_dir};
 
@@ -21,6 +23,8 @@ struct Summary {
     feature_keys: u64,
     late_events: u64,
     duplicate_events: u64,
+    lake_files_merged: usize,
+    lake_files_written: usize,
 }
 
 /// Runs the command.
@@ -28,6 +32,9 @@ struct Summary {
 /// # Errors
 /// No data folder, or a worker that failed.
 pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> Result<(), Failure> {
+    if let Some(group) = &arguments.group {
+        return fleet::run(group, arguments, configuration).await;
+    }
     require_data_dir(configuration)?;
     let begin = SystemClock.now();
     let engine = open(configuration, Arc::new(SystemClock)).await?;
@@ -47,6 +54,10 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
     }
     let status = engine.status(configuration.tenant)?;
     engine.stop()?;
+    let compaction = match arguments.compact {
+        true => Some(LakeWriter::open(engine.lake().clone(), Arc::new(SystemClock))?.compact()?),
+        false => None,
+    };
     bar.finish_and_clear();
     let seconds = SystemClock.now().micros_since(begin) as f64 / 1e6;
     let summary = Summary {
@@ -57,6 +68,8 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
         feature_keys: status.feature_keys,
         late_events: status.late_events,
         duplicate_events: status.duplicate_events,
+        lake_files_merged: compaction.map_or(0, |report| report.files_merged),
+        lake_files_written: compaction.map_or(0, |report| report.files_written),
     };
     if arguments.json {
         return json(&summary);
@@ -70,5 +83,8 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
         thousands(summary.duplicate_events),
         thousands(summary.late_events)
     );
+    if compaction.is_some() {
+        eprintln!("{} files of the lake merged into {}", summary.lake_files_merged, summary.lake_files_written);
+    }
     Ok(())
 }

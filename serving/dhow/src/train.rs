@@ -5,15 +5,16 @@ use std::sync::Arc;
 use dhow_definitions::FeatureSet;
 use dhow_engine::{Engine, Folders};
 use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
+use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
-use dhow_streams::{LocalLog, Log, Offsets, Replay};
+use dhow_streams::{Log, Offsets, Replay};
 use dhow_training::{Figure, TaskReport, TrainingInput, train_demand, train_fraud, train_recommend};
 
 use crate::arguments::{TrainArguments, TrainTask};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, progress, table, thousands};
-use crate::platform::{online_settings, open_log, require_data_dir};
+use crate::platform::{lake, online_settings, open_log, require_data_dir};
 
 /// Every task, in the order in which they are trained.
 pub const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
@@ -36,8 +37,8 @@ pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> R
 
 /// The parts of a data folder that trainings and evaluations read.
 pub struct TrainingParts {
-    folders: Folders,
-    log: LocalLog,
+    lake: Arc<dyn LakeStorage>,
+    log: Arc<dyn Log>,
     registry: Registry,
     features: Arc<FeatureSet>,
 }
@@ -49,10 +50,9 @@ impl TrainingParts {
     /// No data folder, or a part of it that cannot be opened.
     pub fn open(configuration: &Configuration) -> Result<Self, Failure> {
         require_data_dir(configuration)?;
-        let folders = Folders::of(&configuration.data_dir);
         let log = open_log(configuration, Arc::new(SystemClock))?;
-        let registry = Registry::open(&folders.registry)?;
-        Ok(Self { folders, log, registry, features: Arc::new(configuration.feature_set()?) })
+        let registry = Registry::open(&Folders::of(&configuration.data_dir).registry)?;
+        Ok(Self { lake: lake(configuration)?, log, registry, features: Arc::new(configuration.feature_set()?) })
     }
 
     /// What is read of them: everything before `until`, or all there is.
@@ -67,12 +67,12 @@ impl TrainingParts {
     ) -> Result<TrainingInput<'_>, Failure> {
         let until = match until {
             Some(until) => until,
-            None => newest(&self.log)? + 1,
+            None => newest(&*self.log)? + 1,
         };
         Ok(TrainingInput {
             tenant: configuration.tenant,
-            lake: &self.folders.lake,
-            log: &self.log,
+            lake: &self.lake,
+            log: &*self.log,
             features: self.features.clone(),
             online: online_settings(),
             registry: &self.registry,
@@ -96,7 +96,7 @@ pub async fn train_all(
     let features: Arc<FeatureSet> = engine.features().clone();
     let input = TrainingInput {
         tenant,
-        lake: &engine.folders().lake,
+        lake: engine.lake(),
         log: engine.log(),
         features,
         online: *engine.online_settings(),

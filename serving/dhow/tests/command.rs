@@ -57,6 +57,25 @@ fn bad_arguments_and_configuration_end_with_status_two_and_name_the_mistake() {
 }
 
 #[test]
+fn a_backfill_on_a_cluster_without_its_program_says_what_to_install() {
+    let folder = tempfile::tempdir().unwrap();
+    // Alone in a folder, and with no path to look on.
+    let alone = folder.path().join("dhow");
+    fs::copy(env!("CARGO_BIN_EXE_dhow"), &alone).unwrap();
+    let (data, out) = (folder.path().display().to_string(), folder.path().join("out.parquet").display().to_string());
+    let backfill = |engine: &str| {
+        let arguments =
+            ["backfill", "--spine", "checkout_submitted", "--engine", engine, "--out", &out, "--data-dir", &data];
+        let output = Command::new(&alone).args(arguments).env("PATH", "").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert!(backfill("ballista://127.0.0.1:50050").contains("cargo install --path features/cluster"));
+    let said = backfill("ballista://nowhere");
+    assert!(said.contains("ballista://HOST:PORT"), "{said}");
+}
+
+#[test]
 fn a_features_lineage_names_its_source_its_ratios_and_the_vectors_that_hold_it() {
     let lineage = parsed(&run(&["features", "lineage", "product_views_count_7d", "--json"]));
     assert_eq!((lineage["source"].as_str(), lineage["window"].as_str()), (Some("product_viewed"), Some("7d")));
@@ -137,12 +156,44 @@ fn a_parquet_file_with_the_wrong_columns_is_refused_by_the_column() {
     fs::write(&file, viewed).unwrap();
     run(&["ingest", file.to_str().unwrap(), "--data-dir", data]);
     run(&["stream", "--until-caught-up", "--data-dir", data]);
-    let table = Path::new(data).join("lake/ten_default/product_delisted/00000000.parquet");
+    let day = Path::new(data).join("lake/ten_default/product_delisted/date=2026-01-31");
+    let table = fs::read_dir(day).unwrap().next().unwrap().unwrap().path();
     let said = refused(&["ingest", "--dataset", "online-retail", table.to_str().unwrap(), "--data-dir", data]);
     assert!(said.contains("InvoiceNo"), "{said}");
     let text = folder.path().join("table.parquet");
     fs::write(&text, "InvoiceNo,StockCode").unwrap();
     refused(&["ingest", "--dataset", "online-retail", text.to_str().unwrap(), "--data-dir", data]);
+}
+
+#[test]
+fn the_lakes_small_files_are_merged_when_asked_and_training_sets_are_arrow_or_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [data, file] = ["shop", "events.ndjson"].map(path);
+    for id in ["a", "b", "c"] {
+        let event = format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"dhow.product_delisted","time":"2026-01-31T12:00:00Z","data":{{"product":"prd_01890a5d-ac96-774b-bcce-b302099a8057"}}}}"#
+        );
+        fs::write(&file, event).unwrap();
+        run(&["ingest", &file, "--data-dir", &data]);
+        run(&["stream", "--until-caught-up", "--data-dir", &data]);
+    }
+    let merged = parsed(&run(&["stream", "--until-caught-up", "--compact", "--json", "--data-dir", &data]));
+    assert_eq!((&merged["lake_files_merged"], &merged["lake_files_written"]), (&3.into(), &1.into()), "{merged}");
+    let count = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids FROM product_delisted";
+    assert_eq!(parsed(&run(&["sql", count, "--json", "--data-dir", &data])), serde_json::json!([{"n": 3, "ids": 3}]));
+
+    let [arrow, parquet, named] = ["set.arrow", "set.parquet", "set"].map(path);
+    let backfill = ["backfill", "--spine", "checkout_submitted", "--data-dir", &data, "--out"];
+    run(&[&backfill[..], &[&arrow]].concat());
+    run(&[&backfill[..], &[&parquet]].concat());
+    run(&[&backfill[..], &[&named, "--format", "arrow"]].concat());
+    assert!(refused(&[&backfill[..], &[&named, "--format", "csv"]].concat()).contains("parquet and arrow"));
+    assert!(fs::read(&arrow).unwrap().starts_with(b"ARROW1"));
+    assert!(fs::read(&named).unwrap() == fs::read(&arrow).unwrap());
+    let rows = ["sql", "SELECT count(*) AS n FROM sets", "--json", "--data-dir", &data, "--table"];
+    assert_eq!(parsed(&run(&[&rows[..], &[&format!("sets={parquet}")]].concat()))[0]["n"], 0);
+    assert!(refused(&[&rows[..], &["sets"]].concat()).contains("NAME=FILE"));
 }
 
 /// The tables that must not depend on how often the demo was killed, as sums and counts.
@@ -265,6 +316,9 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
     let [features, expectations] =
         ["checkouts.parquet", "expectations.toml"].map(|name| folder.path().join(name).display().to_string());
     run(&["backfill", "--spine", "checkout_submitted", "--out", &features, "--data-dir", &data]);
+    let swept = folder.path().join("swept.parquet").display().to_string();
+    run(&["backfill", "--engine", "local", "--spine", "checkout_submitted", "--out", &swept, "--data-dir", &data]);
+    assert!(fs::read(&swept).unwrap() == fs::read(&features).unwrap(), "the lake's training set is not the log's");
     run(&["features", "drift", "--reference", &features, "--current", &features]);
     fs::write(
         &expectations,

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use dhow_events::{ModelId, TenantId, Timestamp};
 use dhow_forecast::DemandModel;
-use dhow_fraud::{FraudModel, Thresholds};
 use dhow_recommend::{Interaction, LiveRecommender, LiveState, RecommendModel};
 use dhow_registry::{Alias, Registry, RegistryError, Task, TextEmbedder, open_embedder};
-use dhow_training::FraudBundle;
+use dhow_training::{FraudBundle, OpenFraud};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
@@ -35,7 +34,7 @@ pub(crate) struct TenantModels {
     pub recommend: Option<Champion<LiveRecommender>>,
     pub live: Option<Arc<LiveState>>,
     pub catalogue_model: Option<Arc<RecommendModel>>,
-    pub fraud: Option<Champion<(FraudModel, Thresholds)>>,
+    pub fraud: Option<Champion<OpenFraud>>,
     pub forecast: Option<Champion<DemandModel>>,
     pub embedder: Option<Champion<TextEmbedder>>,
 }

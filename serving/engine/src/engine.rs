@@ -7,12 +7,13 @@ use std::thread::JoinHandle;
 
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
 use dhow_definitions::{FeatureSet, VectorPlan};
-use dhow_events::{Clock, Event, FactKind, TenantId};
-use dhow_offline::{Lake, LakeWriter};
-use dhow_online::{OnlineSettings, OnlineStore};
+use dhow_events::{Clock, Event, FactKind, SECOND_MICROS, TenantId};
+use dhow_offline::{Lake, LakeStorage, LakeWriter};
+use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
+use dhow_redis::{RedisReader, RedisSettings};
 use dhow_registry::Registry;
 use dhow_store::{Store, StoreSettings};
-use dhow_streams::{LocalLog, LocalLogSettings, Log, Position, WorkerSettings, run_worker};
+use dhow_streams::{Log, Position, Watermark, WorkerSettings, run_worker};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -21,18 +22,23 @@ use crate::champions::Champions;
 use crate::decisions::{Decided, UrgentDecisions, queue};
 use crate::error::failed;
 use crate::freshness::Freshness;
+use crate::log_place::LogPlace;
+use crate::monitor::{Monitor, MonitorSettings};
 use crate::sink::{PlatformSink, Shared};
 use crate::{EngineError, FraudDesk};
 
 /// Route plans that may be under way at once.
 const ROUTE_PLANS_MAX: usize = 2;
 
+/// A partition of the log without an event for so long no longer keeps state from being freed.
+const IDLE_PARTITION_MICROS: i64 = 10 * SECOND_MICROS;
+
 /// Where the parts of a data folder are.
 #[derive(Debug, Clone)]
 pub struct Folders {
     /// The event log.
     pub log: PathBuf,
-    /// The lake.
+    /// The lake, where no other place is configured.
     pub lake: PathBuf,
     /// The snapshot of the online features.
     pub snapshot: PathBuf,
@@ -61,14 +67,20 @@ pub struct EngineSettings {
     pub data: PathBuf,
     /// The database's URL: `sqlite:…` or `postgres:…`.
     pub database_url: String,
+    /// Where the lake is.
+    pub lake: Arc<dyn LakeStorage>,
     /// The feature definitions.
     pub features: FeatureSet,
     /// Bounds of the online features.
     pub online: OnlineSettings,
-    /// The log's shape; an existing log keeps its number of partitions.
-    pub log: LocalLogSettings,
+    /// The Redis where workers of a fleet keep feature state; without it this process keeps it in memory.
+    pub redis: Option<RedisSettings>,
+    /// Where the log is.
+    pub log: LogPlace,
     /// The stream worker takes a checkpoint after so many records, besides those by time.
     pub checkpoint_records: u64,
+    /// How served features are watched.
+    pub monitor: MonitorSettings,
     /// Tenants whose models and catalogue are loaded.
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
@@ -81,13 +93,35 @@ pub struct EngineSettings {
     pub id_seed: [u8; 32],
 }
 
+type Features = (Arc<dyn FeatureReads>, Option<Arc<OnlineStore>>);
+
+/// Where requests read features, and the state that this process keeps of them, if it keeps any.
+fn open_features(
+    features: &Arc<FeatureSet>,
+    settings: OnlineSettings,
+    redis: Option<&RedisSettings>,
+    snapshot: &Path,
+) -> Result<Features, EngineError> {
+    if let Some(redis) = redis {
+        let reader = RedisReader::connect(redis, features.clone()).map_err(failed("features in Redis"))?;
+        return Ok((Arc::new(reader), None));
+    }
+    let loaded = OnlineStore::load(features.clone(), settings, snapshot).map_err(failed("feature snapshot"))?;
+    let online = Arc::new(loaded.unwrap_or_else(|| OnlineStore::new(features.clone(), settings)));
+    Ok((online.clone(), Some(online)))
+}
+
 /// The running platform.
 pub struct Engine {
     folders: Folders,
+    lake: Arc<dyn LakeStorage>,
     features: Arc<FeatureSet>,
     online_settings: OnlineSettings,
     checkpoint_records: u64,
-    log: Arc<LocalLog>,
+    tenants: Vec<TenantId>,
+    monitor: Monitor,
+    monitor_settings: MonitorSettings,
+    log: Arc<dyn Log>,
     store: Store,
     registry: Registry,
     shared: Arc<Shared>,
@@ -112,16 +146,15 @@ impl Engine {
         let folders = Folders::of(&settings.data);
         let features = Arc::new(settings.features);
         let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted).map_err(failed("feature definitions"))?;
-        let log = LocalLog::open(&folders.log, settings.log, settings.clock.clone()).map_err(failed("log"))?;
+        let log = settings.log.open(&folders.log, settings.clock.clone()).map_err(failed("log"))?;
         let store =
             Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
         let registry = Registry::open(&folders.registry).map_err(failed("model registry"))?;
 
-        let online = OnlineStore::load(features.clone(), settings.online, &folders.snapshot)
-            .map_err(failed("feature snapshot"))?
-            .unwrap_or_else(|| OnlineStore::new(features.clone(), settings.online));
+        let (reads, online) = open_features(&features, settings.online, settings.redis.as_ref(), &folders.snapshot)?;
         let shared = Arc::new(Shared {
-            online: Arc::new(online),
+            features: reads,
+            online,
             catalogue: Catalogue::default(),
             champions: Champions::default(),
             freshness: Freshness::default(),
@@ -129,7 +162,7 @@ impl Engine {
             applied: RwLock::new(vec![0; log.partition_count() as usize]),
             applied_count: AtomicU64::new(0),
         });
-        let lake = Lake::open(&folders.lake).map_err(failed("lake"))?;
+        let lake = Lake::open(settings.lake.clone()).map_err(failed("lake"))?;
         for tenant in &settings.tenants {
             shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
             shared.champions.reload(&registry, *tenant)?;
@@ -141,10 +174,14 @@ impl Engine {
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,
+            lake: settings.lake,
             features,
             online_settings: settings.online,
             checkpoint_records: settings.checkpoint_records,
-            log: Arc::new(log),
+            tenants: settings.tenants,
+            monitor: Monitor::default(),
+            monitor_settings: settings.monitor,
+            log,
             store,
             registry,
             shared,
@@ -164,10 +201,14 @@ impl Engine {
     }
 
     fn start_worker(&self) -> Result<(), EngineError> {
-        let online_offsets = self.shared.online.offsets(self.log.partition_count());
-        let lake = LakeWriter::open(&self.folders.lake).map_err(failed("lake"))?;
+        let partition_count = self.log.partition_count();
+        let online_offsets = self.shared.online.as_ref().map(|online| online.offsets(partition_count));
+        let watermark = Watermark::new(partition_count, IDLE_PARTITION_MICROS, self.shared.stopwatch.now());
+        let lake = LakeWriter::open(self.lake.clone(), self.shared.stopwatch.clone()).map_err(failed("lake"))?;
         let snapshot = self.folders.snapshot.clone();
-        let mut sink = PlatformSink { shared: self.shared.clone(), lake, snapshot, online_offsets };
+        let shared = self.shared.clone();
+        let partition_count = partition_count as usize;
+        let mut sink = PlatformSink { shared, lake, snapshot, partition_count, online_offsets, watermark };
         self.shared.applied.write().clone_from(&dhow_streams::Sink::restored_offsets(&sink).0);
         let (log, stop, failure) = (self.log.clone(), self.stop_worker.clone(), self.worker_failure.clone());
         let checkpoint_records = self.checkpoint_records;
@@ -257,9 +298,20 @@ impl Engine {
         &*self.log
     }
 
-    /// The same, as what can take history with its known times.
-    pub fn local_log(&self) -> &LocalLog {
-        &self.log
+    pub(crate) fn shared_log(&self) -> Arc<dyn Log> {
+        self.log.clone()
+    }
+
+    pub(crate) fn tenants(&self) -> &[TenantId] {
+        &self.tenants
+    }
+
+    pub(crate) const fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    pub(crate) const fn monitor_settings(&self) -> &MonitorSettings {
+        &self.monitor_settings
     }
 
     /// The model registry.
@@ -280,6 +332,11 @@ impl Engine {
     /// Where the parts of the data folder are.
     pub const fn folders(&self) -> &Folders {
         &self.folders
+    }
+
+    /// Where the lake is.
+    pub const fn lake(&self) -> &Arc<dyn LakeStorage> {
+        &self.lake
     }
 
     /// What is on offer.

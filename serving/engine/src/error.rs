@@ -1,6 +1,7 @@
 //! Why the platform could not start or could not answer; status codes are the API's.
 
 use dhow_commerce::{CommerceError, FieldProblem};
+use dhow_online::ReadError;
 
 /// Why a start or an answer failed.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum EngineError {
     /// As many questions of this kind as may be are under way.
     #[error("{0} are under way already; try again shortly")]
     Busy(String),
+    /// Feature state that lies elsewhere cannot be had now.
+    #[error("{0}; try again shortly")]
+    FeaturesUnavailable(String),
     /// A commerce rule or the database.
     #[error(transparent)]
     Commerce(#[from] CommerceError),
@@ -37,6 +41,14 @@ impl EngineError {
     /// One wrong field.
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldProblem::new(pointer, message)])
+    }
+}
+
+/// Why features could not be read.
+pub(crate) fn unread(error: ReadError) -> EngineError {
+    match error {
+        ReadError::Unavailable(_) => EngineError::FeaturesUnavailable(error.to_string()),
+        _ => EngineError::Failed { part: "features", reason: error.to_string() },
     }
 }
 

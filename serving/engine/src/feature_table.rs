@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use dhow_commerce::{AppliedOffset, FieldProblem};
-use dhow_definitions::{Row, Source, View, entity_id};
+use dhow_definitions::{Row, View, entity_id};
 use dhow_events::{ColumnType, TenantId, Timestamp, Value};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::error::failed;
+use crate::cuts::applied_offsets;
+use crate::error::unread;
 use crate::{Engine, EngineError};
 
 /// The most values of one answer: entities times features.
@@ -77,7 +78,8 @@ impl Engine {
         let views = resolve(self.features().views(), &ask.features)?;
         let keys = entity_keys(&views, &ask.entities)?;
         let mut values = Vec::new();
-        let read = self.shared().online.read_many(tenant, &keys, at, &mut values).map_err(failed("features"))?;
+        let read =
+            self.shared().reading(|features| features.read_many(tenant, &keys, at, &mut values)).map_err(unread)?;
 
         let mut rows = Vec::with_capacity(ask.entities.len());
         let (mut first, mut times) = (0, read.latest_event_times.chunks_exact(views.len()));
@@ -96,14 +98,13 @@ impl Engine {
         for (index, asked) in views.iter().enumerate() {
             asked.places.iter().for_each(|&(column, _)| view_of[column] = index);
         }
-        let offset = |(partition, offset): (u32, u64)| AppliedOffset { partition, offset };
         Ok(FeatureTable {
             at,
             features: ask.features,
             views: views.iter().map(|asked| asked.view.name().to_owned()).collect(),
             view_of,
             rows,
-            applied_offsets: read.as_of.into_iter().map(offset).collect(),
+            applied_offsets: applied_offsets(&read.as_of),
         })
     }
 }
@@ -124,20 +125,17 @@ fn resolve<'a>(views: &'a [View], names: &[String]) -> Result<Vec<Asked<'a>>, En
         };
         let index = asked.iter().position(|one| one.number == number).unwrap_or_else(|| {
             let view = &views[number];
-            asked.push(Asked { number, view, entity: entity_columns(view), places: Vec::new() });
+            asked.push(Asked {
+                number,
+                view,
+                entity: view.entity().iter().map(String::as_str).zip(view.entity_types()).collect(),
+                places: Vec::new(),
+            });
             asked.len() - 1
         });
         asked[index].places.push((column, place));
     }
     if problems.is_empty() { Ok(asked) } else { Err(EngineError::Invalid(problems)) }
-}
-
-fn entity_columns(view: &View) -> Vec<(&str, ColumnType)> {
-    let type_of = |source: &Source, name: &str| {
-        let columns = source.columns();
-        columns.iter().find(|column| column.name == name).map(|column| column.column_type)
-    };
-    view.entity().iter().filter_map(|name| Some((name.as_str(), type_of(view.source(), name)?))).collect()
 }
 
 /// For each entity the keys of all views, in the order of the views.

@@ -4,6 +4,7 @@ use dhow_definitions::View;
 use dhow_events::{ColumnType, IdKind, TenantId, Timestamp};
 use serde::Serialize;
 
+use crate::error::unread;
 use crate::{Engine, EngineError};
 
 /// One feature's value.
@@ -39,10 +40,7 @@ impl Engine {
             let Some(kind) = single_entity(view) else { continue };
             let Ok(key) = kind.parse(id) else { continue };
             let mut values = Vec::with_capacity(view.features().len());
-            self.shared()
-                .online
-                .read(tenant, number, key, at, &mut values)
-                .map_err(crate::error::failed("features"))?;
+            self.shared().reading(|features| features.read(tenant, number, key, at, &mut values)).map_err(unread)?;
             let named = view.features().iter().zip(&values);
             let reading = |(feature, value): (&dhow_definitions::Feature, &f64)| FeatureReading {
                 name: feature.name().to_owned(),
@@ -62,10 +60,8 @@ impl Engine {
 
 /// The kind of id that a view is keyed by, where it is one id.
 fn single_entity(view: &View) -> Option<IdKind> {
-    let [name] = view.entity() else { return None };
-    let columns = view.source().columns();
-    match columns.iter().find(|column| column.name == name)?.column_type {
-        ColumnType::Id(kind) => Some(kind),
+    match view.entity_types().as_slice() {
+        [ColumnType::Id(kind)] => Some(*kind),
         _ => None,
     }
 }

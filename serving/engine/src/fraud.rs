@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AppliedOffset, DecisionKind, FeatureValue, FraudAction, FraudCheck, FraudCheckError, FraudDecision, FraudRequest,
-    Reason,
+    DecisionKind, FeatureValue, FraudAction, FraudCheck, FraudCheckError, FraudDecision, FraudRequest, Reason,
 };
 use dhow_definitions::VectorPlan;
 use dhow_events::facts::{CheckoutSubmitted, FraudScored};
 use dhow_events::{DecisionId, Fact, TenantId};
 use dhow_fraud::{Action, FraudScorer};
+use dhow_training::OpenFraud;
 
+use crate::cuts::applied_offsets;
 use crate::decisions::Question;
 use crate::error::failed;
 use crate::sink::Shared;
@@ -29,9 +30,9 @@ impl FraudCheck for FraudDesk {
         let champion = models.fraud.as_ref().ok_or_else(|| {
             FraudCheckError("no fraud model is in force for this tenant; train one with `dhow train fraud`".to_owned())
         })?;
-        let (model, thresholds) = &*champion.model;
+        let OpenFraud { model, thresholds, .. } = &*champion.model;
         let fact = Fact::from(request.checkout.clone());
-        let vector = self.shared.online.vector(&self.plan, request.tenant, &fact, request.now);
+        let vector = self.shared.reading(|features| features.vector(&self.plan, request.tenant, &fact, request.now));
         let vector = vector.map_err(|error| FraudCheckError(error.to_string()))?;
         if model.feature_names() != self.plan.names() {
             return Err(FraudCheckError(
@@ -54,14 +55,13 @@ impl FraudCheck for FraudDesk {
             name: name.clone(),
             value: Some(*value).filter(|value| value.is_finite()),
         };
-        let offset = |&(partition, offset): &(u32, u64)| AppliedOffset { partition, offset };
         Ok(FraudDecision {
             probability: score.probability,
             action,
             reasons: score.reasons.iter().map(reason).collect(),
             model: champion.label.to_string(),
             features: named.map(feature).collect(),
-            applied_offsets: vector.as_of.iter().map(offset).collect(),
+            applied_offsets: applied_offsets(&vector.as_of),
             degraded: false,
             latency_us: self.shared.stopwatch.now().micros_since(begin),
         })

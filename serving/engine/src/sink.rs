@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dhow_events::{Clock, DAY_MICROS, Fact, Region, Timestamp};
 use dhow_offline::LakeWriter;
-use dhow_online::OnlineStore;
+use dhow_online::{FeatureReads, OnlineStore};
 use dhow_recommend::{Interaction, InteractionKind};
-use dhow_streams::{Offsets, Record, Sink, SinkError};
+use dhow_streams::{Offsets, Record, Sink, SinkError, Watermark};
 use parking_lot::RwLock;
 
 use crate::catalogue::Catalogue;
@@ -20,7 +20,10 @@ const LIVE_RETENTION_MICROS: i64 = 30 * DAY_MICROS;
 
 /// What the worker and the questions share.
 pub(crate) struct Shared {
-    pub online: Arc<OnlineStore>,
+    /// Where requests read features.
+    pub features: Arc<dyn FeatureReads>,
+    /// The state that this process keeps; nothing where workers of a fleet keep it.
+    pub online: Option<Arc<OnlineStore>>,
     pub catalogue: Catalogue,
     pub champions: Champions,
     pub freshness: Freshness,
@@ -30,17 +33,36 @@ pub(crate) struct Shared {
     pub applied_count: AtomicU64,
 }
 
+impl Shared {
+    /// Reads features. Where they lie elsewhere this blocks, and says so to the runtime.
+    pub fn reading<T>(&self, read: impl FnOnce(&dyn FeatureReads) -> T) -> T {
+        match self.online {
+            Some(_) => read(&*self.features),
+            None => tokio::task::block_in_place(|| read(&*self.features)),
+        }
+    }
+}
+
 /// The worker's sink.
 pub(crate) struct PlatformSink {
     pub shared: Arc<Shared>,
     pub lake: LakeWriter,
     pub snapshot: PathBuf,
-    pub online_offsets: Offsets,
+    /// Partitions of the log.
+    pub partition_count: usize,
+    /// How far the features' state reached when the worker began; nothing where workers of a fleet keep it.
+    pub online_offsets: Option<Offsets>,
+    /// Frees state that no event can reach any more.
+    pub watermark: Watermark,
 }
 
 impl Sink for PlatformSink {
     fn apply(&mut self, record: &Record) -> Result<(), SinkError> {
-        self.shared.online.apply(&record.event, record.known_time, (record.partition, record.offset));
+        if let Some(online) = &self.shared.online {
+            online.apply(&record.event, record.known_time, (record.partition, record.offset));
+        }
+        let now = self.shared.stopwatch.now();
+        self.watermark.observe(record.partition, record.event.event_time, now)?;
         self.lake.apply(record)?;
         self.shared.catalogue.apply(record);
         if let Some(interaction) = interaction(record) {
@@ -50,24 +72,30 @@ impl Sink for PlatformSink {
             *next = record.offset + 1;
         }
         self.shared.applied_count.fetch_add(1, Ordering::Relaxed);
-        self.shared.freshness.applied(record, self.shared.stopwatch.now());
+        self.shared.freshness.applied(record, now);
         Ok(())
     }
 
     fn checkpoint(&mut self, offsets: &Offsets) -> Result<(), SinkError> {
-        if let Some(newest) = self.shared.online.freshest_event_time() {
-            self.shared.online.expire(newest);
-            self.shared.champions.forget_before(newest - LIVE_RETENTION_MICROS);
+        let watermark = self.watermark.at(self.shared.stopwatch.now());
+        if let Some(watermark) = watermark {
+            self.shared.champions.forget_before(watermark - LIVE_RETENTION_MICROS);
         }
-        self.shared.online.save(&self.snapshot)?;
+        if let Some(online) = &self.shared.online {
+            if let Some(watermark) = watermark {
+                online.expire(watermark);
+            }
+            online.save(&self.snapshot)?;
+        }
         self.lake.checkpoint(offsets)
     }
 
     fn restored_offsets(&self) -> Offsets {
-        let lake = self.lake.restored_offsets();
         let of = |offsets: &Offsets, partition: usize| offsets.0.get(partition).copied().unwrap_or(0);
-        let lowest = |partition| of(&lake, partition).min(of(&self.online_offsets, partition));
-        Offsets((0..self.online_offsets.0.len()).map(lowest).collect())
+        let lake = self.lake.restored_offsets();
+        let online = self.online_offsets.as_ref();
+        let lowest = |partition| online.map_or(u64::MAX, |online| of(online, partition)).min(of(&lake, partition));
+        Offsets((0..self.partition_count).map(lowest).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::failed;
 use crate::freshness::Quantiles;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, FeatureHealth};
 
 /// The platform's state at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -33,6 +33,8 @@ pub struct Status {
     pub products: usize,
     /// The tenant's champions by task.
     pub models: Vec<(&'static str, String)>,
+    /// What the monitor found of the served features.
+    pub feature_health: FeatureHealth,
     /// Why the stream worker ended, if it did.
     pub worker_failure: Option<String>,
 }
@@ -55,7 +57,7 @@ impl Engine {
     pub fn status(&self, tenant: TenantId) -> Result<Status, EngineError> {
         let (log_events, lag_events) = self.lag()?;
         let shared = self.shared();
-        let stats = shared.online.stats();
+        let stats = shared.online.as_ref().map(|online| online.stats()).unwrap_or_default();
         Ok(Status {
             now: self.clock().now(),
             log_events,
@@ -67,6 +69,7 @@ impl Engine {
             duplicate_events: stats.duplicates,
             products: shared.catalogue.len(),
             models: shared.champions.labels(tenant),
+            feature_health: self.monitor().health(tenant),
             worker_failure: self.worker_failure(),
         })
     }

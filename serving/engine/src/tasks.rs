@@ -1,4 +1,4 @@
-//! What goes on beside the requests: the outbox to the log, decisions to the database, unfinished payments to their end.
+//! What goes on beside the requests: the outbox to the log, decisions to the database, unfinished payments to their end, the monitor.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ impl Engine {
         let decisions = self.take_decisions()?;
         let writer = self.write_decisions(decisions, stop.clone());
         let recovery = self.recover_payments(stop.clone());
-        tokio::join!(writer, recovery, self.relay_outbox(stop));
+        let monitor = self.watch_features(stop.clone());
+        tokio::join!(writer, recovery, monitor, self.relay_outbox(stop));
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -112,6 +113,6 @@ impl Engine {
 }
 
 /// Ends once the signal is given, or its sender is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _gone = stop.wait_for(|stopped| *stopped).await;
 }

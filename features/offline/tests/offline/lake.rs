@@ -1,7 +1,4 @@
-//! The lake holds each event once whatever happens, SQL reads and nothing else, joins look back only.
-
-use std::path::Path;
-use std::time::Duration;
+//! The lake holds each event once whatever happens, its tables give trainers what happened, joins look back only.
 
 use dhow_events::facts::*;
 use dhow_events::*;
@@ -10,67 +7,7 @@ use dhow_offline::*;
 use dhow_streams::{Offsets, Record, Sink};
 use proptest::prelude::*;
 
-fn record(offset: u64, id: u128, tenant: &str, at: i64, fact: impl Into<Fact>) -> Record {
-    let event = Event {
-        id: EventId::from_u128(id),
-        tenant: TenantId::new(tenant).unwrap(),
-        event_time: Timestamp::from_micros(at),
-        fact: fact.into(),
-    };
-    Record { partition: 0, offset, known_time: Timestamp::from_micros(at + 5), event }
-}
-
-fn ordered(product: u128, quantity: i64) -> ItemOrdered {
-    ItemOrdered {
-        product: ProductId::from_u128(product),
-        order: OrderId::from_u128(1),
-        checkout: CheckoutId::from_u128(77),
-        buyer: BuyerId::from_u128(3),
-        seller: SellerId::from_u128(4),
-        category: Category::new("home").unwrap(),
-        region: Region::new("GB").unwrap(),
-        quantity,
-        unit_price: Money::usd(100),
-        amount_usd_minor: 100 * quantity,
-    }
-}
-
-fn listed(product: u128, price: i64) -> ProductListed {
-    ProductListed {
-        product: ProductId::from_u128(product),
-        seller: SellerId::from_u128(4),
-        category: Category::new("home").unwrap(),
-        title: "A kettle".into(),
-        description: "It whistles.".into(),
-        price: Money::usd(price),
-        price_usd_minor: price,
-        region: Region::new("GB").unwrap(),
-        weight_grams: 900,
-        reference: "K-1".into(),
-    }
-}
-
-fn write(folder: &Path, records: &[Record]) {
-    let mut writer = LakeWriter::open(folder).unwrap();
-    for record in records {
-        writer.apply(record).unwrap();
-    }
-    writer.checkpoint(&Offsets(vec![records.len() as u64])).unwrap();
-}
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(future)
-}
-
-fn session(folder: &Path, tenant: &str) -> SqlSession {
-    let lake = Lake::open(folder).unwrap();
-    SqlSession::open(&lake, &TenantId::new(tenant).unwrap(), QueryBounds::default()).unwrap()
-}
-
-fn count(folder: &Path, tenant: &str, table: &str) -> i64 {
-    let sql = format!("SELECT count(*) AS n FROM {table}");
-    integers(&run(session(folder, tenant).query(&sql)).unwrap(), "n").unwrap()[0]
-}
+use crate::world::*;
 
 #[test]
 fn a_writer_killed_at_any_record_leaves_the_lake_of_an_undisturbed_one() {
@@ -79,7 +16,7 @@ fn a_writer_killed_at_any_record_leaves_the_lake_of_an_undisturbed_one() {
     records[30] = record(30, 12, "ten_default", 30_000, ordered(7, 13));
     for killed_at in [0, 1, 9, 10, 11, 25, 39] {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = LakeWriter::open(folder.path()).unwrap();
+        let mut writer = open_writer(folder.path());
         for (index, record) in records[..killed_at].iter().enumerate() {
             writer.apply(record).unwrap();
             if index == 9 {
@@ -87,7 +24,7 @@ fn a_writer_killed_at_any_record_leaves_the_lake_of_an_undisturbed_one() {
             }
         }
         drop(writer);
-        let mut writer = LakeWriter::open(folder.path()).unwrap();
+        let mut writer = open_writer(folder.path());
         let from = writer.restored_offsets().0.first().copied().unwrap_or(0) as usize;
         assert_eq!(from, if killed_at > 9 { 10 } else { 0 });
         records.iter().for_each(|record| writer.apply(record).unwrap());
@@ -97,7 +34,7 @@ fn a_writer_killed_at_any_record_leaves_the_lake_of_an_undisturbed_one() {
         let quantities = integers(&run(session(folder.path(), "ten_default").query(sql)).unwrap(), "quantity").unwrap();
         let expected: Vec<i64> = (0..40).filter(|i| *i != 30).map(|i| 1 + i).collect();
         assert_eq!(quantities, expected, "killed at {killed_at}");
-        assert_eq!(Lake::open(folder.path()).unwrap().duplicate_count(), 1);
+        assert_eq!(Lake::open(stored(folder.path())).unwrap().duplicate_count(), 1);
     }
 }
 
@@ -110,60 +47,7 @@ fn a_damaged_manifest_is_an_error_that_names_it() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert!(Lake::open(folder.path()).unwrap_err().to_string().contains("manifest.dhow"));
-}
-
-#[test]
-fn a_tenant_sees_its_own_rows_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let records = [
-        record(0, 1, "ten_default", 0, ordered(7, 1)),
-        record(1, 2, "ten_acme", 0, ordered(7, 2)),
-        record(2, 3, "ten_acme", 0, ordered(8, 2)),
-    ];
-    write(folder.path(), &records);
-    assert_eq!(count(folder.path(), "ten_default", "item_ordered"), 1);
-    assert_eq!(count(folder.path(), "ten_acme", "item_ordered"), 2);
-    assert_eq!(count(folder.path(), "ten_nobody", "item_ordered"), 0);
-    assert_eq!(count(folder.path(), "ten_acme", "product_viewed"), 0);
-}
-
-#[test]
-fn sql_that_does_anything_but_read_the_tables_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[record(0, 1, "ten_default", 0, ordered(7, 1))]);
-    let session = session(folder.path(), "ten_default");
-    let out = folder.path().join("out.parquet").display().to_string();
-    let file = folder.path().join("ten_default/item_ordered/00000000.parquet").display().to_string();
-    for sql in [
-        "DROP TABLE item_ordered".to_owned(),
-        "INSERT INTO item_ordered SELECT * FROM item_ordered".to_owned(),
-        format!("COPY item_ordered TO '{out}'"),
-        format!("CREATE EXTERNAL TABLE x STORED AS PARQUET LOCATION '{file}'"),
-        format!("SELECT * FROM '{file}'"),
-        "SET datafusion.execution.batch_size = 1".to_owned(),
-        "SELECT * FROM item_order".to_owned(),
-        "SELECT 1; SELECT 2".to_owned(),
-    ] {
-        assert!(run(session.query(&sql)).is_err(), "{sql}");
-    }
-    assert!(!Path::new(&out).exists());
-}
-
-#[test]
-fn a_query_that_takes_too_long_or_answers_too_much_is_stopped() {
-    let folder = tempfile::tempdir().unwrap();
-    let records: Vec<Record> = (0..2000).map(|i| record(i, u128::from(i), "ten_default", 0, ordered(7, 1))).collect();
-    write(folder.path(), &records);
-    let lake = Lake::open(folder.path()).unwrap();
-    let tenant = TenantId::default();
-    let few = QueryBounds { rows_max: 1999, ..QueryBounds::default() };
-    let answer = run(SqlSession::open(&lake, &tenant, few).unwrap().query("SELECT * FROM item_ordered"));
-    assert!(answer.unwrap_err().to_string().contains("more than 1999 rows"));
-    let short = QueryBounds { time_max: Duration::from_millis(50), ..QueryBounds::default() };
-    let sql = "SELECT count(*) FROM item_ordered a, item_ordered b, item_ordered c WHERE a.quantity + b.quantity + c.quantity = 4";
-    let answer = run(SqlSession::open(&lake, &tenant, short).unwrap().query(sql));
-    assert!(answer.unwrap_err().to_string().contains("longer than"));
+    assert!(Lake::open(stored(folder.path())).unwrap_err().to_string().contains("manifest.dhow"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod oracle;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_definitions::{FeatureSet, VectorPlan};
@@ -292,7 +293,7 @@ fn a_vector_read_beside_a_writer_is_the_state_after_exactly_the_offsets_that_it_
                 while applied < EVENTS {
                     let vector =
                         store.vector(&plan, request.tenant, &request.fact, Timestamp::from_micros(EVENTS)).unwrap();
-                    let next = vector.as_of.first().map_or(0, |(_, next)| *next as i64);
+                    let next = vector.as_of[0].offsets.first().map_or(0, |(_, next)| *next as i64);
                     assert!(next >= applied, "time never runs backwards");
                     applied = next;
                     assert_eq!(vector.values[by_card], next as f64);
@@ -331,6 +332,93 @@ fn a_vector_holds_what_single_reads_give_and_no_value_for_what_the_request_does_
     let event = &world.records[0].event;
     let refused = store.vector(&foreign, event.tenant, &event.fact, event.event_time);
     assert_eq!(refused, Err(ReadError::ForeignPlan));
+}
+
+/// State under names, as storage that keeps values by name would hold it.
+#[derive(Default)]
+struct Shelf {
+    progress: Vec<u8>,
+    generation: i64,
+    series: BTreeMap<Vec<u8>, Vec<u8>>,
+    ids: BTreeMap<i64, Vec<u8>>,
+}
+
+impl Shelf {
+    fn save(&mut self, store: &OnlineStore) {
+        let saved = store.save_parts(|changes| {
+            (self.progress, self.generation) = (changes.progress.clone(), changes.generation);
+            changes.removed.iter().for_each(|name| assert!(self.series.remove(name).is_some()));
+            self.series.extend(changes.written.iter().cloned());
+            changes.ids.iter().for_each(|(generation, ids)| self.ids.entry(*generation).or_default().extend(ids));
+            self.ids.retain(|generation, _| generation + 1 >= changes.generation);
+            Ok::<bool, PartsError>(true)
+        });
+        assert!(saved.unwrap());
+    }
+
+    fn load(&self, settings: OnlineSettings, share: Share) -> Result<OnlineStore, PartsError> {
+        let mut parts = Parts::new(features(), share, &self.progress, self.generation)?;
+        for (name, value) in &self.series {
+            parts.series(name, value)?;
+        }
+        for (generation, ids) in &self.ids {
+            parts.ids(*generation, ids)?;
+        }
+        Ok(OnlineStore::from_parts(settings, parts))
+    }
+}
+
+#[test]
+fn shares_saved_in_parts_and_loaded_again_hold_together_what_one_store_holds() {
+    const SHARES: u32 = 3;
+    let world = World::new(16, 4_000, 40, Pace::Busy);
+    let whole = OnlineStore::new(features(), world.settings());
+    let share = |number| Share::new(number, SHARES).unwrap();
+    let mut stores: Vec<OnlineStore> =
+        (0..SHARES).map(|number| OnlineStore::with_share(features(), world.settings(), share(number))).collect();
+    let mut shelves: Vec<Shelf> = (0..SHARES).map(|_| Shelf::default()).collect();
+    for (number, record) in world.records.iter().enumerate() {
+        let applied = |store: &OnlineStore| {
+            store.apply(&record.event, record.known_time, (record.partition, record.offset));
+        };
+        stores.iter().chain([&whole]).for_each(applied);
+        if number % 500 != 499 {
+            continue;
+        }
+        for (store, shelf) in stores.iter_mut().zip(&mut shelves) {
+            store.expire(world.records[number / 2].event.event_time);
+            let refused = store.save_parts(|_| Ok::<bool, PartsError>(false));
+            assert!(!refused.unwrap() && store.unsaved_series() > 0, "what was not saved is taken up again");
+            shelf.save(store);
+            assert_eq!(store.unsaved_series(), 0);
+            *store = shelf.load(world.settings(), store.share()).unwrap();
+        }
+        whole.expire(world.records[number / 2].event.event_time);
+    }
+    let kept: usize = stores.iter().map(|store| store.stats().keys).sum();
+    assert_eq!(kept, whole.stats().keys, "each entity is in one share");
+    let named: usize = shelves.iter().map(|shelf| shelf.series.len()).sum();
+    assert_eq!(named, kept);
+    for key in world.keys(&features()) {
+        let mut theirs = Vec::new();
+        whole.read(key.tenant, key.view.into(), key.id, world.end(), &mut theirs).unwrap();
+        for store in &stores {
+            let mut ours = Vec::new();
+            match store.read(key.tenant, key.view.into(), key.id, world.end(), &mut ours) {
+                Ok(()) => assert_eq!(bits(&ours), bits(&theirs)),
+                Err(error) => assert_eq!(error, ReadError::OtherShare { share: store.share() }),
+            }
+            assert_eq!(ours.is_empty(), !store.share().holds(key.tenant, key.id));
+        }
+    }
+    assert!(Share::new(3, 3).is_err() && Share::new(0, 0).is_err());
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(stores[0].save(folder.path()), Err(SnapshotError::InParts(_))));
+    assert!(matches!(whole.save_parts(|_| Ok(true)), Err(PartsError::Whole)));
+    assert!(matches!(shelves[0].load(world.settings(), share(1)), Err(PartsError::OtherShare { .. })));
+    let first = shelves[0].series.values_mut().next().unwrap();
+    first.pop();
+    assert!(matches!(shelves[0].load(world.settings(), share(0)), Err(PartsError::Malformed { .. })));
 }
 
 #[test]

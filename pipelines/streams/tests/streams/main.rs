@@ -4,4 +4,5 @@ mod common;
 mod crash;
 mod files;
 mod log;
+mod watermark;
 mod worker;

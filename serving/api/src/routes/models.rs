@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use dhow_engine::Quantiles;
+use dhow_engine::{FeatureHealth, Quantiles};
 use dhow_events::{ModelId, TenantId, Timestamp};
 use dhow_registry::{Alias, ModelCard, RegistryError, Task};
 use serde::Serialize;
@@ -119,6 +119,57 @@ pub(crate) struct StatusAnswer {
     requests: u64,
     /// The models in force.
     models: Vec<ModelInForce>,
+    /// What the monitor found of the features that fraud scores were served with.
+    feature_health: FeatureHealthAnswer,
+}
+
+/// What the monitor found since the start.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FeatureHealthAnswer {
+    /// `waiting` for its first round, `sound`, `alert`, or `failed`: the log says why.
+    state: &'static str,
+    /// When the last round ended.
+    #[schema(value_type = Option<String>)]
+    checked_at: Option<Timestamp>,
+    /// Served values computed again from the log.
+    parity_values: u64,
+    /// Values that came out otherwise.
+    parity_differences: u64,
+    /// Vectors served while known events waited to be applied.
+    stale_vectors: u64,
+    /// Vectors of the last window that was compared with the model's training data.
+    drift_vectors: usize,
+    /// Features of that window that have drifted.
+    drifted: Vec<String>,
+    /// Expectations that it breaks.
+    broken_expectations: Vec<String>,
+}
+
+impl From<FeatureHealth> for FeatureHealthAnswer {
+    fn from(health: FeatureHealth) -> Self {
+        let drift = health.drift.as_ref();
+        let drifted: Vec<String> =
+            drift.map(|check| check.drifted.iter().map(|one| one.feature.clone()).collect()).unwrap_or_default();
+        let broken_expectations: Vec<String> =
+            drift.map(|check| check.violations.iter().map(ToString::to_string).collect()).unwrap_or_default();
+        let alert = health.parity.difference_count > 0 || !drifted.is_empty() || !broken_expectations.is_empty();
+        let state = match (&health.failure, health.checked_at) {
+            (Some(_), _) => "failed",
+            (None, None) => "waiting",
+            _ if alert => "alert",
+            _ => "sound",
+        };
+        Self {
+            state,
+            checked_at: health.checked_at,
+            parity_values: health.parity.values,
+            parity_differences: health.parity.difference_count,
+            stale_vectors: health.parity.stale_vectors,
+            drift_vectors: drift.map_or(0, |check| check.vectors),
+            drifted,
+            broken_expectations,
+        }
+    }
 }
 
 /// What runs and how it goes.
@@ -141,5 +192,6 @@ pub(crate) async fn get_status(State(app): State<Shared>, caller: Caller) -> Res
         products: status.products,
         requests: app.metrics.request_count(),
         models: status.models.into_iter().map(in_force).collect(),
+        feature_health: status.feature_health.into(),
     }))
 }

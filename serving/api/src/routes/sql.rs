@@ -28,7 +28,7 @@ use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::JsonBody;
 use crate::problem::Problem;
-use crate::settings::{SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_TIME_MAX};
+use crate::settings::{SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_SPILL_BYTES_MAX, SQL_TIME_MAX};
 
 /// The media type of Arrow IPC streams.
 const ARROW_STREAM_TYPE: &str = "application/vnd.apache.arrow.stream";
@@ -99,9 +99,14 @@ async fn ask(
     query: &str,
     place: OwnedSemaphorePermit,
 ) -> Result<Vec<RecordBatch>, Problem> {
-    let folder = engine.folders().lake.clone();
-    let bounds = QueryBounds { memory_bytes_max: SQL_MEMORY_BYTES_MAX, time_max: SQL_TIME_MAX, rows_max: SQL_ROWS_MAX };
-    let open = move || SqlSession::open(&Lake::open(&folder)?, &tenant, bounds);
+    let lake = engine.lake().clone();
+    let bounds = QueryBounds {
+        memory_bytes_max: SQL_MEMORY_BYTES_MAX,
+        spill_bytes_max: SQL_SPILL_BYTES_MAX,
+        time_max: SQL_TIME_MAX,
+        rows_max: SQL_ROWS_MAX,
+    };
+    let open = move || SqlSession::open(&Lake::open(lake)?, &tenant, bounds);
     let session = tokio::task::spawn_blocking(open).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
     session.query_holding(query, place).await.map_err(|error| match error {
         OfflineError::Query(message) => Problem::invalid([FieldProblem::new("/query", message)]),

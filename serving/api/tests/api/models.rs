@@ -1,10 +1,10 @@
 //! Models' answers: what each carries, and what is said where there is none.
 
-use dhow_events::ProductId;
+use dhow_events::{ProductId, TenantId};
 use serde_json::{Value, json};
 
 use crate::trained;
-use crate::world::{World, buyer, view};
+use crate::world::{MONITOR_WINDOW, World, buyer, view};
 
 fn score(cents: i64) -> Value {
     json!({
@@ -129,6 +129,33 @@ async fn a_fraud_score_has_its_probability_action_and_reasons_and_is_recorded_at
     assert_ne!(one["items"][0]["id"], two["items"][0]["id"]);
     assert_eq!(two["next"], Value::Null);
     assert_eq!(world.get("/v1/decisions?kind=guess").await.pointers(), ["/kind"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn served_vectors_are_computed_again_from_the_log_and_drift_from_the_training_data_is_told() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    let views: Vec<Value> = (0..30).map(|number| view(number, ProductId::from_u128(u128::from(number)))).collect();
+    assert_eq!(world.post("/v1/events", &Value::from(views)).await.status, 202);
+
+    // The model learned of checkouts from 1,000 to 1,600 cents and of dear ones; these all lie near the lower end.
+    for cents in 0..MONITOR_WINDOW as i64 {
+        assert_eq!(world.post("/v1/fraud/scores", &score(1_000 + cents)).await.status, 200);
+    }
+    world.engine.watch_tenant(TenantId::default()).await.unwrap();
+    let health = world.get("/v1/status").await.json()["feature_health"].clone();
+    assert_eq!((&health["state"], &health["parity_differences"]), (&json!("alert"), &json!(0)), "{health}");
+    assert!(health["parity_values"].as_u64().unwrap() >= 100 * MONITOR_WINDOW as u64, "{health}");
+    let drifted: Vec<&str> = health["drifted"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(drifted.contains(&"checkout_submitted_total_usd_minor"), "{health}");
+    // Nobody had a refund in the training data, nor has now.
+    assert!(!drifted.contains(&"buyer_returns_count_30d"), "{health}");
+    let metrics = world.get("/metrics").await.text;
+    assert!(metrics.contains(&format!("dhow_drifted_features {}", drifted.len())), "{metrics}");
+
+    // A second look finds nothing new to compute.
+    world.engine.watch_tenant(TenantId::default()).await.unwrap();
+    assert_eq!(world.get("/v1/status").await.json()["feature_health"]["parity_values"], health["parity_values"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use dhow_events::*;
 use dhow_fraud::{Costs, Settings, Thresholds, TrainingTable};
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind};
 use dhow_registry::{Alias, ModelDraft, ModelFormat, Task};
-use dhow_training::FraudBundle;
+use dhow_training::{FraudBundle, Reference};
 
 use crate::world::{World, seller};
 
@@ -36,9 +36,11 @@ pub fn fraud(world: &World) {
     let amounts: Vec<i64> = (0..rows).map(|row| values[row * width + total] as i64).collect();
     let table = TrainingTable::new(&names, &values, &labels, &times, &amounts).unwrap();
     let (train, validation) = table.split_last(0.3).unwrap();
+    let reference = Reference::of(&train);
     let trained = dhow_fraud::train(&train, &validation, &Settings::default()).unwrap();
     let thresholds = Thresholds::at_break_even(Costs::default()).unwrap();
-    promote(world, Task::Fraud, &FraudBundle::new(&trained.model, thresholds).unwrap().to_bytes().unwrap());
+    let bundle = FraudBundle::new(&trained.model, thresholds, reference).unwrap();
+    promote(world, Task::Fraud, &bundle.to_bytes().unwrap());
 }
 
 /// Puts a recommender in force that learnt from shoppers who view the products in their order.

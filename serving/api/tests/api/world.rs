@@ -8,8 +8,9 @@ use axum::http::{HeaderMap, Request};
 use dhow_api::{ApiSettings, router};
 use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permission};
 use dhow_definitions::FeatureSet;
-use dhow_engine::{Engine, EngineSettings, Folders};
+use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings};
 use dhow_events::*;
+use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
 use dhow_streams::LocalLogSettings;
 use http_body_util::BodyExt;
@@ -19,6 +20,9 @@ use tower::ServiceExt;
 use crate::document::Document;
 
 pub const START: &str = "2026-03-01T12:00:00Z";
+
+/// Vectors that are compared with what the fraud model learned from at once.
+pub const MONITOR_WINDOW: usize = 40;
 
 pub struct World {
     pub engine: Arc<Engine>,
@@ -118,10 +122,13 @@ impl World {
         let engine = Engine::open(EngineSettings {
             data: folder.path().to_owned(),
             database_url: dhow_store::sqlite_url(&Folders::of(folder.path()).database),
+            lake: Arc::new(FolderStorage::new(Folders::of(folder.path()).lake)),
             features: FeatureSet::marketplace().unwrap(),
             online: OnlineSettings { allowed_lateness_micros: DAY_MICROS, duplicate_horizon_micros: DAY_MICROS },
-            log: LocalLogSettings::default(),
+            log: LogPlace::Local(LocalLogSettings::default()),
+            redis: None,
             checkpoint_records: 1_000,
+            monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
             tenants: vec![TenantId::default()],
             rates: ExchangeRates::new(clock.now(), rates).unwrap(),
             clock: clock.clone(),

@@ -121,12 +121,12 @@ pub fn stream(
         if resume.is_new(&arrival.event) {
             batch.push((arrival.event, arrival.arrives_at));
             if batch.len() == BATCH {
-                engine.local_log().append_known(&batch)?;
+                engine.log().append_known(&batch)?;
                 batch.clear();
             }
         }
     }
-    engine.local_log().append_known(&batch)?;
+    engine.log().append_known(&batch)?;
     let event_count = bar.position();
     bar.finish_and_clear();
     report.stage(Stage::new("simulate, encode and log events", event_count, begin));

@@ -61,7 +61,7 @@ impl FraudCheck for TestModel {
                 FeatureValue { name: "total".to_owned(), value: Some(request.checkout.total_usd_minor as f64) },
                 FeatureValue { name: "age".to_owned(), value: None },
             ],
-            applied_offsets: vec![AppliedOffset { partition: 3, offset: 41 }],
+            applied_offsets: vec![AppliedOffset { partition: 3, offset: 41, share: None }],
             degraded: false,
             latency_us: 12,
         })

@@ -1,4 +1,6 @@
-//! What other crates rely on in the log over Kafka, against the client's own mock cluster on the loopback; replication is not tested.
+//! What other crates rely on in the log over Kafka and in groups, against the client's own mock cluster on the loopback; replication is not tested.
+
+mod groups;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -129,6 +131,22 @@ fn what_cannot_be_taken_or_given_is_an_error_and_changes_nothing() {
     log.read(0, 0, 1, &mut into).unwrap();
     assert!(into.is_empty());
     assert_eq!(Offsets::ends(&log).unwrap().record_count(), 0);
+}
+
+#[test]
+fn known_times_of_a_history_are_kept_and_one_that_goes_back_is_refused() {
+    let cluster = cluster();
+    let log = KafkaLog::open(settings(&cluster), clock(9_000_000)).unwrap();
+    let history: Vec<(Event, Timestamp)> =
+        (0..60).map(|n| (event(n), Timestamp::from_micros(1_000 * (1 + n as i64 / 7)))).collect();
+    log.append_known(&history).unwrap();
+    let known: std::collections::BTreeMap<u128, Timestamp> =
+        all(&log).iter().map(|record| (record.event.id.as_u128(), record.known_time)).collect();
+    assert_eq!(known, history.iter().map(|(event, known_time)| (event.id.as_u128(), *known_time)).collect());
+    let back = [(event(100), Timestamp::from_micros(20_000)), (event(101), Timestamp::from_micros(10_000))];
+    let error = log.append_known(&back).unwrap_err();
+    assert!(matches!(error, LogError::KnownTime { index: 1, .. }), "{error}");
+    assert_eq!(Offsets::ends(&log).unwrap().record_count(), 60);
 }
 
 #[test]
