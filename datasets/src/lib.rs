@@ -2,6 +2,7 @@
 
 pub mod ceiling;
 pub mod online_retail;
+pub mod session_files;
 pub mod shape;
 pub mod simulator;
 

@@ -3,5 +3,6 @@
 mod measure;
 mod online_retail;
 mod probe;
+mod session_files;
 mod shape;
 mod simulator;

@@ -65,7 +65,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  dhow sql \"SELECT region, count(*) FROM item_ordered GROUP BY region\"")]
     Sql(SqlArguments),
     /// Judges the models in force on what happened after everything that they learned from.
-    #[command(after_help = "Example:\n  dhow evaluate recommend fraud --data-dir shop")]
+    #[command(
+        after_help = "Examples:\n  dhow evaluate recommend fraud --data-dir shop\n  dhow evaluate recommend --protocol sessions --train train.txt --test test.txt"
+    )]
     Evaluate(EvaluateArguments),
     /// Trains models on what the data folder holds, and promotes the good ones.
     #[command(after_help = "Example:\n  dhow train fraud recommend")]
@@ -416,6 +418,18 @@ pub struct TrainArguments {
 pub struct EvaluateArguments {
     /// The tasks; all where none is named.
     pub tasks: Vec<TrainTask>,
+    /// Judge the method on files of public or own data instead of the model in force.
+    #[arg(long, value_name = "PROTOCOL", requires_all = ["train", "test"])]
+    pub protocol: Option<EvaluateProtocol>,
+    /// Sessions to learn from: lines of session, item and time, or Parquet with lists of items.
+    #[arg(long, value_name = "FILE", requires = "protocol")]
+    pub train: Option<PathBuf>,
+    /// Sessions to predict, or Parquet with prefixes and next items.
+    #[arg(long, value_name = "FILE", requires = "protocol")]
+    pub test: Option<PathBuf>,
+    /// Sessions to choose settings on; the latest of the training sessions otherwise.
+    #[arg(long, value_name = "FILE", requires = "protocol")]
+    pub valid: Option<PathBuf>,
     /// Another model than the champion, `mdl_…`; its task must be named.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<dhow_events::ModelId>,
@@ -428,6 +442,13 @@ pub struct EvaluateArguments {
     /// The evaluations as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How a method is judged on files.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvaluateProtocol {
+    /// The next item of each session, for `recommend`.
+    Sessions,
 }
 
 /// What can be trained.

@@ -3,8 +3,9 @@
 use dhow_registry::Task;
 use dhow_training::{Evaluation, Figure, evaluate};
 
-use crate::arguments::{EvaluateArguments, TrainTask};
+use crate::arguments::{EvaluateArguments, EvaluateProtocol, TrainTask};
 use crate::configuration::Configuration;
+use crate::evaluate_sessions;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
 use crate::train::{ALL, TrainingParts, print_figures};
@@ -14,6 +15,12 @@ use crate::train::{ALL, TrainingParts, print_figures};
 /// # Errors
 /// No data folder, no such model, or nothing to judge it on.
 pub async fn run(arguments: &EvaluateArguments, configuration: &Configuration) -> Result<(), Failure> {
+    if let Some(EvaluateProtocol::Sessions) = arguments.protocol {
+        return match arguments.tasks.as_slice() {
+            [TrainTask::Recommend] => evaluate_sessions::run(arguments),
+            _ => Err(Failure::Input("--protocol sessions judges `recommend` alone".to_owned())),
+        };
+    }
     if arguments.model.is_some() && arguments.tasks.len() != 1 {
         return Err(Failure::Input(
             "--model needs the one task that the model is of, such as `dhow evaluate fraud --model mdl_…`".to_owned(),

@@ -5,6 +5,7 @@ mod clock;
 mod configuration;
 mod demo;
 mod evaluate;
+mod evaluate_sessions;
 mod failure;
 mod features;
 mod fleet;

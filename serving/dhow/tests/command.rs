@@ -269,6 +269,64 @@ fn a_worker_killed_a_hundred_times_ends_with_the_tables_of_an_undisturbed_one() 
     assert_eq!(tables(&killed), tables(&undisturbed));
 }
 
+/// Visits to a shop of 40 products: after product n mostly comes n + 1.
+fn visits(count: u64, first: u64) -> String {
+    let mut text = "SessionId\tItemId\tTime\n".to_owned();
+    for session in first..first + count {
+        let start = session * 7 % 40;
+        for step in 0..4 {
+            let wandering = (session + step) % 5 == 0;
+            let item = if wandering { (session * 13 + step * 11) % 40 } else { (start + step) % 40 };
+            text.push_str(&format!("{session}\t{item}\t{}.0\n", session * 100 + step));
+        }
+    }
+    text
+}
+
+#[test]
+fn the_session_protocol_judges_the_recommender_beside_its_baselines_on_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name).display().to_string();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (train, test) = (write("train.txt", visits(900, 0)), write("test.txt", visits(150, 900)));
+    let asked = ["evaluate", "recommend", "--protocol", "sessions", "--train", &train, "--test", &test, "--json"];
+    let found = parsed(&run(&asked));
+    let mrr = |place: usize| found["figures"][place]["mrr"].as_f64().unwrap();
+    assert_eq!((&found["figures"][0]["method"], &found["test_cases"]), (&"sessions".into(), &450.into()), "{found}");
+    assert!(mrr(0) > 0.5 && mrr(0) > 2.0 * mrr(3), "{found}");
+    assert!(
+        refused(&["evaluate", "fraud", "--protocol", "sessions", "--train", &train, "--test", &test])
+            .contains("judges `recommend` alone")
+    );
+    assert!(refused(&["evaluate", "recommend", "--protocol", "sessions", "--train", &train]).contains("--test"));
+
+    let data = std::env::var("DHOW_DATA_DIR").unwrap_or_else(|_| "../../../shared/data".to_owned());
+    let example = Path::new(&data).join("sessions/serenade_example");
+    if !example.is_dir() {
+        println!(
+            "SKIPPED: the_session_protocol_judges_the_recommender_beside_its_baselines_on_files: data folder absent"
+        );
+        return;
+    }
+    let example = example.canonicalize().unwrap().display().to_string();
+    let found = parsed(&run(&[
+        "evaluate",
+        "recommend",
+        "--protocol",
+        "sessions",
+        "--train",
+        &example,
+        "--test",
+        &example,
+        "--json",
+    ]));
+    let mrr = |place: usize| found["figures"][place]["mrr"].as_f64().unwrap();
+    assert!(mrr(0) >= mrr(1) && mrr(1) > 0.33, "{found}");
+}
+
 fn parsed(output: &str) -> serde_json::Value {
     serde_json::from_str(output).unwrap_or_else(|error| panic!("{error}: {output}"))
 }
