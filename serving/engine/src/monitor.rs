@@ -113,6 +113,22 @@ impl Monitor {
     pub(crate) fn health(&self, tenant: TenantId) -> FeatureHealth {
         self.0.lock().get(&tenant).map(|watched| watched.health.clone()).unwrap_or_default()
     }
+
+    /// Puts vectors, the newest first, into the tenant's window and gives the windows that are full now.
+    fn take_in(&self, tenant: TenantId, records: &[DecisionRecord], window_vectors: usize) -> Vec<Window> {
+        let mut all = self.0.lock();
+        let watched = all.entry(tenant).or_default();
+        watched.seen_until = records.iter().map(|record| record.created_at).max().or(watched.seen_until);
+        let mut full = Vec::new();
+        // The oldest first, as they were served.
+        for record in records.iter().rev() {
+            watched.window.push(record);
+            if watched.window.rows.len() >= window_vectors {
+                full.push(std::mem::take(&mut watched.window));
+            }
+        }
+        full
+    }
 }
 
 impl Engine {
@@ -143,22 +159,20 @@ impl Engine {
         let records = fraud_decisions(self.store(), tenant, since, self.monitor_settings().vectors_max).await?;
         let parity = self.recompute(tenant, &records).await?;
         let now = self.clock().now();
-        let mut all = self.monitor().0.lock();
-        let watched = all.entry(tenant).or_default();
-        watched.seen_until = records.iter().map(|record| record.created_at).max().or(since);
-        // The oldest first, as they were served.
-        for record in records.iter().rev() {
-            watched.window.push(record);
-            if watched.window.rows.len() >= self.monitor_settings().window_vectors {
-                let window = std::mem::take(&mut watched.window);
-                if let Some(reference) = self.reference(tenant, &window.model) {
-                    watched.health.drift = Some(self.compare(window, &reference, now)?);
-                }
+        let full = self.monitor().take_in(tenant, &records, self.monitor_settings().window_vectors);
+        // Compared outside the lock: whoever asks how the features are does not wait for it.
+        let mut drift = None;
+        for window in full {
+            if let Some(reference) = self.reference(tenant, &window.model) {
+                drift = Some(self.compare(window, &reference, now)?);
             }
         }
-        watched.health.parity.add(parity);
-        watched.health.checked_at = Some(now);
-        watched.health.failure = None;
+        let mut all = self.monitor().0.lock();
+        let health = &mut all.entry(tenant).or_default().health;
+        health.parity.add(parity);
+        health.drift = drift.or(health.drift.take());
+        health.checked_at = Some(now);
+        health.failure = None;
         Ok(())
     }
 
