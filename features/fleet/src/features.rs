@@ -123,6 +123,8 @@ impl<S: PartitionStates> FeatureStage<S> {
             expired_at: now,
         };
         self.partitions.insert(number, partition);
+        // Whoever wrote the state may not have come to tell the group; nobody else would, were no record to follow.
+        self.commits.note(next.map(|next| (number, next)));
         Ok(next.map_or(Start::Oldest, Start::At))
     }
 

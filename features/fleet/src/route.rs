@@ -60,26 +60,32 @@ impl Router {
     /// Routes what has come in: returns once all of it is acknowledged.
     fn route_batch(&mut self) -> Result<(), FleetError> {
         let mut messages = Vec::new();
-        let mut nexts = Vec::new();
+        let mut records = 0;
+        let mut read = Vec::new();
         let mut wait = self.settings.wait_max;
         let has_room = |messages: &[Message], limit| messages.len() + limit <= SEND_MESSAGES_MAX;
-        while nexts.len() < self.settings.route_records_max && has_room(&messages, self.targets.most_per_event()) {
+        while records < self.settings.route_records_max && has_room(&messages, self.targets.most_per_event()) {
             match self.group.poll(wait)? {
                 Step::Record(record) => {
                     self.targets.route(&record, &mut messages).map_err(|reason| self.not_an_event(&record, reason))?;
-                    nexts.push((record.partition, record.offset + 1));
+                    read.push((record.partition, record.offset + 1));
+                    records += 1;
                     wait = Duration::ZERO;
                 }
                 Step::Assigned(partitions) => self.begin(&partitions)?,
-                // What was read of them is sent all the same, which repeats at most what the next member sends.
-                Step::Revoked(partitions) => self.commits.forget(&partitions),
+                // What was read of them is sent all the same, which repeats at most what the next member sends. It is not
+                // committed: that could take the group back behind where the next member has come to.
+                Step::Revoked(partitions) => {
+                    read.retain(|(partition, _)| !partitions.contains(partition));
+                    self.commits.forget(&partitions);
+                }
                 Step::Idle => break,
             }
         }
         self.sender.send(&messages)?;
-        self.report.records += nexts.len() as u64;
+        self.report.records += records as u64;
         self.report.messages += messages.len() as u64;
-        self.commits.note(nexts);
+        self.commits.note(read);
         Ok(())
     }
 

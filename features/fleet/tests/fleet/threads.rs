@@ -93,6 +93,41 @@ fn what_is_routed_twice_and_what_is_refused_counts_once() {
     assert_equal(&history.found(&mut states), &history.expected(&log));
 }
 
+/// A worker that is killed between a write and its commit leaves a group that is behind its own state.
+#[test]
+fn state_that_was_written_and_never_told_to_the_group_is_no_lag_once_a_worker_has_it() {
+    let history = History::new(8, 500);
+    let (_broker, settings) = broker(&history);
+    let log = history.log(&settings.brokers);
+    history.append(&log, 0..history.len());
+    let states = MemoryStates::new(history.features.clone(), history.online, REKEYED_PARTITIONS);
+    let stop = AtomicBool::new(false);
+    let stopped = || stop.load(Ordering::Relaxed);
+    thread::scope(|scope| {
+        let _stops = StopsOnDrop(&stop);
+        let worker =
+            scope.spawn(|| run_worker(settings.clone(), history.features.clone(), states.clone(), clock(), &stopped));
+        until("all is applied", || settings.progress(&history.features).unwrap().lag() == 0);
+        stop.store(true, Ordering::Relaxed);
+        worker.join().unwrap().unwrap();
+    });
+
+    // To another group nothing was ever told, and all of the topic lies in the state.
+    let other = FleetSettings { group: "other".to_owned(), ..settings.clone() };
+    let lag =
+        || other.progress(&history.features).unwrap().applied.iter().map(|partition| partition.lag()).sum::<u64>();
+    assert!(lag() > 0);
+    stop.store(false, Ordering::Relaxed);
+    thread::scope(|scope| {
+        let _stops = StopsOnDrop(&stop);
+        let stage = || FeatureStage::join(other.clone(), &history.features, states.clone(), clock());
+        let stage = scope.spawn(move || stage().unwrap().run(&stopped).unwrap());
+        until("the group knows of all", || lag() == 0);
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(stage.join().unwrap().counted, 0, "nothing counts again");
+    });
+}
+
 #[test]
 fn workers_that_come_and_go_end_with_the_tables_of_one_store() {
     let history = History::new(6, 4_000);

@@ -1,0 +1,55 @@
+//! What this person likes over months: implicit-feedback factors, item regressions and ordered neighbours; no IO, no clock.
+//!
+//! [`Interactions`] holds who took which item, in time order, by dense numbers. From it are fitted, each told in steps in
+//! its own file:
+//!
+//! - [`FactorModel`], implicit-feedback matrix factorisation (iALS, Hu, Koren and Volinsky 2008, with the
+//!   frequency-scaled regularisation of Rendle et al. 2021):
+//!   1. the other side's Gramian G is decomposed and that side turned into its eigenbasis, where `α₀G + λI` is a
+//!      diagonal D for every λ that a row has;
+//!   2. each row's system is D plus one rank-one term per entry. It is solved exactly, by Cholesky, in as many unknowns as
+//!      the row has entries or the model has dimensions, whichever is less ([`Solver::Exact`]), or improved block by block
+//!      of dimensions (iALS++, Rendle et al. 2021, [`Solver::Subspace`]);
+//!   3. the sides take turns. [`FactorModel::fit_from`] begins at an earlier model.
+//!   4. [`FactorModel::fold_in`] is step 2 for a person who is not in the model, with the spectrum kept from fitting.
+//! - [`Ease`], the item regression of Steck 2019, where the square of the catalogue fits in memory.
+//! - [`Neighbours`], item neighbours that know order, age and popularity; BM25's are there as a baseline.
+//! - [`Blend`], a weighted sum of any of them, with weights and recency learned on a validation part cut from train.
+//! - [`ContentMap`], attributes to factors by ridge regression for items without behaviour, with trust n/(n + k).
+//!
+//! [`ItemIndex`] finds the best items of a factor model exactly, 8 bits first and f32 for what is left, with filters.
+//! [`evaluate`] and [`evaluate_cold`] judge any of it by the interactions protocol and return a report.
+//!
+//! Everything is seeded, and results do not depend on the number of threads. The f32 kernels are compiled for several
+//! instruction sets, of which the machine's widest is chosen when the program runs; bits may differ between machines of
+//! different instruction sets.
+
+mod blend;
+mod content;
+mod ease;
+mod eigen;
+mod error;
+mod evaluation;
+mod ials;
+mod interactions;
+mod kernels;
+mod matrix;
+mod neighbours;
+mod score;
+mod solve;
+mod top_k;
+
+pub use blend::{Blend, MAX_LEARNING_PEOPLE, Part, validation_of};
+pub use content::{ContentMap, MAX_ATTRIBUTES};
+pub use ease::{Ease, MAX_EASE_ITEMS};
+pub use error::FactorsError;
+pub use evaluation::{
+    Accuracy, ColdSplit, EvaluationReport, Segment, Split, evaluate, evaluate_cold, split_cold, split_last_fifth,
+    split_leave_last,
+};
+pub use ials::{FactorModel, FactorSettings, MAX_DIMENSIONS, MAX_ITERATIONS, Solver};
+pub use interactions::{Interaction, Interactions, MAX_INTERACTIONS};
+pub use matrix::Matrix;
+pub use neighbours::{Bm25Settings, MAX_NEIGHBOURS, Neighbours, OrderedSettings};
+pub use score::{Popularity, Scorer, recency_weights};
+pub use top_k::{ItemIndex, ItemSet, MAX_TOP, Scored};

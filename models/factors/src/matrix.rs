@@ -1,0 +1,113 @@
+//! A dense row-major f32 matrix whose rows are padded for the kernels; no algebra of its own beyond products of it.
+
+use crate::kernels::{add_transposed_product, padded, product, simd_kernel};
+use rayon::prelude::*;
+
+/// Rows that one task handles; sums over rows are taken in this order whatever the number of threads.
+const CHUNK_ROWS: usize = 1024;
+
+/// Factors of persons or items: one row each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    columns: usize,
+    stride: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    pub(crate) fn zeros(rows: usize, columns: usize) -> Self {
+        let stride = padded(columns);
+        Self { columns, stride, values: vec![0.0; rows * stride] }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.stride
+    }
+
+    /// How many columns a row has.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// One row, `columns` long.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Matrix::rows`].
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.padded_row(index)[..self.columns]
+    }
+
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    pub(crate) fn padded_row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.stride..(index + 1) * self.stride]
+    }
+
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// The matrix times its own transpose from the left: columns × columns, unpadded, in f64.
+    ///
+    /// Chunks of rows are multiplied in f32 and added in f64 in their order.
+    pub(crate) fn gramian(&self) -> Vec<f64> {
+        let stride = self.stride;
+        let parts: Vec<Vec<f32>> = self
+            .values
+            .par_chunks(CHUNK_ROWS * stride)
+            .map(|rows| {
+                let mut part = vec![0.0; stride * stride];
+                add_gram(rows, stride, &mut part);
+                part
+            })
+            .collect();
+        let mut sum = vec![0.0_f64; self.columns * self.columns];
+        for part in &parts {
+            for i in 0..self.columns {
+                for j in i..self.columns {
+                    sum[i * self.columns + j] += f64::from(part[i * stride + j]);
+                }
+            }
+        }
+        for i in 0..self.columns {
+            for j in 0..i {
+                sum[i * self.columns + j] = sum[j * self.columns + i];
+            }
+        }
+        sum
+    }
+
+    /// Every row times the row-major `square` of columns × columns.
+    pub(crate) fn rotate(&mut self, square: &[f64]) {
+        let (columns, stride) = (self.columns, self.stride);
+        let mut right = vec![0.0_f32; stride * stride];
+        for i in 0..columns {
+            for j in 0..columns {
+                right[i * stride + j] = square[i * columns + j] as f32;
+            }
+        }
+        self.values.par_chunks_mut(CHUNK_ROWS * stride).for_each(|rows| {
+            let old = rows.to_vec();
+            multiply(&old, stride, &right, stride, rows);
+        });
+    }
+}
+
+simd_kernel! {
+    fn add_gram<'a>(rows: &'a [f32], stride: usize, part: &'a mut [f32]) {
+        add_transposed_product(rows, stride, rows, stride, true, part);
+    }
+}
+
+simd_kernel! {
+    fn multiply<'a>(left: &'a [f32], inner: usize, right: &'a [f32], columns: usize, out: &'a mut [f32]) {
+        product(left, inner, right, columns, out);
+    }
+}
