@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +15,8 @@ const PARTITIONS: u32 = 4;
 const EVENTS: usize = 8_000;
 /// How long a program may take to answer.
 const START_MAX: Duration = Duration::from_secs(30);
+/// How long the workers may take for all events.
+const CATCH_UP_MAX: Duration = Duration::from_secs(180);
 
 /// Features that do not change with the moment at which they are read.
 const DEFINITIONS: &str = r#"
@@ -126,6 +128,20 @@ fn done(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What a worker leaves behind, which says little; one that does not end is a failure, not a wait.
+fn ended(child: Child) -> Output {
+    let mut running = Running(child);
+    for _ in 0..CATCH_UP_MAX.as_millis() / 50 {
+        if let Some(status) = running.0.try_wait().unwrap() {
+            let mut stdout = Vec::new();
+            running.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+            return Output { status, stdout, stderr: Vec::new() };
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("a worker has not caught up within {CATCH_UP_MAX:?}");
+}
+
 /// A server on a free port.
 fn serve(folder: &Path) -> (Running, u16) {
     let mut child = dhow(folder, &["serve", "--bind", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
@@ -229,7 +245,7 @@ fn two_workers_on_kafka_and_redis_serve_the_features_that_one_server_keeps_in_me
     let both = [worker().stdout(Stdio::piped()).spawn().unwrap(), worker().stdout(Stdio::piped()).spawn().unwrap()];
     let mut routed = 0;
     for child in both {
-        let output = child.wait_with_output().unwrap();
+        let output = ended(child);
         assert!(output.status.success());
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         routed += report["routed_events"].as_u64().unwrap();
