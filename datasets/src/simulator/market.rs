@@ -5,15 +5,15 @@ use super::people::{Buyer, CLUSTERS, People};
 use super::random::{Cumulative, Random};
 
 /// How strongly a cluster's taste decides what it buys.
-const CLUSTER_TASTE: f64 = 1.6;
+pub(crate) const CLUSTER_TASTE: f64 = 1.6;
 /// How strongly a person's own taste decides between two products.
-const OWN_TASTE: f64 = 3.0;
+pub(crate) const OWN_TASTE: f64 = 3.0;
 /// The click model: log odds of a click at the first position.
 const CLICK_BASE: f64 = -3.1;
 const CLICK_TASTE: f64 = 2.4;
 const CLICK_POPULARITY: f64 = 0.35;
 /// Weights of the neighbours of a product, nearest first.
-const NEIGHBOUR_WEIGHTS: [f64; NEIGHBOURS] = [0.36, 0.22, 0.15, 0.11, 0.09, 0.07];
+pub(crate) const NEIGHBOUR_WEIGHTS: [f64; NEIGHBOURS] = [0.36, 0.22, 0.15, 0.11, 0.09, 0.07];
 
 /// The probability that a buyer clicks a product that is shown in the first position.
 pub(crate) fn click_probability(taste: &Vector, vector: &Vector, popularity: f64) -> f64 {

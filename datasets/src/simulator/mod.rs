@@ -25,6 +25,7 @@ mod people;
 mod places;
 mod random;
 mod settings;
+mod shoppers;
 mod shopping;
 mod truth;
 mod vocabulary;
@@ -35,6 +36,9 @@ pub use emitter::{LATEST_ARRIVAL_MICROS, may_be_late};
 pub use fraud::CheckoutKind;
 pub use places::{PlaceError, units_per_usd_micros};
 pub use settings::{Scale, ScaleError, SimulationError, SimulationSettings};
+pub use shoppers::{
+    Click, MOST_SLATE, OfferCollector, Page, Popularity, Purchase, Response, ShopperError, Shoppers, Visit,
+};
 pub use truth::{BuyerTruth, CheckoutTruth, DeliveryTruth, DemandTruth, ProductTruth, Truth};
 pub use vocabulary::DIMENSIONS;
 

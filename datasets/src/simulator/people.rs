@@ -10,7 +10,7 @@ use super::random::Random;
 /// How many groups of buyers share a taste.
 pub(crate) const CLUSTERS: usize = 12;
 /// How a taste is made up of the cluster's and the person's own; the squares add up to 1.
-const CLUSTER_PART: f64 = 0.8;
+pub(crate) const CLUSTER_PART: f64 = 0.8;
 const OWN_PART: f64 = 0.6;
 /// How many of the last products a buyer orders again from.
 pub(crate) const REMEMBERED: usize = 12;

@@ -28,6 +28,13 @@ impl Random {
         Self(generator)
     }
 
+    /// The stream of one moment that a reader can come back to, by a number above those of the purposes.
+    pub(crate) fn numbered(seed: u64, stream: u64) -> Self {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream(stream);
+        Self(generator)
+    }
+
     /// Uniform in `0.0..1.0`.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)

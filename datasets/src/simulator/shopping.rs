@@ -59,8 +59,15 @@ const UNAWARE_OF_STOCK: f64 = 0.03;
 const SLATE_CHANCE: f64 = 0.7;
 const PAUSE_SECONDS: (f64, f64) = (4.0, 55.0);
 /// Steps from a viewed product: to one that goes with it, to one that the buyer likes, else to a popular one.
-const STEP_TO_NEIGHBOUR: f64 = 0.42;
-const STEP_TO_LIKED: f64 = 0.38;
+pub(crate) const STEP_TO_NEIGHBOUR: f64 = 0.42;
+pub(crate) const STEP_TO_LIKED: f64 = 0.38;
+/// The chance of one more step in a visit without a checkout, and the most steps after the first.
+pub(crate) const ONE_MORE_STEP: f64 = 0.78;
+pub(crate) const MOST_STEPS: u8 = 30;
+/// The chance that such a visit puts a product into the cart, that it is taken out again, and the most units of it.
+pub(crate) const CART_CHANCE: f64 = 0.15;
+pub(crate) const TAKEN_OUT_AGAIN: f64 = 0.4;
+pub(crate) const MOST_CART_UNITS: usize = 6;
 
 /// A product in a basket.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -204,12 +211,12 @@ impl Simulation {
         let device = self.people.buyers[number].device;
         let land = self.people.buyers[number].land();
         let mut visit = self.start_visit(number, device, land, at);
-        let steps = 1 + self.behaviour.run_length(0.78, 30);
+        let steps = 1 + self.behaviour.run_length(ONE_MORE_STEP, MOST_STEPS);
         self.wander(number, &mut visit, usize::from(steps));
-        if self.behaviour.chance(0.15) {
-            let (product, quantity) = (visit.product, 1 + self.behaviour.below(6) as i64);
+        if self.behaviour.chance(CART_CHANCE) {
+            let (product, quantity) = (visit.product, 1 + self.behaviour.below(MOST_CART_UNITS) as i64);
             self.add_to_cart(number, &mut visit, product, quantity);
-            if self.behaviour.chance(0.4) {
+            if self.behaviour.chance(TAKEN_OUT_AGAIN) {
                 self.remove_from_cart(number, &mut visit, product, quantity);
             }
         }

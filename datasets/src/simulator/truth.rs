@@ -52,6 +52,8 @@ pub struct BuyerTruth {
     pub cluster: u16,
     /// The taste, a vector of length 1.
     pub taste: [f32; DIMENSIONS],
+    /// How often the person buys while a customer, checkouts a day; 0 for accounts of fraudsters and for who never joined.
+    pub checkouts_per_day: f64,
 }
 
 /// The truth of one product.
@@ -149,6 +151,7 @@ impl Truth {
             region: atlas.regions[buyer.land()],
             cluster: buyer.cluster as u16,
             taste: buyer.taste,
+            checkouts_per_day: if buyer.joined_day < self.days as i32 { buyer.checkouts_per_day } else { 0.0 },
         });
     }
 
@@ -194,6 +197,19 @@ impl Truth {
     pub fn click_probability(&self, buyer: usize, product: usize) -> f64 {
         let product = &self.products[product];
         click_probability(&self.buyers[buyer].taste, &product.vector, product.popularity)
+    }
+
+    /// The weight of each product on the last day, without taste; nothing while the simulation has not ended.
+    pub(crate) fn last_weights(&self) -> Option<&[f32]> {
+        let count = self.products.len();
+        (self.days > 0)
+            .then(|| (self.days as usize - 1) * count)
+            .and_then(|first| self.demand.weights.get(first..first + count))
+    }
+
+    /// Liking of each product by a cluster.
+    pub(crate) fn liking(&self, cluster: usize) -> &[f32] {
+        &self.demand.liking[cluster * self.products.len()..][..self.products.len()]
     }
 
     /// The units of a product (by number) that are expected to be ordered in a region (by number) on a simulated day:

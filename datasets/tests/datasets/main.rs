@@ -5,4 +5,5 @@ mod online_retail;
 mod probe;
 mod session_files;
 mod shape;
+mod shoppers;
 mod simulator;
