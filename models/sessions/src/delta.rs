@@ -64,6 +64,7 @@ impl Delta {
         self.sessions.len()
     }
 
+    #[inline]
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.statistics
     }
@@ -76,10 +77,12 @@ impl Delta {
         self.postings.get(&item).map_or(&[], Vec::as_slice)
     }
 
+    #[inline]
     pub(crate) fn items_of(&self, place: u32) -> &[u32] {
         &self.sessions[place as usize].items
     }
 
+    #[inline]
     pub(crate) fn weight_of(&self, place: u32) -> f32 {
         self.sessions[place as usize].weight
     }

@@ -51,8 +51,17 @@ struct Sessions {
 pub struct SessionIndex {
     sessions: Arc<Sessions>,
     pub(crate) weights: Weights,
-    /// Of each session: its length's discount times its fading.
-    session_weights: Vec<f32>,
+    /// Of each session, and one more that says where the last ends.
+    heads: Vec<Head>,
+}
+
+/// What a request reads of every session that matches, in one place.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    /// Its length's discount times its fading.
+    weight: f32,
+    /// Where its items begin.
+    start: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,8 +95,12 @@ impl SessionIndex {
     fn with_weights(sessions: Arc<Sessions>, settings: &Settings) -> Self {
         let weights = Weights::new(settings, sessions.times.last().copied());
         let weigh = |session: usize| weights.session(sessions.items_of(session).len(), sessions.times[session]);
-        let session_weights = (0..sessions.times.len()).map(weigh).collect();
-        Self { weights, session_weights, sessions }
+        let head = |session: usize, start: u32| match session < sessions.times.len() {
+            true => Head { weight: weigh(session), start },
+            false => Head { weight: 0.0, start },
+        };
+        let heads = sessions.starts.iter().enumerate().map(|(session, start)| head(session, *start)).collect();
+        Self { weights, heads, sessions }
     }
 
     /// The same sessions under other settings, without indexing them again.
@@ -130,16 +143,20 @@ impl SessionIndex {
         self.sessions.times.last().copied()
     }
 
+    #[inline]
     pub(crate) fn statistics(&self) -> &Statistics {
         &self.sessions.statistics
     }
 
+    #[inline]
     pub(crate) fn items_of(&self, session: u32) -> &[u32] {
-        self.sessions.items_of(session as usize)
+        let session = session as usize;
+        &self.sessions.items[self.heads[session].start as usize..self.heads[session + 1].start as usize]
     }
 
+    #[inline]
     pub(crate) fn weight_of(&self, session: u32) -> f32 {
-        self.session_weights[session as usize]
+        self.heads[session as usize].weight
     }
 
     /// The sessions of an item, most recent first; none for an unknown item.
@@ -242,6 +259,7 @@ impl Sessions {
         self.posting_starts = ends;
     }
 
+    #[inline]
     fn items_of(&self, session: usize) -> &[u32] {
         &self.items[self.starts[session] as usize..self.starts[session + 1] as usize]
     }

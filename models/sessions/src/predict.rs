@@ -1,8 +1,10 @@
 //! One request from the asking session to the ranked items; the same code over the base alone and over base and delta.
 
+use std::hint::{black_box, select_unpredictable};
+
 use crate::delta::Delta;
 use crate::index::Posting;
-use crate::scratch::Scratch;
+use crate::scratch::{ItemVotes, Neighbour, Neighbours, Scratch, Votes};
 use crate::statistics::{Statistics, earlier_items};
 use crate::weights::Weights;
 use crate::{MAX_SESSION_ITEMS, SessionIndex, SessionsError};
@@ -75,17 +77,17 @@ impl View<'_> {
         }
         let session = &request.session[request.session.len().saturating_sub(MAX_SESSION_ITEMS)..];
         scratch.begin(self.session_count(), self.statistics().item_count());
-        self.match_sessions(scratch, session);
-        scratch.select_neighbours(self.weights().settings.neighbours, |neighbour| self.weight_of(neighbour));
-        self.vote(scratch);
-        let total = self.discount_popular(scratch);
-        self.add_repeats(scratch, session, total);
+        self.match_sessions(&mut scratch.neighbours, session);
+        scratch.neighbours.select(self.weights().settings.neighbours, |neighbour| self.weight_of(neighbour));
+        self.vote(scratch.neighbours.list(), &mut scratch.votes);
+        let total = self.discount_popular(&mut scratch.votes);
+        self.add_repeats(&mut scratch.votes, session, total);
         rank(scratch, session, request, total, eligible, out);
         Ok(())
     }
 
     /// Steps 1 and 2: the last distinct known items bring in their most recent sessions.
-    fn match_sessions(&self, scratch: &mut Scratch, session: &[u32]) {
+    fn match_sessions(&self, neighbours: &mut Neighbours, session: &[u32]) {
         let settings = &self.weights().settings;
         let mut items_left = settings.last_items;
         for steps in 0..session.len() {
@@ -106,62 +108,62 @@ impl View<'_> {
             let base = &base[..base.len().min(settings.sessions_per_item - fresh.len())];
             for posting in fresh.iter().rev().filter(|posting| Some(posting.session) != self.own) {
                 let number = self.base.session_count() as u32 + posting.session;
-                scratch.add_match(number, posting.position, weight, steps == 0);
+                neighbours.add_match(number, posting.position, weight, steps == 0);
             }
             for &Posting { session, position } in base {
-                scratch.add_match(session, position, weight, steps == 0);
+                neighbours.add_match(session, position, weight, steps == 0);
             }
         }
     }
 
     /// Steps 4 and 5: every neighbour votes for what stands around its match, nearer items more, and by the sequential rule
-    /// once more for what follows the current item.
-    fn vote(&self, scratch: &mut Scratch) {
+    /// once more for what follows the current item. The match itself gets none: its distance of 0 weighs nothing.
+    fn vote(&self, neighbours: &[Neighbour], votes: &mut Votes) {
         let weights = self.weights();
-        for at in 0..scratch.neighbours.len() {
-            let neighbour = scratch.neighbours[at];
+        for neighbour in neighbours {
+            // Their items lie far apart. Asked for all at once, they come from memory together and not one after the other.
+            black_box(self.items_of(neighbour.session).first().copied());
+        }
+        for neighbour in neighbours {
             let items = self.items_of(neighbour.session);
-            let (before, from_match) = items.split_at(neighbour.position as usize);
             let backward = f64::from(neighbour.weight);
             let mut forward = backward;
             if neighbour.holds_current {
                 forward += weights.settings.rule_weight * f64::from(self.weight_of(neighbour.session));
             }
-            for (&item, decay) in from_match.iter().skip(1).zip(&weights.forward) {
-                scratch.add_votes(item, forward * decay);
-            }
-            for (&item, decay) in before.iter().rev().zip(&weights.backward) {
-                scratch.add_votes(item, backward * decay);
+            let decays = weights.around(neighbour.position as usize, items.len());
+            for (at, &item) in items.iter().enumerate() {
+                let weight = select_unpredictable(at > neighbour.position as usize, forward, backward);
+                votes.add(item, weight * decays[at]);
             }
         }
     }
 
     /// Step 6; returns the sum of all votes.
-    fn discount_popular(&self, scratch: &mut Scratch) -> f64 {
+    fn discount_popular(&self, votes: &mut Votes) -> f64 {
+        let (weights, statistics) = (self.weights(), self.statistics());
         let mut total = 0.0;
-        for at in 0..scratch.touched_items.len() {
-            let item = scratch.touched_items[at];
-            let votes = scratch.votes_mut(item);
-            *votes *= self.weights().popularity(self.statistics().sessions_of(item));
-            total += *votes;
+        for entry in votes.list_mut() {
+            entry.votes *= weights.popularity(statistics.sessions_of(entry.item));
+            total += entry.votes;
         }
         total
     }
 
     /// Step 7: the current item may be kept and earlier ones visited again, as often as learned. Without a single vote the
     /// repeats alone are the answer.
-    fn add_repeats(&self, scratch: &mut Scratch, session: &[u32], total: f64) {
+    fn add_repeats(&self, votes: &mut Votes, session: &[u32], total: f64) {
         let settings = &self.weights().settings;
         let Some(&current) = session.last() else { return };
         let scale = if total > 0.0 { total } else { 1.0 };
         if self.statistics().sessions_of(current) > 0 {
             let probability = self.statistics().keep_probability(session, settings.keep_evidence);
-            scratch.add_votes(current, scale * settings.keep_weight * probability);
+            votes.add(current, scale * settings.keep_weight * probability);
         }
         for (distance, item) in earlier_items(session) {
             if self.statistics().sessions_of(item) > 0 {
                 let probability = self.statistics().revisit_probability(distance);
-                scratch.add_votes(item, scale * settings.revisit_weight * probability);
+                votes.add(item, scale * settings.revisit_weight * probability);
             }
         }
     }
@@ -170,15 +172,18 @@ impl View<'_> {
         self.base.session_count() + self.delta.map_or(0, Delta::session_count)
     }
 
+    #[inline]
     fn weights(&self) -> &Weights {
         &self.base.weights
     }
 
+    #[inline]
     fn statistics(&self) -> &Statistics {
         self.delta.map_or(self.base.statistics(), Delta::statistics)
     }
 
     /// `Ok` the base's session of this number, `Err` the delta's place.
+    #[inline]
     fn find(&self, session: u32) -> Result<u32, (u32, &Delta)> {
         match self.delta {
             Some(delta) if session as usize >= self.base.session_count() => {
@@ -188,6 +193,7 @@ impl View<'_> {
         }
     }
 
+    #[inline]
     fn items_of(&self, session: u32) -> &[u32] {
         match self.find(session) {
             Ok(session) => self.base.items_of(session),
@@ -195,6 +201,7 @@ impl View<'_> {
         }
     }
 
+    #[inline]
     fn weight_of(&self, session: u32) -> f32 {
         match self.find(session) {
             Ok(session) => self.base.weight_of(session),
@@ -217,19 +224,17 @@ fn rank(
         Exclude::Current => &session[session.len().saturating_sub(1)..],
         Exclude::Session => request.session,
     };
+    let Scratch { votes, top, .. } = scratch;
     for item in excluded {
-        scratch.clear_votes(*item);
+        votes.clear(*item);
     }
     let scale = if total > 0.0 { total } else { 1.0 };
-    let mut top = std::mem::take(&mut scratch.top);
     top.begin(request.count);
-    for at in 0..scratch.touched_items.len() {
-        let item = scratch.touched_items[at];
-        let score = (*scratch.votes_mut(item) / scale) as f32;
+    for &mut ItemVotes { votes, item } in votes.list_mut() {
+        let score = (votes / scale) as f32;
         if score > 0.0 {
             top.offer(item, score, || eligible(item));
         }
     }
     top.drain_into(out);
-    scratch.top = top;
 }

@@ -70,6 +70,7 @@ impl Statistics {
     }
 
     /// In how many sessions the item occurs; 0 for an unknown item.
+    #[inline]
     pub(crate) fn sessions_of(&self, item: u32) -> u32 {
         self.items.get(item as usize).map_or(0, |counts| counts.sessions)
     }

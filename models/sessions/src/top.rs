@@ -8,6 +8,7 @@ struct Entry {
 }
 
 impl Entry {
+    #[inline]
     fn is_worse_than(self, other: Self) -> bool {
         self.score.total_cmp(&other.score).then(other.item.cmp(&self.item)).is_lt()
     }
@@ -28,6 +29,7 @@ impl TopItems {
     }
 
     /// Takes the item in if it is good enough and `admit` agrees, who is asked only then.
+    #[inline]
     pub(crate) fn offer(&mut self, item: u32, score: f32, admit: impl FnOnce() -> bool) {
         let entry = Entry { score, item };
         if self.heap.len() < self.limit {

@@ -1,5 +1,7 @@
 //! The settings' decays and discounts as tables, so that a request raises nothing to a power.
 
+use std::cmp::Ordering;
+
 use crate::{MAX_SESSION_ITEMS, Settings};
 
 /// Items in fewer sessions than this find their discounts in a table.
@@ -11,10 +13,8 @@ const MAX_HALF_LIVES: f64 = 60.0;
 #[derive(Debug, Clone)]
 pub(crate) struct Weights {
     pub(crate) settings: Settings,
-    /// By steps after the match, less one.
-    pub(crate) forward: [f64; MAX_SESSION_ITEMS],
-    /// By steps before the match, less one.
-    pub(crate) backward: [f64; MAX_SESSION_ITEMS],
+    /// By distance from the match, which stands at [`MAX_SESSION_ITEMS`] and weighs nothing itself.
+    around: [f64; 2 * MAX_SESSION_ITEMS],
     query_decays: [f64; MAX_SESSION_ITEMS],
     length_discounts: [f64; MAX_SESSION_ITEMS + 1],
     popularity_discounts: Vec<f64>,
@@ -24,13 +24,18 @@ pub(crate) struct Weights {
 
 impl Weights {
     pub(crate) fn new(settings: &Settings, latest_time: Option<i64>) -> Self {
-        let powers = |first: f64, base: f64| std::array::from_fn(|step| first * base.powi(step as i32));
+        let power = |first: f64, base: f64, steps: usize| first * base.powi(steps as i32);
         let discount = |sessions: u32| power_discount(sessions, settings.popularity_discount);
         Self {
             settings: *settings,
-            forward: powers(1.0, settings.forward_decay),
-            backward: powers(settings.backward_share, settings.backward_decay),
-            query_decays: powers(1.0, settings.query_decay),
+            around: std::array::from_fn(|place| match place.cmp(&MAX_SESSION_ITEMS) {
+                Ordering::Less => {
+                    power(settings.backward_share, settings.backward_decay, MAX_SESSION_ITEMS - place - 1)
+                }
+                Ordering::Equal => 0.0,
+                Ordering::Greater => power(1.0, settings.forward_decay, place - MAX_SESSION_ITEMS - 1),
+            }),
+            query_decays: std::array::from_fn(|steps| power(1.0, settings.query_decay, steps)),
             length_discounts: std::array::from_fn(|length| power_discount(length as u32, settings.length_discount)),
             popularity_discounts: (0..TABLED_SESSIONS).map(discount).collect(),
             reference_time: latest_time.unwrap_or(0),
@@ -49,7 +54,15 @@ impl Weights {
         (self.length_discounts[length] * half_lives.min(MAX_HALF_LIVES).exp2()) as f32
     }
 
+    /// What each item of a session so long gets of a neighbour's weight, when the match stands at `position` in it.
+    #[inline]
+    pub(crate) fn around(&self, position: usize, length: usize) -> &[f64] {
+        let first = MAX_SESSION_ITEMS - position;
+        &self.around[first..first + length]
+    }
+
     /// What an item that occurs in so many sessions keeps of its votes.
+    #[inline]
     pub(crate) fn popularity(&self, sessions: u32) -> f64 {
         match self.popularity_discounts.get(sessions as usize) {
             Some(discount) => *discount,
