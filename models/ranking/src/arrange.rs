@@ -179,8 +179,7 @@ impl<'a> Arrangement<'a> {
         let tiers = [(small, apart), (small, false), (false, apart), (false, false)];
         tiers.into_iter().find_map(|tier| {
             let at = self.best_of_tier(tier.0, tier.1)?;
-            let relaxes =
-                Relaxed { diversity: usize::from(apart && !tier.1), fairness: usize::from(small && !tier.0) };
+            let relaxes = Relaxed { diversity: usize::from(apart && !tier.1), fairness: usize::from(small && !tier.0) };
             Some(Choice { at, relaxes })
         })
     }
@@ -262,14 +261,9 @@ impl<'a> Arrangement<'a> {
     fn find_tail(&mut self, place: usize, limit: usize) {
         let Scratch { pool, fill, tail, .. } = &mut *self.scratch;
         let instead = &pool.entries[self.entries[place]];
-        let keeps_floor = |entry: &Entry| {
-            self.policy.fairness.is_none() || entry.small_seller || !instead.small_seller
-        };
+        let keeps_floor = |entry: &Entry| self.policy.fairness.is_none() || entry.small_seller || !instead.small_seller;
         let explorable = pool.entries.iter().enumerate().filter(|(at, entry)| {
-            entry.candidate.is_some()
-                && !fill.is_placed(*at)
-                && fill.may_replace(entry, instead)
-                && keeps_floor(entry)
+            entry.candidate.is_some() && !fill.is_placed(*at) && fill.may_replace(entry, instead) && keeps_floor(entry)
         });
         tail.clear();
         tail.extend(explorable.map(|(at, _)| at).take(limit));

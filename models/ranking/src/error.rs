@@ -85,7 +85,9 @@ pub enum RankingError {
         weight: f64,
     },
     /// An infinite feature. NaN is allowed: it stands for a missing value.
-    #[error("group {group}, row {row}: feature `{feature}` is {value}; give a finite number, or NaN where it is missing")]
+    #[error(
+        "group {group}, row {row}: feature `{feature}` is {value}; give a finite number, or NaN where it is missing"
+    )]
     InfiniteFeature {
         /// Place of the group, from zero.
         group: usize,

@@ -177,8 +177,7 @@ fn odd_requests_get_defined_answers() {
     let offers = [Offer { candidate: one, campaign: 3, bid_minor: 1 }];
     let unknown = RankingError::UnknownCampaign { offer: 0, campaign: 3, campaigns: 0 };
     assert_eq!(refused(Request { offers: &offers, ..nothing }), unknown);
-    let policy =
-        Policy { diversity: Some(Diversity { lambda: f64::NAN, max_similarity: 1.0 }), ..Policy::default() };
+    let policy = Policy { diversity: Some(Diversity { lambda: f64::NAN, max_similarity: 1.0 }), ..Policy::default() };
     assert!(arrange(&nothing, &policy, &mut scratch).unwrap_err().to_string().starts_with("diversity.lambda is NaN"));
 }
 

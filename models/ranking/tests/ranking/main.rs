@@ -3,4 +3,5 @@
 mod arrangement;
 mod oracle;
 mod random;
+mod ranker;
 mod rules;

@@ -78,9 +78,7 @@ fn pool(case: &Case) -> Vec<Item> {
             pool.push(Item { candidate, organic, relevance: 1.0 });
         }
     }
-    pool.sort_by(|a, b| {
-        b.candidate.score.total_cmp(&a.candidate.score).then(a.candidate.item.cmp(&b.candidate.item))
-    });
+    pool.sort_by(|a, b| b.candidate.score.total_cmp(&a.candidate.score).then(a.candidate.item.cmp(&b.candidate.item)));
     if let (Some(first), Some(last)) = (pool.first().copied(), pool.last().copied())
         && first.candidate.score > last.candidate.score
     {
@@ -196,9 +194,8 @@ impl Slow<'_> {
         offers.into_iter().find(|(at, offer)| {
             !self.placed.contains(at)
                 && displaced != Some(*at)
-                && displaced.is_none_or(|d| {
-                    self.pool[*at].relevance >= sponsorship.relevance_floor * self.pool[d].relevance
-                })
+                && displaced
+                    .is_none_or(|d| self.pool[*at].relevance >= sponsorship.relevance_floor * self.pool[d].relevance)
                 && offer.bid_minor <= budgets[offer.campaign as usize]
                 && self.admits(*at)
         })

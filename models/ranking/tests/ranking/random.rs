@@ -67,7 +67,9 @@ impl Case {
             || self.excluded.contains(&candidate.item)
             || self.out_of_stock.contains(&candidate.item)
             || !candidate.score.is_finite()
-            || self.price_band.is_some_and(|b| candidate.price_minor < b.from_minor || candidate.price_minor > b.to_minor)
+            || self
+                .price_band
+                .is_some_and(|b| candidate.price_minor < b.from_minor || candidate.price_minor > b.to_minor)
     }
 
     pub fn category_cap(&self, category: u32) -> usize {

@@ -13,9 +13,8 @@ fn violation(case: &Case, arranged: &Arranged) -> Option<&'static str> {
     let named = || case.candidates.iter().chain(case.offers.iter().map(|offer| &offer.candidate));
     let attributes: Vec<Candidate> =
         arranged.places.iter().filter_map(|place| named().find(|c| c.item == place.item)).copied().collect();
-    let sponsored: Vec<usize> = (0..arranged.places.len())
-        .filter(|at| matches!(arranged.places[*at].kind, Kind::Sponsored { .. }))
-        .collect();
+    let sponsored: Vec<usize> =
+        (0..arranged.places.len()).filter(|at| matches!(arranged.places[*at].kind, Kind::Sponsored { .. })).collect();
     for (at, shown) in attributes.iter().enumerate() {
         let source = arranged.places[at].source as usize;
         let source_item = match arranged.places[at].kind {
