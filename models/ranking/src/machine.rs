@@ -54,9 +54,9 @@ impl Inputs {
 
     /// Calls `input` with the place and the value of each input that is not 0.
     fn for_each(&self, row: &[f64], mut input: impl FnMut(usize, f64)) {
-        for (at, ((value, mean), scale)) in row.iter().zip(&self.means).zip(&self.scales).enumerate() {
+        for (at, &value) in row.iter().enumerate() {
             if value.is_finite() {
-                let x = standardised(*value, *mean, *scale);
+                let x = standardised(value, self.means[at], self.scales[at]);
                 if x != 0.0 {
                     input(at, x);
                 }
@@ -184,19 +184,20 @@ impl Machine {
         let width = self.inputs.width();
         let (weights, vectors) = self.parameters.split_at(2 * width);
         let vectors = vectors.as_chunks::<D>().0;
-        let per_input = || weights.iter().zip(&self.squared_lengths).zip(vectors);
+        let (weights, squared_lengths) = (weights.split_at(width), self.squared_lengths.split_at(width));
+        let vectors = vectors.split_at(width);
+        let present = weights.0.iter().zip(squared_lengths.0).zip(vectors.0);
+        let missing = weights.1.iter().zip(squared_lengths.1).zip(vectors.1);
         let standards = self.inputs.means.iter().zip(&self.inputs.scales);
         let (mut linear, mut squares, mut sums) = (0.0, 0.0, [0.0; D]);
-        for (((value, (mean, scale)), present), missing) in
-            row.iter().zip(standards).zip(per_input()).zip(per_input().skip(width))
-        {
+        for (((value, (mean, scale)), present), missing) in row.iter().zip(standards).zip(present).zip(missing) {
             let is_present = value.is_finite();
             let x = if is_present { standardised(*value, *mean, *scale) } else { 1.0 };
             let ((weight, squared_length), vector) = if is_present { present } else { missing };
             linear += weight * x;
             squares += squared_length * x * x;
-            for (sum, v) in sums.iter_mut().zip(vector) {
-                *sum += v * x;
+            for at in 0..D {
+                sums[at] += vector[at] * x;
             }
         }
         let square_of_sums: f64 = sums.iter().map(|sum| sum * sum).sum();
@@ -210,8 +211,8 @@ impl Machine {
         self.inputs.for_each(row, |input, x| {
             linear += self.parameters[input] * x;
             squares += self.squared_lengths[input] * x * x;
-            for (sum, v) in sums.iter_mut().zip(self.vector(input)) {
-                *sum += v * x;
+            for (at, v) in self.vector(input).iter().enumerate() {
+                sums[at] += v * x;
             }
         });
         let square_of_sums: f64 = sums[..self.dimensions].iter().map(|sum| sum * sum).sum();
@@ -242,8 +243,9 @@ impl Machine {
         self.inputs.for_each(row, |input, x| {
             weights[input] += slope * x;
             let own = &mut vectors[input * self.dimensions..(input + 1) * self.dimensions];
-            for ((g, v), sum) in own.iter_mut().zip(self.vector(input)).zip(sums) {
-                *g += slope * x * (sum - v * x);
+            let vector = self.vector(input);
+            for (at, g) in own.iter_mut().enumerate() {
+                *g += slope * x * (sums[at] - vector[at] * x);
             }
         });
     }
