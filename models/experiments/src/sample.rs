@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ExperimentError, check_all};
+use crate::error::{ExperimentError, check_all, check_setting};
 
 /// What a comparison needs to know of an arm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,25 @@ pub struct Summary {
     /// The variance of one visitor's value; for a ratio that of its linearised value. The variance of the mean is this
     /// divided by the visitors.
     pub variance: f64,
+}
+
+/// A sum of squares this part below the least possible one is still rounding.
+const ROUNDING: f64 = 1e-9;
+
+impl Summary {
+    /// From sums that a store keeps: over the visitors' values (one a visitor), and over their squares.
+    ///
+    /// # Errors
+    /// A sum that is not finite, sums without a visitor, or squares whose sum is less than these values can have.
+    pub fn of_sums(visitors: u64, sum: f64, sum_of_squares: f64) -> Result<Self, ExperimentError> {
+        check_setting("sum", sum, "finite, and 0 without visitors", sum.is_finite() && (visitors > 0 || sum == 0.0))?;
+        let mean = sum / visitors.max(1) as f64;
+        let squares = sum_of_squares - sum * mean;
+        let right = sum_of_squares.is_finite() && squares >= -ROUNDING * sum_of_squares.abs();
+        let rule = "finite and at least the square of the sum over the visitors, 0 without visitors";
+        check_setting("sum_of_squares", sum_of_squares, rule, right && (visitors > 0 || sum_of_squares == 0.0))?;
+        Ok(Self { visitors, mean, variance: per_visitor(squares.max(0.0), visitors) })
+    }
 }
 
 /// Values of an arm's visitors: clicks, orders, sales. Add one value a visitor (not one a visit: visits of one person

@@ -15,8 +15,10 @@ pub struct SampleRatio {
     pub expected: Vec<f64>,
     /// The share that each has.
     pub observed: Vec<f64>,
-    /// The natural logarithm of the evidence against the weights. `mismatch` is said above −ln 0.001 = 6.9.
+    /// The natural logarithm of the evidence against the weights. It is above 6.9 with a mismatch.
     pub evidence_ln: f64,
+    /// The probability of evidence as strong, at any look, from sound shares: at most this.
+    pub p_value: f64,
     /// Whether the shares cannot be luck: assignment, logging or counting is broken.
     pub mismatch: bool,
 }
@@ -38,6 +40,7 @@ impl SampleRatio {
             }
         }
         let observed = visitors.iter().map(|count| *count as f64 / total.max(1.0)).collect();
-        Self { expected, observed, evidence_ln, mismatch: evidence_ln > -SAMPLE_RATIO_ERROR_RATE.ln() }
+        let p_value = (-evidence_ln).exp().min(1.0);
+        Self { expected, observed, evidence_ln, p_value, mismatch: p_value < SAMPLE_RATIO_ERROR_RATE }
     }
 }

@@ -44,6 +44,9 @@ fn a_comparison_needs_finite_samples_of_every_arm() {
     let mut sample = Sample::default();
     refused(sample.add(f64::INFINITY), "value 0 is inf; it must be finite");
     refused(RatioSample::default().add(1.0, -1.0), "below the line 0 is -1");
+    refused(Summary::of_sums(0, 1.0, 1.0), "sum is 1; it must be finite, and 0 without visitors");
+    refused(Summary::of_sums(10, 20.0, 39.0), "sum_of_squares is 39; it must be finite and at least the square");
+    refused(Summary::of_sums(10, 20.0, f64::NAN), "sum_of_squares is NaN");
     assert_eq!(sample, Sample::default(), "a refused value leaves no trace");
 }
 
