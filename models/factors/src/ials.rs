@@ -2,6 +2,7 @@
 
 use crate::eigen::symmetric_eigen;
 use crate::error::{FactorsError, check_setting};
+use crate::gradients::step_row;
 use crate::interactions::{Interactions, Row, Rows};
 use crate::kernels::{LANES, dot, simd_kernel};
 use crate::matrix::Matrix;
@@ -16,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const MAX_DIMENSIONS: usize = 1024;
 /// Most iterations of a fit.
 pub const MAX_ITERATIONS: usize = 1000;
+/// Most steps of conjugate gradients in a half-step.
+pub const MAX_STEPS: usize = 100;
 /// Rows that one task solves.
 const CHUNK_ROWS: usize = 128;
 
@@ -24,6 +27,11 @@ const CHUNK_ROWS: usize = 128;
 pub enum Solver {
     /// Every row exactly, by the smaller of its two systems.
     Exact,
+    /// That many steps of conjugate gradients from the factors of the iteration before, 1 to [`MAX_STEPS`]: the fastest.
+    ConjugateGradients {
+        /// Steps of a row; 3 come to the loss of exact solves.
+        steps: usize,
+    },
     /// iALS++: Newton steps over blocks of that many dimensions, a multiple of 16; pays above about 200 dimensions.
     Subspace {
         /// Dimensions of a block.
@@ -82,6 +90,9 @@ impl FactorSettings {
         {
             let expected = "a multiple of 16 above zero";
             return Err(FactorsError::BadSetting { name: "solver.block", value: block as f64, expected });
+        }
+        if let Solver::ConjugateGradients { steps } = self.solver {
+            check_setting("solver.steps", steps as f64, 1.0..=MAX_STEPS as f64, "1 to 100")?;
         }
         Ok(())
     }
@@ -207,18 +218,18 @@ impl FactorModel {
 }
 
 simd_kernel! {
-    fn solve_one<'a>(side: &'a Side<'a>, row: Row<'a>, work: &'a mut Workspace, solution: &'a mut [f32]) -> bool {
-        solve_row(side, row, work, solution)
+    fn solve_one<'a>(simd, side: &'a Side<'a>, row: Row<'a>, work: &'a mut Workspace, solution: &'a mut [f32]) -> bool {
+        solve_row(simd, side, row, work, solution)
     }
 }
 
 simd_kernel! {
     /// `Σ (α₀ + w)(1 − ŷ)² − α₀ ŷ²` over the entries of one row.
-    fn observed_loss<'a>(row: Row<'a>, person: &'a [f32], items: &'a Matrix, loss: Loss) -> f64 {
+    fn observed_loss<'a>(simd, row: Row<'a>, person: &'a [f32], items: &'a Matrix, loss: Loss) -> f64 {
         let base = f64::from(loss.unobserved_weight);
         let mut sum = 0.0;
         for (item, weight) in row.columns.iter().zip(row.weights) {
-            let score = f64::from(dot(person, items.padded_row(*item as usize)));
+            let score = f64::from(dot(simd, person, items.padded_row(*item as usize)));
             let extra = f64::from(loss.observed_weight * weight);
             sum += (base + extra) * (1.0 - score).powi(2) - base * score * score;
         }
@@ -255,7 +266,7 @@ fn first_factors(rows: usize, settings: &FactorSettings, stream: u64, earlier: O
 /// Eigenvalues (padded with ones) and vectors of the Gramian.
 fn spectrum_of(factors: &Matrix) -> (Vec<f32>, Vec<f64>) {
     let eigen = symmetric_eigen(&factors.gramian(), factors.columns());
-    let mut spectrum: Vec<f32> = eigen.values.iter().map(|value| *value as f32).collect();
+    let mut spectrum: Vec<f32> = eigen.values.iter().map(|value| value.max(0.0) as f32).collect();
     spectrum.resize(factors.stride(), 1.0);
     (spectrum, eigen.vectors)
 }
@@ -291,6 +302,7 @@ fn half_step(
 simd_kernel! {
     /// Solves consecutive rows from `first` on; false where one could not be solved.
     fn solve_chunk<'a>(
+        simd,
         side: &'a Side<'a>,
         rows: &'a Rows,
         first: usize,
@@ -302,8 +314,9 @@ simd_kernel! {
         for (offset, solution) in solutions.chunks_exact_mut(side.factors.stride()).enumerate() {
             let row = rows.row(first + offset);
             solved &= match solver {
-                Solver::Exact => solve_row(side, row, work, solution),
-                Solver::Subspace { block } => improve_row(side, row, block, work, solution),
+                Solver::Exact => solve_row(simd, side, row, work, solution),
+                Solver::ConjugateGradients { steps } => step_row(simd, side, row, steps, work, solution),
+                Solver::Subspace { block } => improve_row(simd, side, row, block, work, solution),
             };
         }
         solved

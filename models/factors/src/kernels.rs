@@ -1,25 +1,32 @@
 //! Dense f32 kernels for the widest SIMD that the machine has, chosen at run time; no sparse structure and no threads.
 //!
-//! Every function here is inlined into a function made by `simd_kernel!`, which is compiled once per instruction set. Matrices are row-major; the number of columns is a multiple of [`LANES`], padded with zeros.
+//! Every function here that takes a `simd` is inlined into a function made by `simd_kernel!`, which chooses the
+//! instruction set once for a block of work. Matrices are row-major; the number of columns is a multiple of [`LANES`],
+//! padded with zeros, so that rows are whole vectors on every machine.
 
-/// Columns of a padded matrix come in groups of this many.
+use pulp::Simd;
+
+/// Columns of a padded matrix come in groups of this many: the widest vector's lanes.
 pub(crate) const LANES: usize = 16;
 /// Rows of a register tile.
 const TILE_ROWS: usize = 8;
 
 /// Defines a function whose body is compiled for several instruction sets, of which the machine's widest runs.
 ///
-/// What the body calls is compiled with it only where it is marked `#[inline(always)]`; a closure that multiplies may stay
-/// out of line, and is then compiled for the oldest machine: write a loop.
+/// Its first argument is the token of the instruction set, which the body hands to the kernels of this file. What the body
+/// calls is compiled with it only where it is marked `#[inline(always)]`.
 macro_rules! simd_kernel {
-    ($(#[$attribute:meta])* fn $name:ident<$life:lifetime>($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block) => {
+    (
+        $(#[$attribute:meta])*
+        fn $name:ident<$life:lifetime>($simd:ident, $($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block
+    ) => {
         $(#[$attribute])*
         pub(crate) fn $name<$life>($($argument: $type),*) $(-> $output)? {
             struct Work<$life>($($type),*);
-            impl<$life> pulp::NullaryFnOnce for Work<$life> {
+            impl<$life> pulp::WithSimd for Work<$life> {
                 type Output = $crate::kernels::simd_kernel!(@output $($output)?);
                 #[inline(always)]
-                fn call(self) -> Self::Output {
+                fn with_simd<S: pulp::Simd>(self, $simd: S) -> Self::Output {
                     let Self($($argument),*) = self;
                     $body
                 }
@@ -32,59 +39,64 @@ macro_rules! simd_kernel {
 }
 pub(crate) use simd_kernel;
 
+simd_kernel! {
+    /// `into += factor * row` for a single pair of padded rows.
+    fn add_scaled<'a>(simd, into: &'a mut [f32], factor: f32, row: &'a [f32]) {
+        axpy(simd, into, factor, row);
+    }
+}
+
 /// The smallest multiple of [`LANES`] that holds `columns`.
 #[inline(always)]
 pub(crate) fn padded(columns: usize) -> usize {
     columns.next_multiple_of(LANES)
 }
 
-/// The inner product of two equally long padded rows.
+/// A padded row as vectors.
 #[inline(always)]
-pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in left.as_chunks::<LANES>().0.iter().zip(right.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
-        }
-    }
-    total(&sums)
+pub(crate) fn vectors<S: Simd>(row: &[f32]) -> &[S::f32s] {
+    S::as_simd_f32s(row).0
 }
 
-/// The sum of the lanes, as a tree, so that it is the same on every instruction set.
+/// A padded row as vectors to write.
 #[inline(always)]
-fn total(sums: &[f32; LANES]) -> f32 {
-    let mut half = [0.0_f32; LANES / 2];
-    for lane in 0..LANES / 2 {
-        half[lane] = sums[lane] + sums[lane + LANES / 2];
+pub(crate) fn vectors_mut<S: Simd>(row: &mut [f32]) -> &mut [S::f32s] {
+    S::as_mut_simd_f32s(row).0
+}
+
+/// The inner product of two equally long padded rows.
+#[inline(always)]
+pub(crate) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+    const STEP: usize = 4;
+    let mut sums = [simd.splat_f32s(0.0); STEP];
+    let ((left, left_rest), (right, right_rest)) =
+        (vectors::<S>(left).as_chunks::<STEP>(), vectors::<S>(right).as_chunks::<STEP>());
+    for at in 0..left.len().min(right.len()) {
+        for step in 0..STEP {
+            sums[step] = simd.mul_add_e_f32s(left[at][step], right[at][step], sums[step]);
+        }
     }
-    let quarter = [half[0] + half[4], half[1] + half[5], half[2] + half[6], half[3] + half[7]];
-    (quarter[0] + quarter[2]) + (quarter[1] + quarter[3])
+    for at in 0..left_rest.len().min(right_rest.len()) {
+        sums[at] = simd.mul_add_e_f32s(left_rest[at], right_rest[at], sums[at]);
+    }
+    simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3])))
 }
 
 /// `into += factor * row`, both padded and equally long.
 #[inline(always)]
-pub(crate) fn add_scaled(into: &mut [f32], factor: f32, row: &[f32]) {
-    for (sum, value) in into.as_chunks_mut::<LANES>().0.iter_mut().zip(row.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sum[lane] = factor.mul_add(value[lane], sum[lane]);
-        }
-    }
-}
-
-/// `tile[i][lane] += left[i] * right[lane]`: the step that every matrix product here is made of.
-#[inline(always)]
-pub(crate) fn add_outer<const ROWS: usize>(tile: &mut [[f32; LANES]; ROWS], left: &[f32; ROWS], right: &[f32; LANES]) {
-    for i in 0..ROWS {
-        for lane in 0..LANES {
-            tile[i][lane] = left[i].mul_add(right[lane], tile[i][lane]);
-        }
+pub(crate) fn axpy<S: Simd>(simd: S, into: &mut [f32], factor: f32, row: &[f32]) {
+    let factor = simd.splat_f32s(factor);
+    let (into, row) = (vectors_mut::<S>(into), vectors::<S>(row));
+    for at in 0..into.len().min(row.len()) {
+        into[at] = simd.mul_add_e_f32s(factor, row[at], into[at]);
     }
 }
 
 /// `out += leftᵀ right` for a left matrix of rows × `left_columns` and a right one of rows × `right_columns`.
 /// With `upper` only the tiles that reach the diagonal or lie above it are computed (for a symmetric product).
 #[inline(always)]
-pub(crate) fn add_transposed_product(
+pub(crate) fn add_transposed_product<S: Simd>(
+    simd: S,
     left: &[f32],
     left_columns: usize,
     right: &[f32],
@@ -92,51 +104,73 @@ pub(crate) fn add_transposed_product(
     upper: bool,
     out: &mut [f32],
 ) {
+    let per_row = right_columns / S::F32_LANES;
+    let (right, out) = (vectors::<S>(right), vectors_mut::<S>(out));
     for i in (0..left_columns).step_by(TILE_ROWS) {
-        let first = if upper { i / LANES } else { 0 };
-        for j in first..right_columns / LANES {
-            let mut tile = [[0.0_f32; LANES]; TILE_ROWS];
-            for (a, b) in left.chunks_exact(left_columns).zip(right.chunks_exact(right_columns)) {
-                let (a, b) = (&a.as_chunks::<TILE_ROWS>().0[i / TILE_ROWS], &b.as_chunks::<LANES>().0[j]);
-                add_outer(&mut tile, a, b);
+        let mut j = if upper { i / S::F32_LANES } else { 0 };
+        let rows = &mut out[i * per_row..(i + TILE_ROWS) * per_row];
+        while j + 1 < per_row {
+            add_transposed_tile::<S, 2>(simd, left, left_columns, i, right, per_row, j, rows);
+            j += 2;
+        }
+        if j < per_row {
+            add_transposed_tile::<S, 1>(simd, left, left_columns, i, right, per_row, j, rows);
+        }
+    }
+}
+
+/// Columns `i..i + 8` of the left matrix against `VECTORS` vectors from `j` on of the right one, in registers.
+#[inline(always)]
+fn add_transposed_tile<S: Simd, const VECTORS: usize>(
+    simd: S,
+    left: &[f32],
+    left_columns: usize,
+    i: usize,
+    right: &[S::f32s],
+    per_row: usize,
+    j: usize,
+    rows: &mut [S::f32s],
+) {
+    let mut tile = [[simd.splat_f32s(0.0); VECTORS]; TILE_ROWS];
+    let (mut left, mut right) = (&left[i..], &right[j..]);
+    while let (Some(a), Some(b)) = (left.first_chunk::<TILE_ROWS>(), right.first_chunk::<VECTORS>()) {
+        for row in 0..TILE_ROWS {
+            let value = simd.splat_f32s(a[row]);
+            for v in 0..VECTORS {
+                tile[row][v] = simd.mul_add_e_f32s(value, b[v], tile[row][v]);
             }
-            for (row, values) in tile.iter().enumerate() {
-                let target = &mut out[(i + row) * right_columns..].as_chunks_mut::<LANES>().0[j];
-                for lane in 0..LANES {
-                    target[lane] += values[lane];
-                }
-            }
+        }
+        left = left.get(left_columns..).unwrap_or(&[]);
+        right = right.get(per_row..).unwrap_or(&[]);
+    }
+    for row in 0..TILE_ROWS {
+        for v in 0..VECTORS {
+            let target = &mut rows[row * per_row + j + v];
+            *target = simd.add_f32s(*target, tile[row][v]);
         }
     }
 }
 
 /// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`.
 #[inline(always)]
-pub(crate) fn product(left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
-    let rows = left.len() / inner;
-    let tiled = rows - rows % TILE_ROWS;
+pub(crate) fn product<S: Simd>(simd: S, left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
+    let tiled = left.len() / inner / TILE_ROWS * TILE_ROWS;
+    let (left, left_rest) = left.split_at(tiled * inner);
+    let (out, out_rest) = out.split_at_mut(tiled * columns);
     let mut panel = vec![[0.0_f32; TILE_ROWS]; inner];
-    for i in (0..tiled).step_by(TILE_ROWS) {
-        for (row, values) in left[i * inner..(i + TILE_ROWS) * inner].chunks_exact(inner).enumerate() {
+    for (rows, out) in left.chunks_exact(TILE_ROWS * inner).zip(out.chunks_exact_mut(TILE_ROWS * columns)) {
+        for (row, values) in rows.chunks_exact(inner).enumerate() {
             for (column, value) in panel.iter_mut().zip(values) {
                 column[row] = *value;
             }
         }
-        for j in 0..columns / LANES {
-            let mut tile = [[0.0_f32; LANES]; TILE_ROWS];
-            for (a, b) in panel.iter().zip(right.chunks_exact(columns)) {
-                add_outer(&mut tile, a, &b.as_chunks::<LANES>().0[j]);
-            }
-            for (row, values) in tile.iter().enumerate() {
-                out[(i + row) * columns + j * LANES..][..LANES].copy_from_slice(values);
-            }
-        }
+        out.fill(0.0);
+        add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, out);
     }
-    for i in tiled..rows {
-        let target = &mut out[i * columns..(i + 1) * columns];
+    for (row, target) in left_rest.chunks_exact(inner).zip(out_rest.chunks_exact_mut(columns)) {
         target.fill(0.0);
-        for (value, row) in left[i * inner..(i + 1) * inner].iter().zip(right.chunks_exact(columns)) {
-            add_scaled(target, *value, row);
+        for (value, row) in row.iter().zip(right.chunks_exact(columns)) {
+            axpy(simd, target, *value, row);
         }
     }
 }
@@ -144,9 +178,10 @@ pub(crate) fn product(left: &[f32], inner: usize, right: &[f32], columns: usize,
 /// `out = matrixᵀ`, for a matrix of `rows` × `columns` and a padded `out` of columns × `out_columns`.
 #[inline(always)]
 pub(crate) fn transpose(matrix: &[f32], columns: usize, out: &mut [f32], out_columns: usize) {
-    for (j, row) in matrix.chunks_exact(columns).enumerate() {
-        for (value, target) in row.iter().zip(out.chunks_exact_mut(out_columns)) {
-            target[j] = *value;
+    for j in 0..matrix.len() / columns {
+        let row = &matrix[j * columns..(j + 1) * columns];
+        for at in 0..columns {
+            out[at * out_columns + j] = row[at];
         }
     }
 }
@@ -154,7 +189,7 @@ pub(crate) fn transpose(matrix: &[f32], columns: usize, out: &mut [f32], out_col
 /// Overwrites the upper triangle of a symmetric positive definite `matrix` (`size` rows of `stride`) by U, where UᵀU is
 /// the matrix. False where a pivot is not positive: the matrix was not positive definite in f32.
 #[inline(always)]
-pub(crate) fn cholesky(matrix: &mut [f32], size: usize, stride: usize) -> bool {
+pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride: usize) -> bool {
     for j in 0..size {
         let (head, tail) = matrix.split_at_mut((j + 1) * stride);
         let row = &mut head[j * stride..];
@@ -163,17 +198,16 @@ pub(crate) fn cholesky(matrix: &mut [f32], size: usize, stride: usize) -> bool {
             return false;
         }
         // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
-        let from = j / LANES;
-        row[from * LANES..j].fill(0.0);
-        let scale = pivot.sqrt().recip();
-        for group in &mut row.as_chunks_mut::<LANES>().0[from..] {
-            for value in group {
-                *value *= scale;
-            }
+        let from = j / LANES * LANES;
+        row[from..j].fill(0.0);
+        let scale = simd.splat_f32s(pivot.sqrt().recip());
+        for group in vectors_mut::<S>(&mut row[from..]) {
+            *group = simd.mul_f32s(*group, scale);
         }
-        for (i, below) in (j + 1..size).zip(tail.chunks_exact_mut(stride)) {
+        for i in j + 1..size {
             let from = i / LANES * LANES;
-            add_scaled(&mut below[from..], -row[i], &row[from..]);
+            let below = &mut tail[(i - j - 1) * stride..(i - j) * stride];
+            axpy(simd, &mut below[from..], -row[i], &row[from..]);
         }
     }
     true
@@ -181,12 +215,12 @@ pub(crate) fn cholesky(matrix: &mut [f32], size: usize, stride: usize) -> bool {
 
 /// Solves UᵀU x = b in place of `b`, for U from [`cholesky`]; `b` is padded with zeros to `stride`.
 #[inline(always)]
-pub(crate) fn solve_cholesky(upper: &[f32], size: usize, stride: usize, b: &mut [f32]) {
+pub(crate) fn solve_cholesky<S: Simd>(simd: S, upper: &[f32], size: usize, stride: usize, b: &mut [f32]) {
     for j in 0..size {
         let row = &upper[j * stride..(j + 1) * stride];
         let value = b[j] / row[j];
         let from = j / LANES * LANES;
-        add_scaled(&mut b[from..stride], -value, &row[from..]);
+        axpy(simd, &mut b[from..stride], -value, &row[from..]);
         b[j] = value;
     }
     b[size..].fill(0.0);
@@ -194,6 +228,6 @@ pub(crate) fn solve_cholesky(upper: &[f32], size: usize, stride: usize, b: &mut 
         let row = &upper[j * stride..(j + 1) * stride];
         let from = j / LANES * LANES;
         let value = std::mem::take(&mut b[j]);
-        b[j] = (value - dot(&row[from..], &b[from..stride])) / row[j];
+        b[j] = (value - dot(simd, &row[from..], &b[from..stride])) / row[j];
     }
 }

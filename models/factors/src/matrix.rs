@@ -101,13 +101,13 @@ impl Matrix {
 }
 
 simd_kernel! {
-    fn add_gram<'a>(rows: &'a [f32], stride: usize, part: &'a mut [f32]) {
-        add_transposed_product(rows, stride, rows, stride, true, part);
+    fn add_gram<'a>(simd, rows: &'a [f32], stride: usize, part: &'a mut [f32]) {
+        add_transposed_product(simd, rows, stride, rows, stride, true, part);
     }
 }
 
 simd_kernel! {
-    fn multiply<'a>(left: &'a [f32], inner: usize, right: &'a [f32], columns: usize, out: &'a mut [f32]) {
-        product(left, inner, right, columns, out);
+    fn multiply<'a>(simd, left: &'a [f32], inner: usize, right: &'a [f32], columns: usize, out: &'a mut [f32]) {
+        product(simd, left, inner, right, columns, out);
     }
 }
