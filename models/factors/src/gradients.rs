@@ -8,13 +8,13 @@
 //! 2. conjugate gradient steps (Hestenes and Stiefel 1952) on r, until their number is reached or r is down to rounding.
 
 use crate::interactions::Row;
-use crate::kernels::{axpy, dot, vectors, vectors_mut};
+use crate::kernels::{Group, axpy, dot, each, groups, groups_mut, load};
 use crate::solve::{Side, Workspace, right_side, set_root, whiten};
-use pulp::Simd;
+use fearless_simd::{Simd, f32x16, prelude::*};
 
 /// Rows of Z that are multiplied at once.
-const TOGETHER: usize = 4;
-/// Steps end where ‖r‖² has come down to this share of ‖Zᵀv‖²-like sizes: f32 has nothing left to gain.
+const TILE_ROWS: usize = 4;
+/// Steps end where ‖r‖² has come down to this share of where they began: f32 has nothing left to gain.
 const NEGLIGIBLE: f32 = 1e-12;
 
 /// Vectors that the steps use.
@@ -42,16 +42,30 @@ pub(crate) fn step_row<S: Simd>(
     let Workspace { whitened, root, right, steps: Steps { residual, direction, product }, .. } = work;
     set_root(simd, side, row.columns.len(), root);
     whiten(simd, side, row, root, whitened);
-    for at in 0..solution.len() {
-        solution[at] /= root[at];
-    }
     right.clear();
     right.extend(row.weights.iter().map(|weight| right_side(&side.loss, *weight)));
+    // Rows of zeros fill the last tile.
+    let rows = right.len().next_multiple_of(TILE_ROWS);
+    right.resize(rows, 0.0);
+    whitened.resize(rows * solution.len(), 0.0);
+    for vector in [&mut *residual, &mut *direction, &mut *product] {
+        vector.resize(solution.len(), 0.0);
+    }
+    each(
+        solution,
+        root,
+        #[inline(always)]
+        |x, root| load(simd, x) / load(simd, root),
+    );
     set_product(simd, whitened, right, solution, product);
     right.fill(0.0);
-    residual.clear();
-    residual.extend(product.iter().map(|value| -value));
-    direction.clone_from(residual);
+    each(
+        residual,
+        product,
+        #[inline(always)]
+        |_, product| -load(simd, product),
+    );
+    direction.copy_from_slice(residual);
     let mut size = dot(simd, residual, residual);
     let enough = NEGLIGIBLE * size.max(dot(simd, solution, solution));
     for _ in 0..steps {
@@ -63,69 +77,59 @@ pub(crate) fn step_row<S: Simd>(
         axpy(simd, solution, length, direction);
         axpy(simd, residual, -length, product);
         let before = std::mem::replace(&mut size, dot(simd, residual, residual));
-        turn(simd, direction, size / before, residual);
+        let share = f32x16::splat(simd, size / before);
+        each(
+            direction,
+            residual,
+            #[inline(always)]
+            |p, r| share.mul_add(load(simd, p), load(simd, r)),
+        );
     }
-    for at in 0..solution.len() {
-        solution[at] *= root[at];
-    }
-    solution.iter().all(|value| value.is_finite())
-}
-
-/// `direction = residual + share * direction`.
-#[inline(always)]
-fn turn<S: Simd>(simd: S, direction: &mut [f32], share: f32, residual: &[f32]) {
-    let share = simd.splat_f32s(share);
-    let (direction, residual) = (vectors_mut::<S>(direction), vectors::<S>(residual));
-    for at in 0..direction.len().min(residual.len()) {
-        direction[at] = simd.mul_add_e_f32s(share, direction[at], residual[at]);
-    }
+    each(
+        solution,
+        root,
+        #[inline(always)]
+        |x, root| load(simd, x) * load(simd, root),
+    );
+    size.is_finite()
 }
 
 /// `into = x + Zᵀ(Zx − targets)`.
 #[inline(always)]
-fn set_product<S: Simd>(simd: S, z: &[f32], targets: &[f32], x: &[f32], into: &mut Vec<f32>) {
-    into.clear();
-    into.extend_from_slice(x);
-    let (z, x, into) = (vectors::<S>(z), vectors::<S>(x), vectors_mut::<S>(into));
-    let tiled = targets.len() / TOGETHER * TOGETHER;
-    for first in (0..tiled).step_by(TOGETHER) {
-        add_rows::<S, TOGETHER>(simd, z, targets, x, first, into);
-    }
-    for first in tiled..targets.len() {
-        add_rows::<S, 1>(simd, z, targets, x, first, into);
+fn set_product<S: Simd>(simd: S, z: &[f32], targets: &[f32], x: &[f32], into: &mut [f32]) {
+    into.copy_from_slice(x);
+    let (x, into) = (groups(x), groups_mut(into));
+    let mut rest = groups(z);
+    for targets in targets.as_chunks::<TILE_ROWS>().0 {
+        let (tile, after) = rest.split_at(TILE_ROWS * x.len());
+        add_rows(simd, tile, targets, x, into);
+        rest = after;
     }
 }
 
-/// The terms of `ROWS` rows of Z.
+/// The terms of some rows of Z.
 #[inline(always)]
-fn add_rows<S: Simd, const ROWS: usize>(
-    simd: S,
-    z: &[S::f32s],
-    targets: &[f32],
-    x: &[S::f32s],
-    first: usize,
-    into: &mut [S::f32s],
-) {
-    let groups = x.len();
-    let mut sums = [simd.splat_f32s(0.0); ROWS];
-    let mut rows = [x; ROWS];
-    for row in 0..ROWS {
-        rows[row] = &z[(first + row) * groups..][..groups];
+fn add_rows<S: Simd>(simd: S, tile: &[Group], targets: &[f32; TILE_ROWS], x: &[Group], into: &mut [Group]) {
+    let groups = x.len().min(into.len());
+    let mut rows = [x; TILE_ROWS];
+    for row in 0..TILE_ROWS {
+        rows[row] = &tile[row * groups..][..groups];
+    }
+    let mut sums = [f32x16::splat(simd, 0.0); TILE_ROWS];
+    for at in 0..groups {
+        for row in 0..TILE_ROWS {
+            sums[row] = load(simd, &rows[row][at]).mul_add(load(simd, &x[at]), sums[row]);
+        }
+    }
+    let mut shares = sums;
+    for row in 0..TILE_ROWS {
+        shares[row] = f32x16::splat(simd, sums[row].reduce_sum() - targets[row]);
     }
     for at in 0..groups {
-        for row in 0..ROWS {
-            sums[row] = simd.mul_add_e_f32s(rows[row][at], x[at], sums[row]);
+        let mut sum = load(simd, &into[at]);
+        for row in 0..TILE_ROWS {
+            sum = shares[row].mul_add(load(simd, &rows[row][at]), sum);
         }
-    }
-    let mut shares = [simd.splat_f32s(0.0); ROWS];
-    for row in 0..ROWS {
-        shares[row] = simd.splat_f32s(simd.reduce_sum_f32s(sums[row]) - targets[first + row]);
-    }
-    for at in 0..groups.min(into.len()) {
-        let mut sum = into[at];
-        for row in 0..ROWS {
-            sum = simd.mul_add_e_f32s(shares[row], rows[row][at], sum);
-        }
-        into[at] = sum;
+        into[at] = sum.into();
     }
 }

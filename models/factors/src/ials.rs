@@ -2,6 +2,7 @@
 
 use crate::eigen::symmetric_eigen;
 use crate::error::{FactorsError, check_setting};
+use crate::fold_in::{FoldIn, same_length};
 use crate::gradients::step_row;
 use crate::interactions::{Interactions, Row, Rows};
 use crate::kernels::{LANES, dot, simd_kernel};
@@ -76,7 +77,7 @@ impl Default for FactorSettings {
 }
 
 impl FactorSettings {
-    fn check(&self) -> Result<(), FactorsError> {
+    pub(crate) fn check(&self) -> Result<(), FactorsError> {
         const POSITIVE: &str = "a finite number above zero";
         let positive = f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX);
         check_setting("dimensions", self.dimensions as f64, 1.0..=MAX_DIMENSIONS as f64, "1 to 1024")?;
@@ -97,7 +98,7 @@ impl FactorSettings {
         Ok(())
     }
 
-    fn loss(&self) -> Loss {
+    pub(crate) fn loss(&self) -> Loss {
         Loss {
             unobserved_weight: self.unobserved_weight,
             observed_weight: self.observed_weight,
@@ -114,10 +115,7 @@ impl FactorSettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FactorModel {
     people: Matrix,
-    items: Matrix,
-    /// Eigenvalues of the items' Gramian: what fold-in needs of everybody else.
-    spectrum: Vec<f32>,
-    settings: FactorSettings,
+    folding: FoldIn,
 }
 
 impl FactorModel {
@@ -142,7 +140,7 @@ impl FactorModel {
         settings.check()?;
         let loss = settings.loss();
         let mut people = first_factors(interactions.people(), settings, 0, earlier.map(|model| &model.people));
-        let mut items = first_factors(interactions.items(), settings, 1, earlier.map(|model| &model.items));
+        let mut items = first_factors(interactions.items(), settings, 1, earlier.map(FactorModel::items));
         for _ in 0..settings.iterations {
             half_step(&interactions.by_person, &mut items, &mut people, loss, settings.solver, "a person")?;
             half_step(&interactions.by_item, &mut people, &mut items, loss, settings.solver, "an item")?;
@@ -150,7 +148,7 @@ impl FactorModel {
         let (spectrum, basis) = spectrum_of(&items);
         items.rotate(&basis);
         people.rotate(&basis);
-        Ok(Self { people, items, spectrum, settings: *settings })
+        Ok(Self { people, folding: FoldIn { items, spectrum, settings: *settings } })
     }
 
     /// Factors of the persons.
@@ -160,12 +158,17 @@ impl FactorModel {
 
     /// Factors of the items.
     pub fn items(&self) -> &Matrix {
-        &self.items
+        &self.folding.items
     }
 
     /// What the model was fitted with.
     pub fn settings(&self) -> &FactorSettings {
-        &self.settings
+        &self.folding.settings
+    }
+
+    /// What serving needs of the model: everything but the persons.
+    pub fn to_fold_in(&self) -> FoldIn {
+        self.folding.clone()
     }
 
     /// The loss that fitting lowers, per Hu et al. with frequency-scaled regularisation:
@@ -175,51 +178,30 @@ impl FactorModel {
     /// `interactions` of other persons or items than the model has.
     pub fn loss(&self, interactions: &Interactions) -> Result<f64, FactorsError> {
         same_length("persons", interactions.people(), self.people.rows())?;
-        same_length("items", interactions.items(), self.items.rows())?;
-        let loss = self.settings.loss();
+        let items = self.items();
+        same_length("items", interactions.items(), items.rows())?;
+        let loss = self.settings().loss();
         let base = f64::from(loss.unobserved_weight);
         let observed: Vec<f64> = (0..interactions.people())
             .into_par_iter()
             .map(|person| {
                 let row = interactions.by_person.row(person);
-                observed_loss(row, self.people.padded_row(person), &self.items, loss)
+                observed_loss(row, self.people.padded_row(person), items, loss)
             })
             .collect();
-        let everywhere: f64 = self.people.gramian().iter().zip(&self.items.gramian()).map(|(a, b)| a * b).sum();
+        let everywhere: f64 = self.people.gramian().iter().zip(&items.gramian()).map(|(a, b)| a * b).sum();
         Ok(observed.iter().sum::<f64>()
             + base * everywhere
-            + penalty(&interactions.by_person, &self.people, self.items.rows(), loss)
-            + penalty(&interactions.by_item, &self.items, self.people.rows(), loss))
+            + penalty(&interactions.by_person, &self.people, items.rows(), loss)
+            + penalty(&interactions.by_item, items, self.people.rows(), loss))
     }
 
-    /// Factors of a person from a history of items and weights, without changing the model: one exact solve against the
-    /// cached Gramian. An empty history gives zeros. A repeated item counts with the sum of its weights.
+    /// As [`FoldIn::fold_in`].
     ///
     /// # Errors
-    /// An unknown item, or a weight that is not finite and above zero.
+    /// As [`FoldIn::fold_in`].
     pub fn fold_in(&self, history: &[(u32, f32)]) -> Result<Vec<f32>, FactorsError> {
-        let mut entries = history.to_vec();
-        for (row, (item, weight)) in history.iter().enumerate() {
-            crate::interactions::check_item(row, *item, self.items.rows())?;
-            crate::interactions::check_weight(row, *weight)?;
-        }
-        crate::interactions::merge_repeated(&mut entries);
-        let (columns, weights): (Vec<u32>, Vec<f32>) = entries.into_iter().unzip();
-        let side = Side { factors: &self.items, spectrum: &self.spectrum, loss: self.settings.loss() };
-        let mut solution = vec![0.0; self.items.stride()];
-        let mut work = Workspace::default();
-        let row = Row { columns: &columns, weights: &weights };
-        if !solve_one(&side, row, &mut work, &mut solution) {
-            return Err(FactorsError::NotPositiveDefinite { what: "a person" });
-        }
-        solution.truncate(self.items.columns());
-        Ok(solution)
-    }
-}
-
-simd_kernel! {
-    fn solve_one<'a>(simd, side: &'a Side<'a>, row: Row<'a>, work: &'a mut Workspace, solution: &'a mut [f32]) -> bool {
-        solve_row(simd, side, row, work, solution)
+        self.folding.fold_in(history)
     }
 }
 
@@ -235,11 +217,6 @@ simd_kernel! {
         }
         sum
     }
-}
-
-/// Refuses two sizes that differ.
-fn same_length(what: &'static str, got: usize, expected: usize) -> Result<(), FactorsError> {
-    if got == expected { Ok(()) } else { Err(FactorsError::WrongLength { what, got, expected }) }
 }
 
 /// Random factors of standard deviation `0.1 / √dimensions`, overwritten by those of an earlier model.

@@ -2,14 +2,18 @@
 //!
 //! Every function here that takes a `simd` is inlined into a function made by `simd_kernel!`, which chooses the
 //! instruction set once for a block of work. Matrices are row-major; the number of columns is a multiple of [`LANES`],
-//! padded with zeros, so that rows are whole vectors on every machine.
+//! padded with zeros, so that rows are whole groups. Inner loops count over fixed-size arrays: own crates are compiled with
+//! checked arithmetic, which would cost more than the work itself there.
 
-use pulp::Simd;
+use fearless_simd::{f32x16, prelude::*};
 
 /// Columns of a padded matrix come in groups of this many: the widest vector's lanes.
 pub(crate) const LANES: usize = 16;
 /// Rows of a register tile.
-const TILE_ROWS: usize = 8;
+pub(crate) const TILE_ROWS: usize = 8;
+
+/// One group of columns.
+pub(crate) type Group = [f32; LANES];
 
 /// Defines a function whose body is compiled for several instruction sets, of which the machine's widest runs.
 ///
@@ -22,20 +26,11 @@ macro_rules! simd_kernel {
     ) => {
         $(#[$attribute])*
         pub(crate) fn $name<$life>($($argument: $type),*) $(-> $output)? {
-            struct Work<$life>($($type),*);
-            impl<$life> pulp::WithSimd for Work<$life> {
-                type Output = $crate::kernels::simd_kernel!(@output $($output)?);
-                #[inline(always)]
-                fn with_simd<S: pulp::Simd>(self, $simd: S) -> Self::Output {
-                    let Self($($argument),*) = self;
-                    $body
-                }
-            }
-            pulp::Arch::new().dispatch(Work($($argument),*))
+            #[inline(always)]
+            fn compiled<$life, S: fearless_simd::Simd>($simd: S, $($argument: $type),*) $(-> $output)? $body
+            fearless_simd::dispatch!(fearless_simd::Level::new(), simd => compiled(simd, $($argument),*))
         }
     };
-    (@output) => { () };
-    (@output $output:ty) => { $output };
 }
 pub(crate) use simd_kernel;
 
@@ -52,48 +47,91 @@ pub(crate) fn padded(columns: usize) -> usize {
     columns.next_multiple_of(LANES)
 }
 
-/// A padded row as vectors.
+/// A padded row in groups.
 #[inline(always)]
-pub(crate) fn vectors<S: Simd>(row: &[f32]) -> &[S::f32s] {
-    S::as_simd_f32s(row).0
+pub(crate) fn groups(row: &[f32]) -> &[Group] {
+    row.as_chunks().0
 }
 
-/// A padded row as vectors to write.
+/// A padded row in groups to write.
 #[inline(always)]
-pub(crate) fn vectors_mut<S: Simd>(row: &mut [f32]) -> &mut [S::f32s] {
-    S::as_mut_simd_f32s(row).0
+pub(crate) fn groups_mut(row: &mut [f32]) -> &mut [Group] {
+    row.as_chunks_mut().0
+}
+
+/// One group in registers. Copying over a vector compiles to one load; the vector's constructors go through memory where
+/// debug assertions are on.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(simd: S, group: &Group) -> f32x16<S> {
+    let mut value = f32x16::splat(simd, 0.0);
+    *value = *group;
+    value
 }
 
 /// The inner product of two equally long padded rows.
 #[inline(always)]
 pub(crate) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
-    const STEP: usize = 4;
-    let mut sums = [simd.splat_f32s(0.0); STEP];
-    let ((left, left_rest), (right, right_rest)) =
-        (vectors::<S>(left).as_chunks::<STEP>(), vectors::<S>(right).as_chunks::<STEP>());
+    let (left, right) = (groups(left), groups(right));
+    let mut sums = [f32x16::splat(simd, 0.0); 2];
     for at in 0..left.len().min(right.len()) {
-        for step in 0..STEP {
-            sums[step] = simd.mul_add_e_f32s(left[at][step], right[at][step], sums[step]);
-        }
+        sums[at & 1] = load(simd, &left[at]).mul_add(load(simd, &right[at]), sums[at & 1]);
     }
-    for at in 0..left_rest.len().min(right_rest.len()) {
-        sums[at] = simd.mul_add_e_f32s(left_rest[at], right_rest[at], sums[at]);
-    }
-    simd.reduce_sum_f32s(simd.add_f32s(simd.add_f32s(sums[0], sums[1]), simd.add_f32s(sums[2], sums[3])))
+    (sums[0] + sums[1]).reduce_sum()
 }
 
 /// `into += factor * row`, both padded and equally long.
 #[inline(always)]
 pub(crate) fn axpy<S: Simd>(simd: S, into: &mut [f32], factor: f32, row: &[f32]) {
-    let factor = simd.splat_f32s(factor);
-    let (into, row) = (vectors_mut::<S>(into), vectors::<S>(row));
-    for at in 0..into.len().min(row.len()) {
-        into[at] = simd.mul_add_e_f32s(factor, row[at], into[at]);
+    let factor = f32x16::splat(simd, factor);
+    each(
+        into,
+        row,
+        #[inline(always)]
+        |sum, value| factor.mul_add(load(simd, value), load(simd, sum)),
+    );
+}
+
+/// Sets every group of `into` from itself and the one of `other` at its place.
+#[inline(always)]
+pub(crate) fn each<S: Simd>(into: &mut [f32], other: &[f32], f: impl Fn(&Group, &Group) -> f32x16<S>) {
+    let (into, other) = (groups_mut(into), groups(other));
+    for at in 0..into.len().min(other.len()) {
+        into[at] = f(&into[at], &other[at]).into();
     }
 }
 
-/// `out += leftᵀ right` for a left matrix of rows × `left_columns` and a right one of rows × `right_columns`.
-/// With `upper` only the tiles that reach the diagonal or lie above it are computed (for a symmetric product).
+/// Whether a tile of two groups fits the registers; narrower machines take smaller tiles.
+#[inline(always)]
+pub(crate) fn wide<S: Simd>() -> bool {
+    S::f32s::LEN >= LANES
+}
+
+/// `Σ_k left[k]ᵀ right[k]` in registers: `ROWS` values of every left row against `GROUPS` groups of every right one. Both
+/// begin at the tile's first column and have rows of their strides; the shorter one ends the sum.
+#[inline(always)]
+pub(crate) fn tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
+    simd: S,
+    mut left: &[f32],
+    left_stride: usize,
+    mut right: &[Group],
+    right_stride: usize,
+) -> [[f32x16<S>; GROUPS]; ROWS] {
+    let mut sums = [[f32x16::splat(simd, 0.0); GROUPS]; ROWS];
+    while let (Some(a), Some(b)) = (left.first_chunk::<ROWS>(), right.first_chunk::<GROUPS>()) {
+        for row in 0..ROWS {
+            let value = f32x16::splat(simd, a[row]);
+            for group in 0..GROUPS {
+                sums[row][group] = value.mul_add(load(simd, &b[group]), sums[row][group]);
+            }
+        }
+        left = left.get(left_stride..).unwrap_or_default();
+        right = right.get(right_stride..).unwrap_or_default();
+    }
+    sums
+}
+
+/// `out += leftᵀ right` for a left matrix of rows × `left_columns` (a multiple of 8) and a right one of rows ×
+/// `right_columns`. With `upper` only what reaches the diagonal or lies above it is computed (for a symmetric product).
 #[inline(always)]
 pub(crate) fn add_transposed_product<S: Simd>(
     simd: S,
@@ -104,49 +142,44 @@ pub(crate) fn add_transposed_product<S: Simd>(
     upper: bool,
     out: &mut [f32],
 ) {
-    let per_row = right_columns / S::F32_LANES;
-    let (right, out) = (vectors::<S>(right), vectors_mut::<S>(out));
+    let (right, out, stride) = (groups(right), groups_mut(out), right_columns / LANES);
     for i in (0..left_columns).step_by(TILE_ROWS) {
-        let mut j = if upper { i / S::F32_LANES } else { 0 };
-        let rows = &mut out[i * per_row..(i + TILE_ROWS) * per_row];
-        while j + 1 < per_row {
-            add_transposed_tile::<S, 2>(simd, left, left_columns, i, right, per_row, j, rows);
-            j += 2;
-        }
-        if j < per_row {
-            add_transposed_tile::<S, 1>(simd, left, left_columns, i, right, per_row, j, rows);
+        let first = if upper { i / LANES } else { 0 };
+        let out = &mut out[i * stride..(i + TILE_ROWS) * stride];
+        let mut j = first;
+        while j < stride {
+            let (left, right) = (&left[i..], &right[j..]);
+            if wide::<S>() && j + 1 < stride {
+                let sums = tile::<S, TILE_ROWS, 2>(simd, left, left_columns, right, stride);
+                add_tile(simd, &sums, &mut out[j..], stride);
+                j += 2;
+            } else if wide::<S>() {
+                let sums = tile::<S, TILE_ROWS, 1>(simd, left, left_columns, right, stride);
+                add_tile(simd, &sums, &mut out[j..], stride);
+                j += 1;
+            } else {
+                for half in [0, TILE_ROWS / 2] {
+                    let sums = tile::<S, { TILE_ROWS / 2 }, 1>(simd, &left[half..], left_columns, right, stride);
+                    add_tile(simd, &sums, &mut out[half * stride + j..], stride);
+                }
+                j += 1;
+            }
         }
     }
 }
 
-/// Columns `i..i + 8` of the left matrix against `VECTORS` vectors from `j` on of the right one, in registers.
+/// Adds a tile to rows of `stride` groups.
 #[inline(always)]
-fn add_transposed_tile<S: Simd, const VECTORS: usize>(
+fn add_tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
     simd: S,
-    left: &[f32],
-    left_columns: usize,
-    i: usize,
-    right: &[S::f32s],
-    per_row: usize,
-    j: usize,
-    rows: &mut [S::f32s],
+    sums: &[[f32x16<S>; GROUPS]; ROWS],
+    out: &mut [Group],
+    stride: usize,
 ) {
-    let mut tile = [[simd.splat_f32s(0.0); VECTORS]; TILE_ROWS];
-    let (mut left, mut right) = (&left[i..], &right[j..]);
-    while let (Some(a), Some(b)) = (left.first_chunk::<TILE_ROWS>(), right.first_chunk::<VECTORS>()) {
-        for row in 0..TILE_ROWS {
-            let value = simd.splat_f32s(a[row]);
-            for v in 0..VECTORS {
-                tile[row][v] = simd.mul_add_e_f32s(value, b[v], tile[row][v]);
-            }
-        }
-        left = left.get(left_columns..).unwrap_or(&[]);
-        right = right.get(per_row..).unwrap_or(&[]);
-    }
-    for row in 0..TILE_ROWS {
-        for v in 0..VECTORS {
-            let target = &mut rows[row * per_row + j + v];
-            *target = simd.add_f32s(*target, tile[row][v]);
+    for row in 0..ROWS {
+        for group in 0..GROUPS {
+            let target = &mut out[row * stride + group];
+            *target = (load(simd, target) + sums[row][group]).into();
         }
     }
 }
@@ -154,25 +187,44 @@ fn add_transposed_tile<S: Simd, const VECTORS: usize>(
 /// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(simd: S, left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
-    let tiled = left.len() / inner / TILE_ROWS * TILE_ROWS;
-    let (left, left_rest) = left.split_at(tiled * inner);
-    let (out, out_rest) = out.split_at_mut(tiled * columns);
     let mut panel = vec![[0.0_f32; TILE_ROWS]; inner];
-    for (rows, out) in left.chunks_exact(TILE_ROWS * inner).zip(out.chunks_exact_mut(TILE_ROWS * columns)) {
-        for (row, values) in rows.chunks_exact(inner).enumerate() {
-            for (column, value) in panel.iter_mut().zip(values) {
-                column[row] = *value;
-            }
-        }
-        out.fill(0.0);
-        add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, out);
+    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
+    for (rows, out) in left.chunks(TILE_ROWS * inner).zip(out.chunks_mut(TILE_ROWS * columns)) {
+        turn_and_multiply(simd, rows, &mut panel, right, columns, &mut tile);
+        out.copy_from_slice(&tile[..out.len()]);
     }
-    for (row, target) in left_rest.chunks_exact(inner).zip(out_rest.chunks_exact_mut(columns)) {
-        target.fill(0.0);
-        for (value, row) in row.iter().zip(right.chunks_exact(columns)) {
-            axpy(simd, target, *value, row);
+}
+
+/// `rows = rows · square`, for rows as long as the square matrix has columns.
+#[inline(always)]
+pub(crate) fn multiply_in_place<S: Simd>(simd: S, rows: &mut [f32], square: &[f32], columns: usize) {
+    let mut panel = vec![[0.0_f32; TILE_ROWS]; columns];
+    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
+    for rows in rows.chunks_mut(TILE_ROWS * columns) {
+        turn_and_multiply(simd, rows, &mut panel, square, columns, &mut tile);
+        rows.copy_from_slice(&tile[..rows.len()]);
+    }
+}
+
+/// `tile = rows · right` for up to eight rows, which are turned into the panel first.
+#[inline(always)]
+fn turn_and_multiply<S: Simd>(
+    simd: S,
+    rows: &[f32],
+    panel: &mut [[f32; TILE_ROWS]],
+    right: &[f32],
+    columns: usize,
+    tile: &mut [f32],
+) {
+    let inner = panel.len();
+    for row in 0..rows.len() / inner {
+        let values = &rows[row * inner..(row + 1) * inner];
+        for at in 0..inner {
+            panel[at][row] = values[at];
         }
     }
+    tile.fill(0.0);
+    add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, tile);
 }
 
 /// `out = matrixᵀ`, for a matrix of `rows` × `columns` and a padded `out` of columns × `out_columns`.
@@ -200,9 +252,9 @@ pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride
         // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
         let from = j / LANES * LANES;
         row[from..j].fill(0.0);
-        let scale = simd.splat_f32s(pivot.sqrt().recip());
-        for group in vectors_mut::<S>(&mut row[from..]) {
-            *group = simd.mul_f32s(*group, scale);
+        let scale = f32x16::splat(simd, pivot.sqrt().recip());
+        for group in groups_mut(&mut row[from..]) {
+            *group = (scale * load(simd, group)).into();
         }
         for i in j + 1..size {
             let from = i / LANES * LANES;

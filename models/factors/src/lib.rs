@@ -30,6 +30,7 @@ mod ease;
 mod eigen;
 mod error;
 mod evaluation;
+mod fold_in;
 mod gradients;
 mod ials;
 mod interactions;
@@ -48,6 +49,7 @@ pub use evaluation::{
     Accuracy, ColdSplit, EvaluationReport, Segment, Split, evaluate, evaluate_cold, split_cold, split_last_fifth,
     split_leave_last,
 };
+pub use fold_in::FoldIn;
 pub use ials::{FactorModel, FactorSettings, MAX_DIMENSIONS, MAX_ITERATIONS, MAX_STEPS, Solver};
 pub use interactions::{Interaction, Interactions, MAX_INTERACTIONS};
 pub use matrix::Matrix;

@@ -12,10 +12,10 @@
 use crate::gradients::Steps;
 use crate::interactions::Row;
 use crate::kernels::{
-    add_transposed_product, axpy, cholesky, dot, padded, solve_cholesky, transpose, vectors, vectors_mut,
+    add_transposed_product, axpy, cholesky, dot, each, groups, groups_mut, load, padded, solve_cholesky, transpose,
 };
 use crate::matrix::Matrix;
-use pulp::Simd;
+use fearless_simd::{Simd, f32x16, prelude::*};
 
 /// Rows of one side that are multiplied at once where a row has more entries than dimensions.
 const BLOCK_ENTRIES: usize = 64;
@@ -63,7 +63,13 @@ pub(crate) struct Workspace {
 
 /// Solves for one row and writes its factors, padded, into `solution`. False where f32 could not.
 #[inline(always)]
-pub(crate) fn solve_row<S: Simd>(simd: S, side: &Side<'_>, row: Row<'_>, work: &mut Workspace, solution: &mut [f32]) -> bool {
+pub(crate) fn solve_row<S: Simd>(
+    simd: S,
+    side: &Side<'_>,
+    row: Row<'_>,
+    work: &mut Workspace,
+    solution: &mut [f32],
+) -> bool {
     solution.fill(0.0);
     let entries = row.columns.len();
     if entries == 0 {
@@ -137,17 +143,26 @@ pub(crate) fn improve_row<S: Simd>(
 /// `D^-½` for a row of that many entries.
 #[inline(always)]
 pub(crate) fn set_root<S: Simd>(simd: S, side: &Side<'_>, entries: usize, root: &mut Vec<f32>) {
-    let regularization = simd.splat_f32s(side.loss.regularization_of(entries, side.factors.rows()));
-    let (weight, one) = (simd.splat_f32s(side.loss.unobserved_weight), simd.splat_f32s(1.0));
+    let regularization = f32x16::splat(simd, side.loss.regularization_of(entries, side.factors.rows()));
+    let (weight, one) = (f32x16::splat(simd, side.loss.unobserved_weight), f32x16::splat(simd, 1.0));
     root.resize(side.spectrum.len(), 0.0);
-    for (root, value) in vectors_mut::<S>(root).iter_mut().zip(vectors::<S>(side.spectrum)) {
-        *root = simd.div_f32s(one, simd.sqrt_f32s(simd.mul_add_f32s(weight, *value, regularization)));
-    }
+    each(
+        root,
+        side.spectrum,
+        #[inline(always)]
+        |_, value| one / weight.mul_add(load(simd, value), regularization).sqrt(),
+    );
 }
 
 /// `Zᵀ (I + ZZᵀ)⁻¹ v`.
 #[inline(always)]
-fn solve_by_entries<S: Simd>(simd: S, side: &Side<'_>, row: Row<'_>, work: &mut Workspace, solution: &mut [f32]) -> bool {
+fn solve_by_entries<S: Simd>(
+    simd: S,
+    side: &Side<'_>,
+    row: Row<'_>,
+    work: &mut Workspace,
+    solution: &mut [f32],
+) -> bool {
     let stride = side.factors.stride();
     let entries = row.columns.len();
     let size = padded(entries);
@@ -170,7 +185,13 @@ fn solve_by_entries<S: Simd>(simd: S, side: &Side<'_>, row: Row<'_>, work: &mut 
 
 /// `(I + ZᵀZ)⁻¹ Zᵀ v`.
 #[inline(always)]
-fn solve_by_dimensions<S: Simd>(simd: S, side: &Side<'_>, row: Row<'_>, work: &mut Workspace, solution: &mut [f32]) -> bool {
+fn solve_by_dimensions<S: Simd>(
+    simd: S,
+    side: &Side<'_>,
+    row: Row<'_>,
+    work: &mut Workspace,
+    solution: &mut [f32],
+) -> bool {
     let (dimensions, stride) = (side.factors.columns(), side.factors.stride());
     identity(&mut work.system, dimensions, stride);
     for (columns, weights) in row.columns.chunks(BLOCK_ENTRIES).zip(row.weights.chunks(BLOCK_ENTRIES)) {
@@ -197,13 +218,13 @@ pub(crate) fn right_side(loss: &Loss, weight: f32) -> f32 {
 pub(crate) fn whiten<S: Simd>(simd: S, side: &Side<'_>, row: Row<'_>, root: &[f32], into: &mut Vec<f32>) {
     let stride = side.factors.stride();
     into.resize(row.columns.len() * stride, 0.0);
-    let root = vectors::<S>(root);
+    let root = groups(root);
     for (at, z) in into.chunks_exact_mut(stride).enumerate() {
-        let scale = simd.splat_f32s((side.loss.observed_weight * row.weights[at]).sqrt());
-        let factors = vectors::<S>(side.factors.padded_row(row.columns[at] as usize));
-        let z = vectors_mut::<S>(z);
+        let scale = f32x16::splat(simd, (side.loss.observed_weight * row.weights[at]).sqrt());
+        let factors = groups(side.factors.padded_row(row.columns[at] as usize));
+        let z = groups_mut(z);
         for group in 0..root.len() {
-            z[group] = simd.mul_f32s(simd.mul_f32s(scale, factors[group]), root[group]);
+            z[group] = (scale * load(simd, &factors[group]) * load(simd, &root[group])).into();
         }
     }
 }

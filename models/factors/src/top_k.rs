@@ -10,18 +10,16 @@
 //! shared; what a rounding error could have moved among the best is scored again, so that both ways agree to the bit.
 
 use crate::error::FactorsError;
-use crate::kernels::{LANES, dot, simd_kernel, vectors, vectors_mut};
+use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, simd_kernel, tile, wide};
 use crate::matrix::Matrix;
-use pulp::Simd;
+use fearless_simd::{Simd, prelude::*};
 use rayon::prelude::*;
 
 /// Most items of one answer.
 pub const MAX_TOP: usize = 1_000;
 /// Persons whose scores are computed together.
 const TOGETHER: usize = 64;
-/// Persons of a register tile.
-const TILE: usize = 8;
-/// Items of a panel: at least two vectors on every machine.
+/// Items of a panel.
 const PANEL: usize = 32;
 /// Bounds are widened by this share of ‖q‖‖y‖, which is more than f32 rounding takes from sums of 1024 products.
 const ROUNDING: f32 = 1e-4;
@@ -71,7 +69,7 @@ pub struct ItemIndex {
     order: Vec<u32>,
     /// f32 factors by place.
     rows: Vec<f32>,
-    groups: Vec<Group>,
+    groups: Vec<Bounds>,
     /// Norms by place, padded with zeros to whole panels.
     norms: Vec<f32>,
     /// Per panel and column, the items' f32 values together.
@@ -82,7 +80,7 @@ pub struct ItemIndex {
 
 /// What is known of 16 items.
 #[derive(Debug, Clone)]
-struct Group {
+struct Bounds {
     norm_max: f32,
     norms: [f32; LANES],
     scales: [f32; LANES],
@@ -129,6 +127,10 @@ impl Best {
 /// What could be among the best of one person, by scores that rounding may have moved.
 pub(crate) struct Found {
     count: usize,
+    /// ‖q‖ of the person.
+    norm: f32,
+    /// How much rounding may have moved two scores apart.
+    slack: f32,
     /// A score below this is out.
     worst: f32,
     /// How many candidates are looked through at once.
@@ -138,16 +140,17 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn new(count: usize) -> Self {
+    fn new(count: usize, norm: f32, norm_max: f32) -> Self {
         let full = 2 * count + PANEL;
         // Where nothing is asked for, nothing gets in.
         let worst = if count == 0 { f32::INFINITY } else { f32::NEG_INFINITY };
-        Self { count, worst, full, candidates: Vec::with_capacity(full + PANEL), kept: Vec::new() }
+        let slack = ROUNDING * norm * norm_max;
+        Self { count, norm, slack, worst, full, candidates: Vec::with_capacity(full + PANEL), kept: Vec::new() }
     }
 
-    /// Takes the scores of consecutive places; `slack` is how much two scores may have been moved.
+    /// Takes the scores of consecutive places.
     #[inline(never)]
-    fn offer(&mut self, scores: &[f32], first: usize, slack: f32, wanted: impl Fn(usize) -> bool) {
+    fn offer(&mut self, scores: &[f32], first: usize, wanted: impl Fn(usize) -> bool) {
         for (lane, score) in scores.iter().enumerate() {
             if *score >= self.worst && wanted(first + lane) {
                 self.candidates.push((first + lane, *score));
@@ -155,7 +158,7 @@ impl Found {
         }
         if self.candidates.len() >= self.full {
             let (_, (_, least), _) = self.candidates.select_nth_unstable_by(self.count - 1, |a, b| b.1.total_cmp(&a.1));
-            self.worst = *least - slack;
+            self.worst = *least - self.slack;
             self.candidates.retain(|(_, score)| *score >= self.worst);
             self.full = self.full.max(2 * self.candidates.len());
         }
@@ -212,7 +215,7 @@ impl ItemIndex {
         rows.resize(places * stride, 0.0);
         let mut norms: Vec<f32> = order.iter().map(|item| norms[*item as usize]).collect();
         norms.resize(places, 0.0);
-        let (groups, small): (Vec<Group>, Vec<_>) =
+        let (groups, small): (Vec<Bounds>, Vec<_>) =
             rows.par_chunks_exact(LANES * stride).map(|rows| lay_group(rows, stride)).unzip();
         let panels = rows.par_chunks_exact(PANEL * stride).flat_map_iter(|rows| lay_panel(rows, stride)).collect();
         Self { columns: factors.columns(), stride, order, rows, groups, norms, panels, small: small.concat() }
@@ -237,11 +240,26 @@ impl ItemIndex {
         allowed: Option<&ItemSet>,
         exclude: &[u32],
     ) -> Result<Vec<Scored>, FactorsError> {
+        let exclude = self.known(exclude);
+        self.top_where(factors, count, &|item| {
+            !exclude.contains(item) && allowed.is_none_or(|allowed| allowed.contains(item))
+        })
+    }
+
+    /// As [`ItemIndex::top`], among the items that `admits`, which is asked only of those that could be among the best.
+    ///
+    /// # Errors
+    /// As [`ItemIndex::top`].
+    pub fn top_where(
+        &self,
+        factors: &[f32],
+        count: usize,
+        admits: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<Scored>, FactorsError> {
         self.check(factors.len(), count)?;
         let query = Query::new(factors, self.stride);
-        let exclude = self.known(exclude);
         let mut best = Best::new(count);
-        top_of_one(self, &query, allowed, &exclude, &mut best);
+        top_of_one(self, &query, admits, &mut best);
         Ok(best.kept)
     }
 
@@ -261,8 +279,9 @@ impl ItemIndex {
             .map(|task| {
                 let ids = task * TOGETHER..people.rows().min((task + 1) * TOGETHER);
                 let excluded: Vec<ItemSet> = ids.clone().map(|id| self.known(exclude(id))).collect();
-                let rows: Vec<&[f32]> = ids.clone().map(|id| people.padded_row(id)).collect();
-                let mut found: Vec<Found> = ids.map(|_| Found::new(count)).collect();
+                let rows: Vec<&[f32]> = ids.map(|id| people.padded_row(id)).collect();
+                let norm_max = self.norms.first().copied().unwrap_or_default();
+                let mut found: Vec<Found> = rows.iter().map(|row| Found::new(count, norm(row), norm_max)).collect();
                 top_together(self, &rows, &excluded, &mut found);
                 found.into_iter().map(|found| found.kept).collect()
             })
@@ -273,12 +292,6 @@ impl ItemIndex {
     /// Those of some items that the index has.
     fn known(&self, items: &[u32]) -> ItemSet {
         ItemSet::new(items.iter().copied().filter(|item| (*item as usize) < self.items()))
-    }
-
-    /// The largest norm from a place on.
-    #[inline(always)]
-    fn norm_from(&self, place: usize) -> f32 {
-        self.norms.get(place).copied().unwrap_or(0.0)
     }
 
     fn check(&self, columns: usize, count: usize) -> Result<(), FactorsError> {
@@ -303,8 +316,7 @@ simd_kernel! {
         simd,
         index: &'a ItemIndex,
         query: &'a Query,
-        allowed: Option<&'a ItemSet>,
-        exclude: &'a ItemSet,
+        admits: &'a dyn Fn(u32) -> bool,
         best: &'a mut Best,
     ) {
         let groups = index.groups.iter().zip(index.small.chunks_exact(index.stride / 2));
@@ -327,7 +339,7 @@ simd_kernel! {
                     continue;
                 }
                 let item = index.order[place];
-                if !exclude.contains(item) && allowed.is_none_or(|allowed| allowed.contains(item)) {
+                if admits(item) {
                     best.offer(item, dot(simd, &query.factors, index.place_row(place)));
                     worst = best.worst();
                 }
@@ -354,18 +366,20 @@ fn small_products(group: &[[[i8; 2]; LANES]], query: &[[i16; 2]]) -> [i32; LANES
 simd_kernel! {
     /// Some persons against all panels, in f32: a panel stays in the nearest cache while all of them are multiplied with it.
     fn top_together<'a>(simd, index: &'a ItemIndex, people: &'a [&'a [f32]], exclude: &'a [ItemSet], found: &'a mut [Found]) {
-        let tiles: Vec<Vec<[f32; TILE]>> = people.chunks(TILE).map(|rows| turn(rows, index.stride)).collect();
-        let norms: Vec<f32> = people.iter().map(|row| norm(row)).collect();
-        for (number, panel) in index.panels.chunks_exact(index.stride).enumerate() {
-            let norm_max = index.norm_from(number * PANEL);
+        let tiles: Vec<Vec<[f32; TILE_ROWS]>> =
+            people.chunks(TILE_ROWS).map(|rows| turn(rows, index.stride)).collect();
+        for (first, norm_max) in index.norms.iter().enumerate().step_by(PANEL) {
             let mut reached = false;
-            for (slot, tile) in tiles.iter().enumerate() {
-                let slots = slot * TILE..people.len().min((slot + 1) * TILE);
-                let (norms, found) = (&norms[slots.clone()], &mut found[slots.clone()]);
-                let within = |(norm, found): (&f32, &Found)| norm * norm_max * (1.0 + ROUNDING) >= found.worst;
-                if norms.iter().zip(found.iter()).any(within) {
+            for (number, tile) in tiles.iter().enumerate() {
+                let slots = number * TILE_ROWS..people.len().min((number + 1) * TILE_ROWS);
+                let (exclude, found) = (&exclude[slots.clone()], &mut found[slots]);
+                if found.iter().any(|found| found.norm * norm_max * (1.0 + ROUNDING) >= found.worst) {
                     reached = true;
-                    score_panel(simd, index, number * PANEL, panel, tile, norms, &exclude[slots], found);
+                    if wide::<S>() {
+                        score_panel::<S, TILE_ROWS, 2>(simd, index, first, tile, exclude, found);
+                    } else {
+                        score_panel::<S, { TILE_ROWS / 2 }, 1>(simd, index, first, tile, exclude, found);
+                    }
                 }
             }
             if !reached {
@@ -379,48 +393,45 @@ simd_kernel! {
 }
 
 /// Persons of a tile, column by column.
-fn turn(people: &[&[f32]], stride: usize) -> Vec<[f32; TILE]> {
+fn turn(people: &[&[f32]], stride: usize) -> Vec<[f32; TILE_ROWS]> {
     (0..stride).map(|column| std::array::from_fn(|slot| people.get(slot).map_or(0.0, |row| row[column]))).collect()
 }
 
-/// Multiplies a tile of persons with a panel of items and keeps those that could be among the best.
+/// Multiplies a tile of persons with a panel of items, in tiles of `ROWS` × `GROUPS` registers, and keeps those that could
+/// be among the best.
 #[inline(always)]
-fn score_panel<S: Simd>(
+fn score_panel<S: Simd, const ROWS: usize, const GROUPS: usize>(
     simd: S,
     index: &ItemIndex,
     first: usize,
-    panel: &[[f32; PANEL]],
-    tile: &[[f32; TILE]],
-    norms: &[f32],
+    people: &[[f32; TILE_ROWS]],
     exclude: &[ItemSet],
     found: &mut [Found],
 ) {
-    let lanes = 2 * S::F32_LANES;
-    for from in (0..PANEL).step_by(lanes) {
-        let mut scores = [[simd.splat_f32s(0.0); 2]; TILE];
-        for (people, items) in tile.iter().zip(panel) {
-            let items = vectors::<S>(&items[from..from + lanes]);
-            for (sums, person) in scores.iter_mut().zip(people) {
-                let person = simd.splat_f32s(*person);
-                sums[0] = simd.mul_add_e_f32s(person, items[0], sums[0]);
-                sums[1] = simd.mul_add_e_f32s(person, items[1], sums[1]);
-            }
-        }
-        for (((scores, found), exclude), norm) in scores.iter().zip(found.iter_mut()).zip(exclude).zip(norms) {
-            let best = simd.reduce_max_f32s(simd.max_f32s(scores[0], scores[1]));
-            if best >= found.worst {
-                let mut values = [0.0; PANEL];
-                vectors_mut::<S>(&mut values[..lanes]).copy_from_slice(scores);
-                found.offer(&values[..lanes], first + from, ROUNDING * norm * index.norm_from(0), |place| {
-                    index.order.get(place).is_some_and(|item| !exclude.contains(*item))
-                });
+    let panel = groups(index.panels[first / PANEL * index.stride..][..index.stride].as_flattened());
+    for row in (0..found.len()).step_by(ROWS) {
+        for group in (0..PANEL / LANES).step_by(GROUPS) {
+            let people = &people.as_flattened()[row..];
+            let scores = tile::<S, ROWS, GROUPS>(simd, people, TILE_ROWS, &panel[group..], PANEL / LANES);
+            for ((scores, found), exclude) in scores.iter().zip(&mut found[row..]).zip(&exclude[row..]) {
+                let best = scores.iter().fold(
+                    scores[0],
+                    #[inline(always)]
+                    |best, scores| best.max(*scores),
+                );
+                if best.reduce_max() >= found.worst {
+                    let values = scores.map(Group::from);
+                    found.offer(values.as_flattened(), first + group * LANES, |place| {
+                        index.order.get(place).is_some_and(|item| !exclude.contains(*item))
+                    });
+                }
             }
         }
     }
 }
 
-fn lay_group(rows: &[f32], stride: usize) -> (Group, Vec<[[i8; 2]; LANES]>) {
-    let mut group = Group { norm_max: 0.0, norms: [0.0; LANES], scales: [0.0; LANES], residuals: [0.0; LANES] };
+fn lay_group(rows: &[f32], stride: usize) -> (Bounds, Vec<[[i8; 2]; LANES]>) {
+    let mut group = Bounds { norm_max: 0.0, norms: [0.0; LANES], scales: [0.0; LANES], residuals: [0.0; LANES] };
     let mut small = vec![[[0; 2]; LANES]; stride / 2];
     for (lane, row) in rows.chunks_exact(stride).enumerate() {
         let (scale, quantised) = quantise(row);
