@@ -71,21 +71,15 @@ impl Ease {
         let mut sums = vec![0.0; self.stride];
         for (item, weight) in history {
             let row = &self.weights[*item as usize * self.stride..][..self.stride];
-            add_row(&mut sums, *weight, row);
+            add_scaled(&mut sums, *weight, row);
         }
         scores.iter_mut().zip(&sums).for_each(|(score, sum)| *score += sum);
         Ok(())
     }
 }
 
-simd_kernel! {
-    fn add_row<'a>(sums: &'a mut [f32], weight: f32, row: &'a [f32]) {
-        add_scaled(sums, weight, row);
-    }
-}
-
 /// XᵀX + λI, where X holds 1 for a pair; padding columns get λ alone.
-fn item_gramian(interactions: &Interactions, stride: usize, regularization: f32) -> Vec<f32> {
+pub(crate) fn item_gramian(interactions: &Interactions, stride: usize, regularization: f32) -> Vec<f32> {
     let mut gramian = vec![0.0_f32; stride * stride];
     gramian.par_chunks_exact_mut(stride).enumerate().for_each(|(i, row)| {
         if i < interactions.items() {
@@ -169,22 +163,22 @@ fn inverse_of_pivot(matrix: &[f32], size: usize, from: usize, width: usize) -> R
 
 simd_kernel! {
     /// E of one panel: the inverted pivot times it.
-    fn sweep_panel<'a>(pivot: &'a [f32], panel: &'a Panel) -> Panel {
+    fn sweep_panel<'a>(simd, pivot: &'a [f32], panel: &'a Panel) -> Panel {
         let mut swept = vec![[0.0; LANES]; panel.len()];
-        add_transposed_product(pivot, panel.len(), panel.as_flattened(), LANES, false, swept.as_flattened_mut());
+        add_transposed_product(simd, pivot, panel.len(), panel.as_flattened(), LANES, false, swept.as_flattened_mut());
         swept
     }
 }
 
 simd_kernel! {
     /// `rows −= A_kᵀ E`, on and above the diagonal.
-    fn update_rows<'a>(rows: &'a mut [f32], size: usize, first: usize, panels: &'a [Panel], swept: &'a [Panel]) {
+    fn update_rows<'a>(simd, rows: &'a mut [f32], size: usize, first: usize, panels: &'a [Panel], swept: &'a [Panel]) {
         let groups = rows.len() / size / LANES;
         for column in first / LANES..size / LANES {
             for group in 0..groups.min(column + 1 - first / LANES) {
                 let mut tile = [[0.0_f32; LANES]; LANES];
                 let (left, right) = (panels[first / LANES + group].as_flattened(), swept[column].as_flattened());
-                add_transposed_product(left, LANES, right, LANES, false, tile.as_flattened_mut());
+                add_transposed_product(simd, left, LANES, right, LANES, false, tile.as_flattened_mut());
                 for (row, values) in tile.iter().enumerate() {
                     let target = &mut rows[(group * LANES + row) * size..].as_chunks_mut::<LANES>().0[column];
                     for lane in 0..LANES {

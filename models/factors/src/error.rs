@@ -65,6 +65,12 @@ pub enum FactorsError {
         /// The length that fits.
         expected: usize,
     },
+    /// A row of a matrix that was read from bytes holds a number that is not finite, or something in its padding.
+    #[error("row {row} of a matrix holds a number that is not finite, or is not padded with zeros")]
+    BadMatrix {
+        /// The row, from zero.
+        row: usize,
+    },
     /// A linear system had no solution in f32.
     #[error("the system of {what} is not positive definite in 32 bits: raise its regularisation")]
     NotPositiveDefinite {

@@ -2,6 +2,8 @@
 
 use crate::eigen::symmetric_eigen;
 use crate::error::{FactorsError, check_setting};
+use crate::fold_in::{FoldIn, same_length};
+use crate::gradients::step_row;
 use crate::interactions::{Interactions, Row, Rows};
 use crate::kernels::{LANES, dot, simd_kernel};
 use crate::matrix::Matrix;
@@ -16,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const MAX_DIMENSIONS: usize = 1024;
 /// Most iterations of a fit.
 pub const MAX_ITERATIONS: usize = 1000;
+/// Most steps of conjugate gradients in a half-step.
+pub const MAX_STEPS: usize = 100;
 /// Rows that one task solves.
 const CHUNK_ROWS: usize = 128;
 
@@ -24,6 +28,11 @@ const CHUNK_ROWS: usize = 128;
 pub enum Solver {
     /// Every row exactly, by the smaller of its two systems.
     Exact,
+    /// That many steps of conjugate gradients from the factors of the iteration before, 1 to [`MAX_STEPS`]: the fastest.
+    ConjugateGradients {
+        /// Steps of a row; 3 come to the loss of exact solves.
+        steps: usize,
+    },
     /// iALS++: Newton steps over blocks of that many dimensions, a multiple of 16; pays above about 200 dimensions.
     Subspace {
         /// Dimensions of a block.
@@ -68,7 +77,7 @@ impl Default for FactorSettings {
 }
 
 impl FactorSettings {
-    fn check(&self) -> Result<(), FactorsError> {
+    pub(crate) fn check(&self) -> Result<(), FactorsError> {
         const POSITIVE: &str = "a finite number above zero";
         let positive = f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX);
         check_setting("dimensions", self.dimensions as f64, 1.0..=MAX_DIMENSIONS as f64, "1 to 1024")?;
@@ -83,10 +92,13 @@ impl FactorSettings {
             let expected = "a multiple of 16 above zero";
             return Err(FactorsError::BadSetting { name: "solver.block", value: block as f64, expected });
         }
+        if let Solver::ConjugateGradients { steps } = self.solver {
+            check_setting("solver.steps", steps as f64, 1.0..=MAX_STEPS as f64, "1 to 100")?;
+        }
         Ok(())
     }
 
-    fn loss(&self) -> Loss {
+    pub(crate) fn loss(&self) -> Loss {
         Loss {
             unobserved_weight: self.unobserved_weight,
             observed_weight: self.observed_weight,
@@ -103,10 +115,7 @@ impl FactorSettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct FactorModel {
     people: Matrix,
-    items: Matrix,
-    /// Eigenvalues of the items' Gramian: what fold-in needs of everybody else.
-    spectrum: Vec<f32>,
-    settings: FactorSettings,
+    folding: FoldIn,
 }
 
 impl FactorModel {
@@ -131,7 +140,7 @@ impl FactorModel {
         settings.check()?;
         let loss = settings.loss();
         let mut people = first_factors(interactions.people(), settings, 0, earlier.map(|model| &model.people));
-        let mut items = first_factors(interactions.items(), settings, 1, earlier.map(|model| &model.items));
+        let mut items = first_factors(interactions.items(), settings, 1, earlier.map(FactorModel::items));
         for _ in 0..settings.iterations {
             half_step(&interactions.by_person, &mut items, &mut people, loss, settings.solver, "a person")?;
             half_step(&interactions.by_item, &mut people, &mut items, loss, settings.solver, "an item")?;
@@ -139,7 +148,7 @@ impl FactorModel {
         let (spectrum, basis) = spectrum_of(&items);
         items.rotate(&basis);
         people.rotate(&basis);
-        Ok(Self { people, items, spectrum, settings: *settings })
+        Ok(Self { people, folding: FoldIn { items, spectrum, settings: *settings } })
     }
 
     /// Factors of the persons.
@@ -149,12 +158,17 @@ impl FactorModel {
 
     /// Factors of the items.
     pub fn items(&self) -> &Matrix {
-        &self.items
+        &self.folding.items
     }
 
     /// What the model was fitted with.
     pub fn settings(&self) -> &FactorSettings {
-        &self.settings
+        &self.folding.settings
+    }
+
+    /// What serving needs of the model: everything but the persons.
+    pub fn to_fold_in(&self) -> FoldIn {
+        self.folding.clone()
     }
 
     /// The loss that fitting lowers, per Hu et al. with frequency-scaled regularisation:
@@ -164,71 +178,45 @@ impl FactorModel {
     /// `interactions` of other persons or items than the model has.
     pub fn loss(&self, interactions: &Interactions) -> Result<f64, FactorsError> {
         same_length("persons", interactions.people(), self.people.rows())?;
-        same_length("items", interactions.items(), self.items.rows())?;
-        let loss = self.settings.loss();
+        let items = self.items();
+        same_length("items", interactions.items(), items.rows())?;
+        let loss = self.settings().loss();
         let base = f64::from(loss.unobserved_weight);
         let observed: Vec<f64> = (0..interactions.people())
             .into_par_iter()
             .map(|person| {
                 let row = interactions.by_person.row(person);
-                observed_loss(row, self.people.padded_row(person), &self.items, loss)
+                observed_loss(row, self.people.padded_row(person), items, loss)
             })
             .collect();
-        let everywhere: f64 = self.people.gramian().iter().zip(&self.items.gramian()).map(|(a, b)| a * b).sum();
+        let everywhere: f64 = self.people.gramian().iter().zip(&items.gramian()).map(|(a, b)| a * b).sum();
         Ok(observed.iter().sum::<f64>()
             + base * everywhere
-            + penalty(&interactions.by_person, &self.people, self.items.rows(), loss)
-            + penalty(&interactions.by_item, &self.items, self.people.rows(), loss))
+            + penalty(&interactions.by_person, &self.people, items.rows(), loss)
+            + penalty(&interactions.by_item, items, self.people.rows(), loss))
     }
 
-    /// Factors of a person from a history of items and weights, without changing the model: one exact solve against the
-    /// cached Gramian. An empty history gives zeros. A repeated item counts with the sum of its weights.
+    /// As [`FoldIn::fold_in`].
     ///
     /// # Errors
-    /// An unknown item, or a weight that is not finite and above zero.
+    /// As [`FoldIn::fold_in`].
     pub fn fold_in(&self, history: &[(u32, f32)]) -> Result<Vec<f32>, FactorsError> {
-        let mut entries = history.to_vec();
-        for (row, (item, weight)) in history.iter().enumerate() {
-            crate::interactions::check_item(row, *item, self.items.rows())?;
-            crate::interactions::check_weight(row, *weight)?;
-        }
-        crate::interactions::merge_repeated(&mut entries);
-        let (columns, weights): (Vec<u32>, Vec<f32>) = entries.into_iter().unzip();
-        let side = Side { factors: &self.items, spectrum: &self.spectrum, loss: self.settings.loss() };
-        let mut solution = vec![0.0; self.items.stride()];
-        let mut work = Workspace::default();
-        let row = Row { columns: &columns, weights: &weights };
-        if !solve_one(&side, row, &mut work, &mut solution) {
-            return Err(FactorsError::NotPositiveDefinite { what: "a person" });
-        }
-        solution.truncate(self.items.columns());
-        Ok(solution)
-    }
-}
-
-simd_kernel! {
-    fn solve_one<'a>(side: &'a Side<'a>, row: Row<'a>, work: &'a mut Workspace, solution: &'a mut [f32]) -> bool {
-        solve_row(side, row, work, solution)
+        self.folding.fold_in(history)
     }
 }
 
 simd_kernel! {
     /// `Σ (α₀ + w)(1 − ŷ)² − α₀ ŷ²` over the entries of one row.
-    fn observed_loss<'a>(row: Row<'a>, person: &'a [f32], items: &'a Matrix, loss: Loss) -> f64 {
+    fn observed_loss<'a>(simd, row: Row<'a>, person: &'a [f32], items: &'a Matrix, loss: Loss) -> f64 {
         let base = f64::from(loss.unobserved_weight);
         let mut sum = 0.0;
         for (item, weight) in row.columns.iter().zip(row.weights) {
-            let score = f64::from(dot(person, items.padded_row(*item as usize)));
+            let score = f64::from(dot(simd, person, items.padded_row(*item as usize)));
             let extra = f64::from(loss.observed_weight * weight);
             sum += (base + extra) * (1.0 - score).powi(2) - base * score * score;
         }
         sum
     }
-}
-
-/// Refuses two sizes that differ.
-fn same_length(what: &'static str, got: usize, expected: usize) -> Result<(), FactorsError> {
-    if got == expected { Ok(()) } else { Err(FactorsError::WrongLength { what, got, expected }) }
 }
 
 /// Random factors of standard deviation `0.1 / √dimensions`, overwritten by those of an earlier model.
@@ -255,7 +243,7 @@ fn first_factors(rows: usize, settings: &FactorSettings, stream: u64, earlier: O
 /// Eigenvalues (padded with ones) and vectors of the Gramian.
 fn spectrum_of(factors: &Matrix) -> (Vec<f32>, Vec<f64>) {
     let eigen = symmetric_eigen(&factors.gramian(), factors.columns());
-    let mut spectrum: Vec<f32> = eigen.values.iter().map(|value| *value as f32).collect();
+    let mut spectrum: Vec<f32> = eigen.values.iter().map(|value| value.max(0.0) as f32).collect();
     spectrum.resize(factors.stride(), 1.0);
     (spectrum, eigen.vectors)
 }
@@ -291,6 +279,7 @@ fn half_step(
 simd_kernel! {
     /// Solves consecutive rows from `first` on; false where one could not be solved.
     fn solve_chunk<'a>(
+        simd,
         side: &'a Side<'a>,
         rows: &'a Rows,
         first: usize,
@@ -302,8 +291,9 @@ simd_kernel! {
         for (offset, solution) in solutions.chunks_exact_mut(side.factors.stride()).enumerate() {
             let row = rows.row(first + offset);
             solved &= match solver {
-                Solver::Exact => solve_row(side, row, work, solution),
-                Solver::Subspace { block } => improve_row(side, row, block, work, solution),
+                Solver::Exact => solve_row(simd, side, row, work, solution),
+                Solver::ConjugateGradients { steps } => step_row(simd, side, row, steps, work, solution),
+                Solver::Subspace { block } => improve_row(simd, side, row, block, work, solution),
             };
         }
         solved

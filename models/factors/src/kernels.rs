@@ -1,36 +1,45 @@
 //! Dense f32 kernels for the widest SIMD that the machine has, chosen at run time; no sparse structure and no threads.
 //!
-//! Every function here is inlined into a function made by `simd_kernel!`, which is compiled once per instruction set. Matrices are row-major; the number of columns is a multiple of [`LANES`], padded with zeros.
+//! Every function here that takes a `simd` is inlined into a function made by `simd_kernel!`, which chooses the
+//! instruction set once for a block of work. Matrices are row-major; the number of columns is a multiple of [`LANES`],
+//! padded with zeros, so that rows are whole groups. Inner loops count over fixed-size arrays: own crates are compiled with
+//! checked arithmetic, which would cost more than the work itself there.
 
-/// Columns of a padded matrix come in groups of this many.
+use fearless_simd::{f32x16, prelude::*};
+
+/// Columns of a padded matrix come in groups of this many: the widest vector's lanes.
 pub(crate) const LANES: usize = 16;
 /// Rows of a register tile.
-const TILE_ROWS: usize = 8;
+pub(crate) const TILE_ROWS: usize = 8;
+
+/// One group of columns.
+pub(crate) type Group = [f32; LANES];
 
 /// Defines a function whose body is compiled for several instruction sets, of which the machine's widest runs.
 ///
-/// What the body calls is compiled with it only where it is marked `#[inline(always)]`; a closure that multiplies may stay
-/// out of line, and is then compiled for the oldest machine: write a loop.
+/// Its first argument is the token of the instruction set, which the body hands to the kernels of this file. What the body
+/// calls is compiled with it only where it is marked `#[inline(always)]`.
 macro_rules! simd_kernel {
-    ($(#[$attribute:meta])* fn $name:ident<$life:lifetime>($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block) => {
+    (
+        $(#[$attribute:meta])*
+        fn $name:ident<$life:lifetime>($simd:ident, $($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block
+    ) => {
         $(#[$attribute])*
         pub(crate) fn $name<$life>($($argument: $type),*) $(-> $output)? {
-            struct Work<$life>($($type),*);
-            impl<$life> pulp::NullaryFnOnce for Work<$life> {
-                type Output = $crate::kernels::simd_kernel!(@output $($output)?);
-                #[inline(always)]
-                fn call(self) -> Self::Output {
-                    let Self($($argument),*) = self;
-                    $body
-                }
-            }
-            pulp::Arch::new().dispatch(Work($($argument),*))
+            #[inline(always)]
+            fn compiled<$life, S: fearless_simd::Simd>($simd: S, $($argument: $type),*) $(-> $output)? $body
+            fearless_simd::dispatch!(fearless_simd::Level::new(), simd => compiled(simd, $($argument),*))
         }
     };
-    (@output) => { () };
-    (@output $output:ty) => { $output };
 }
 pub(crate) use simd_kernel;
+
+simd_kernel! {
+    /// `into += factor * row` for a single pair of padded rows.
+    fn add_scaled<'a>(simd, into: &'a mut [f32], factor: f32, row: &'a [f32]) {
+        axpy(simd, into, factor, row);
+    }
+}
 
 /// The smallest multiple of [`LANES`] that holds `columns`.
 #[inline(always)]
@@ -38,53 +47,94 @@ pub(crate) fn padded(columns: usize) -> usize {
     columns.next_multiple_of(LANES)
 }
 
-/// The inner product of two equally long padded rows.
+/// A padded row in groups.
 #[inline(always)]
-pub(crate) fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    for (a, b) in left.as_chunks::<LANES>().0.iter().zip(right.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sums[lane] = a[lane].mul_add(b[lane], sums[lane]);
-        }
-    }
-    total(&sums)
+pub(crate) fn groups(row: &[f32]) -> &[Group] {
+    row.as_chunks().0
 }
 
-/// The sum of the lanes, as a tree, so that it is the same on every instruction set.
+/// A padded row in groups to write.
 #[inline(always)]
-fn total(sums: &[f32; LANES]) -> f32 {
-    let mut half = [0.0_f32; LANES / 2];
-    for lane in 0..LANES / 2 {
-        half[lane] = sums[lane] + sums[lane + LANES / 2];
+pub(crate) fn groups_mut(row: &mut [f32]) -> &mut [Group] {
+    row.as_chunks_mut().0
+}
+
+/// One group in registers. Copying over a vector compiles to one load; the vector's constructors go through memory where
+/// debug assertions are on.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(simd: S, group: &Group) -> f32x16<S> {
+    let mut value = f32x16::splat(simd, 0.0);
+    *value = *group;
+    value
+}
+
+/// The inner product of two equally long padded rows.
+#[inline(always)]
+pub(crate) fn dot<S: Simd>(simd: S, left: &[f32], right: &[f32]) -> f32 {
+    let (left, right) = (groups(left), groups(right));
+    let mut sums = [f32x16::splat(simd, 0.0); 2];
+    for at in 0..left.len().min(right.len()) {
+        sums[at & 1] = load(simd, &left[at]).mul_add(load(simd, &right[at]), sums[at & 1]);
     }
-    let quarter = [half[0] + half[4], half[1] + half[5], half[2] + half[6], half[3] + half[7]];
-    (quarter[0] + quarter[2]) + (quarter[1] + quarter[3])
+    (sums[0] + sums[1]).reduce_sum()
 }
 
 /// `into += factor * row`, both padded and equally long.
 #[inline(always)]
-pub(crate) fn add_scaled(into: &mut [f32], factor: f32, row: &[f32]) {
-    for (sum, value) in into.as_chunks_mut::<LANES>().0.iter_mut().zip(row.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            sum[lane] = factor.mul_add(value[lane], sum[lane]);
-        }
+pub(crate) fn axpy<S: Simd>(simd: S, into: &mut [f32], factor: f32, row: &[f32]) {
+    let factor = f32x16::splat(simd, factor);
+    each(
+        into,
+        row,
+        #[inline(always)]
+        |sum, value| factor.mul_add(load(simd, value), load(simd, sum)),
+    );
+}
+
+/// Sets every group of `into` from itself and the one of `other` at its place.
+#[inline(always)]
+pub(crate) fn each<S: Simd>(into: &mut [f32], other: &[f32], f: impl Fn(&Group, &Group) -> f32x16<S>) {
+    let (into, other) = (groups_mut(into), groups(other));
+    for at in 0..into.len().min(other.len()) {
+        into[at] = f(&into[at], &other[at]).into();
     }
 }
 
-/// `tile[i][lane] += left[i] * right[lane]`: the step that every matrix product here is made of.
+/// Whether a tile of two groups fits the registers; narrower machines take smaller tiles.
 #[inline(always)]
-pub(crate) fn add_outer<const ROWS: usize>(tile: &mut [[f32; LANES]; ROWS], left: &[f32; ROWS], right: &[f32; LANES]) {
-    for i in 0..ROWS {
-        for lane in 0..LANES {
-            tile[i][lane] = left[i].mul_add(right[lane], tile[i][lane]);
-        }
-    }
+pub(crate) fn wide<S: Simd>() -> bool {
+    S::f32s::LEN >= LANES
 }
 
-/// `out += leftᵀ right` for a left matrix of rows × `left_columns` and a right one of rows × `right_columns`.
-/// With `upper` only the tiles that reach the diagonal or lie above it are computed (for a symmetric product).
+/// `Σ_k left[k]ᵀ right[k]` in registers: `ROWS` values of every left row against `GROUPS` groups of every right one. Both
+/// begin at the tile's first column and have rows of their strides; the shorter one ends the sum.
 #[inline(always)]
-pub(crate) fn add_transposed_product(
+pub(crate) fn tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
+    simd: S,
+    mut left: &[f32],
+    left_stride: usize,
+    mut right: &[Group],
+    right_stride: usize,
+) -> [[f32x16<S>; GROUPS]; ROWS] {
+    let mut sums = [[f32x16::splat(simd, 0.0); GROUPS]; ROWS];
+    while let (Some(a), Some(b)) = (left.first_chunk::<ROWS>(), right.first_chunk::<GROUPS>()) {
+        for row in 0..ROWS {
+            let value = f32x16::splat(simd, a[row]);
+            for group in 0..GROUPS {
+                sums[row][group] = value.mul_add(load(simd, &b[group]), sums[row][group]);
+            }
+        }
+        left = left.get(left_stride..).unwrap_or_default();
+        right = right.get(right_stride..).unwrap_or_default();
+    }
+    sums
+}
+
+/// `out += leftᵀ right` for a left matrix of rows × `left_columns` (a multiple of 8) and a right one of rows ×
+/// `right_columns`. With `upper` only what reaches the diagonal or lies above it is computed (for a symmetric product).
+#[inline(always)]
+pub(crate) fn add_transposed_product<S: Simd>(
+    simd: S,
     left: &[f32],
     left_columns: usize,
     right: &[f32],
@@ -92,61 +142,98 @@ pub(crate) fn add_transposed_product(
     upper: bool,
     out: &mut [f32],
 ) {
+    let (right, out, stride) = (groups(right), groups_mut(out), right_columns / LANES);
     for i in (0..left_columns).step_by(TILE_ROWS) {
         let first = if upper { i / LANES } else { 0 };
-        for j in first..right_columns / LANES {
-            let mut tile = [[0.0_f32; LANES]; TILE_ROWS];
-            for (a, b) in left.chunks_exact(left_columns).zip(right.chunks_exact(right_columns)) {
-                let (a, b) = (&a.as_chunks::<TILE_ROWS>().0[i / TILE_ROWS], &b.as_chunks::<LANES>().0[j]);
-                add_outer(&mut tile, a, b);
-            }
-            for (row, values) in tile.iter().enumerate() {
-                let target = &mut out[(i + row) * right_columns..].as_chunks_mut::<LANES>().0[j];
-                for lane in 0..LANES {
-                    target[lane] += values[lane];
+        let out = &mut out[i * stride..(i + TILE_ROWS) * stride];
+        let mut j = first;
+        while j < stride {
+            let (left, right) = (&left[i..], &right[j..]);
+            if wide::<S>() && j + 1 < stride {
+                let sums = tile::<S, TILE_ROWS, 2>(simd, left, left_columns, right, stride);
+                add_tile(simd, &sums, &mut out[j..], stride);
+                j += 2;
+            } else if wide::<S>() {
+                let sums = tile::<S, TILE_ROWS, 1>(simd, left, left_columns, right, stride);
+                add_tile(simd, &sums, &mut out[j..], stride);
+                j += 1;
+            } else {
+                for half in [0, TILE_ROWS / 2] {
+                    let sums = tile::<S, { TILE_ROWS / 2 }, 1>(simd, &left[half..], left_columns, right, stride);
+                    add_tile(simd, &sums, &mut out[half * stride + j..], stride);
                 }
+                j += 1;
             }
+        }
+    }
+}
+
+/// Adds a tile to rows of `stride` groups.
+#[inline(always)]
+fn add_tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
+    simd: S,
+    sums: &[[f32x16<S>; GROUPS]; ROWS],
+    out: &mut [Group],
+    stride: usize,
+) {
+    for row in 0..ROWS {
+        for group in 0..GROUPS {
+            let target = &mut out[row * stride + group];
+            *target = (load(simd, target) + sums[row][group]).into();
         }
     }
 }
 
 /// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`.
 #[inline(always)]
-pub(crate) fn product(left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
-    let rows = left.len() / inner;
-    let tiled = rows - rows % TILE_ROWS;
+pub(crate) fn product<S: Simd>(simd: S, left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
     let mut panel = vec![[0.0_f32; TILE_ROWS]; inner];
-    for i in (0..tiled).step_by(TILE_ROWS) {
-        for (row, values) in left[i * inner..(i + TILE_ROWS) * inner].chunks_exact(inner).enumerate() {
-            for (column, value) in panel.iter_mut().zip(values) {
-                column[row] = *value;
-            }
-        }
-        for j in 0..columns / LANES {
-            let mut tile = [[0.0_f32; LANES]; TILE_ROWS];
-            for (a, b) in panel.iter().zip(right.chunks_exact(columns)) {
-                add_outer(&mut tile, a, &b.as_chunks::<LANES>().0[j]);
-            }
-            for (row, values) in tile.iter().enumerate() {
-                out[(i + row) * columns + j * LANES..][..LANES].copy_from_slice(values);
-            }
+    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
+    for (rows, out) in left.chunks(TILE_ROWS * inner).zip(out.chunks_mut(TILE_ROWS * columns)) {
+        turn_and_multiply(simd, rows, &mut panel, right, columns, &mut tile);
+        out.copy_from_slice(&tile[..out.len()]);
+    }
+}
+
+/// `rows = rows · square`, for rows as long as the square matrix has columns.
+#[inline(always)]
+pub(crate) fn multiply_in_place<S: Simd>(simd: S, rows: &mut [f32], square: &[f32], columns: usize) {
+    let mut panel = vec![[0.0_f32; TILE_ROWS]; columns];
+    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
+    for rows in rows.chunks_mut(TILE_ROWS * columns) {
+        turn_and_multiply(simd, rows, &mut panel, square, columns, &mut tile);
+        rows.copy_from_slice(&tile[..rows.len()]);
+    }
+}
+
+/// `tile = rows · right` for up to eight rows, which are turned into the panel first.
+#[inline(always)]
+fn turn_and_multiply<S: Simd>(
+    simd: S,
+    rows: &[f32],
+    panel: &mut [[f32; TILE_ROWS]],
+    right: &[f32],
+    columns: usize,
+    tile: &mut [f32],
+) {
+    let inner = panel.len();
+    for row in 0..rows.len() / inner {
+        let values = &rows[row * inner..(row + 1) * inner];
+        for at in 0..inner {
+            panel[at][row] = values[at];
         }
     }
-    for i in tiled..rows {
-        let target = &mut out[i * columns..(i + 1) * columns];
-        target.fill(0.0);
-        for (value, row) in left[i * inner..(i + 1) * inner].iter().zip(right.chunks_exact(columns)) {
-            add_scaled(target, *value, row);
-        }
-    }
+    tile.fill(0.0);
+    add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, tile);
 }
 
 /// `out = matrixᵀ`, for a matrix of `rows` × `columns` and a padded `out` of columns × `out_columns`.
 #[inline(always)]
 pub(crate) fn transpose(matrix: &[f32], columns: usize, out: &mut [f32], out_columns: usize) {
-    for (j, row) in matrix.chunks_exact(columns).enumerate() {
-        for (value, target) in row.iter().zip(out.chunks_exact_mut(out_columns)) {
-            target[j] = *value;
+    for j in 0..matrix.len() / columns {
+        let row = &matrix[j * columns..(j + 1) * columns];
+        for at in 0..columns {
+            out[at * out_columns + j] = row[at];
         }
     }
 }
@@ -154,7 +241,7 @@ pub(crate) fn transpose(matrix: &[f32], columns: usize, out: &mut [f32], out_col
 /// Overwrites the upper triangle of a symmetric positive definite `matrix` (`size` rows of `stride`) by U, where UᵀU is
 /// the matrix. False where a pivot is not positive: the matrix was not positive definite in f32.
 #[inline(always)]
-pub(crate) fn cholesky(matrix: &mut [f32], size: usize, stride: usize) -> bool {
+pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride: usize) -> bool {
     for j in 0..size {
         let (head, tail) = matrix.split_at_mut((j + 1) * stride);
         let row = &mut head[j * stride..];
@@ -163,17 +250,16 @@ pub(crate) fn cholesky(matrix: &mut [f32], size: usize, stride: usize) -> bool {
             return false;
         }
         // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
-        let from = j / LANES;
-        row[from * LANES..j].fill(0.0);
-        let scale = pivot.sqrt().recip();
-        for group in &mut row.as_chunks_mut::<LANES>().0[from..] {
-            for value in group {
-                *value *= scale;
-            }
+        let from = j / LANES * LANES;
+        row[from..j].fill(0.0);
+        let scale = f32x16::splat(simd, pivot.sqrt().recip());
+        for group in groups_mut(&mut row[from..]) {
+            *group = (scale * load(simd, group)).into();
         }
-        for (i, below) in (j + 1..size).zip(tail.chunks_exact_mut(stride)) {
+        for i in j + 1..size {
             let from = i / LANES * LANES;
-            add_scaled(&mut below[from..], -row[i], &row[from..]);
+            let below = &mut tail[(i - j - 1) * stride..(i - j) * stride];
+            axpy(simd, &mut below[from..], -row[i], &row[from..]);
         }
     }
     true
@@ -181,12 +267,12 @@ pub(crate) fn cholesky(matrix: &mut [f32], size: usize, stride: usize) -> bool {
 
 /// Solves UᵀU x = b in place of `b`, for U from [`cholesky`]; `b` is padded with zeros to `stride`.
 #[inline(always)]
-pub(crate) fn solve_cholesky(upper: &[f32], size: usize, stride: usize, b: &mut [f32]) {
+pub(crate) fn solve_cholesky<S: Simd>(simd: S, upper: &[f32], size: usize, stride: usize, b: &mut [f32]) {
     for j in 0..size {
         let row = &upper[j * stride..(j + 1) * stride];
         let value = b[j] / row[j];
         let from = j / LANES * LANES;
-        add_scaled(&mut b[from..stride], -value, &row[from..]);
+        axpy(simd, &mut b[from..stride], -value, &row[from..]);
         b[j] = value;
     }
     b[size..].fill(0.0);
@@ -194,6 +280,6 @@ pub(crate) fn solve_cholesky(upper: &[f32], size: usize, stride: usize, b: &mut 
         let row = &upper[j * stride..(j + 1) * stride];
         let from = j / LANES * LANES;
         let value = std::mem::take(&mut b[j]);
-        b[j] = (value - dot(&row[from..], &b[from..stride])) / row[j];
+        b[j] = (value - dot(simd, &row[from..], &b[from..stride])) / row[j];
     }
 }

@@ -30,6 +30,8 @@ mod ease;
 mod eigen;
 mod error;
 mod evaluation;
+mod fold_in;
+mod gradients;
 mod ials;
 mod interactions;
 mod kernels;
@@ -47,7 +49,8 @@ pub use evaluation::{
     Accuracy, ColdSplit, EvaluationReport, Segment, Split, evaluate, evaluate_cold, split_cold, split_last_fifth,
     split_leave_last,
 };
-pub use ials::{FactorModel, FactorSettings, MAX_DIMENSIONS, MAX_ITERATIONS, Solver};
+pub use fold_in::FoldIn;
+pub use ials::{FactorModel, FactorSettings, MAX_DIMENSIONS, MAX_ITERATIONS, MAX_STEPS, Solver};
 pub use interactions::{Interaction, Interactions, MAX_INTERACTIONS};
 pub use matrix::Matrix;
 pub use neighbours::{Bm25Settings, MAX_NEIGHBOURS, Neighbours, OrderedSettings};

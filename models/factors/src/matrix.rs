@@ -1,13 +1,16 @@
 //! A dense row-major f32 matrix whose rows are padded for the kernels; no algebra of its own beyond products of it.
 
-use crate::kernels::{add_transposed_product, padded, product, simd_kernel};
+use crate::error::FactorsError;
+use crate::fold_in::same_length;
+use crate::kernels::{add_transposed_product, multiply_in_place, padded, product, simd_kernel};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// Rows that one task handles; sums over rows are taken in this order whatever the number of threads.
 const CHUNK_ROWS: usize = 1024;
 
 /// Factors of persons or items: one row each.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     columns: usize,
     stride: usize,
@@ -38,10 +41,24 @@ impl Matrix {
         &self.padded_row(index)[..self.columns]
     }
 
+    /// Whether what was read from bytes is a matrix: whole padded rows of finite numbers, zeros in the padding.
+    pub(crate) fn check(&self) -> Result<(), FactorsError> {
+        same_length("padded columns", self.stride, padded(self.columns.max(1)))?;
+        same_length("a matrix's last row", self.values.len() % self.stride, 0)?;
+        let sound = |row: &[f32]| {
+            row.iter().all(|value| value.is_finite()) && row[self.columns..].iter().all(|padding| *padding == 0.0)
+        };
+        match self.values.chunks_exact(self.stride).position(|row| !sound(row)) {
+            Some(row) => Err(FactorsError::BadMatrix { row }),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn stride(&self) -> usize {
         self.stride
     }
 
+    #[inline(always)]
     pub(crate) fn padded_row(&self, index: usize) -> &[f32] {
         &self.values[index * self.stride..(index + 1) * self.stride]
     }
@@ -93,21 +110,25 @@ impl Matrix {
                 right[i * stride + j] = square[i * columns + j] as f32;
             }
         }
-        self.values.par_chunks_mut(CHUNK_ROWS * stride).for_each(|rows| {
-            let old = rows.to_vec();
-            multiply(&old, stride, &right, stride, rows);
-        });
+        self.values.par_chunks_mut(CHUNK_ROWS * stride).for_each(|rows| rotate_rows(rows, &right, stride));
     }
 }
 
 simd_kernel! {
-    fn add_gram<'a>(rows: &'a [f32], stride: usize, part: &'a mut [f32]) {
-        add_transposed_product(rows, stride, rows, stride, true, part);
+    fn add_gram<'a>(simd, rows: &'a [f32], stride: usize, part: &'a mut [f32]) {
+        add_transposed_product(simd, rows, stride, rows, stride, true, part);
     }
 }
 
 simd_kernel! {
-    fn multiply<'a>(left: &'a [f32], inner: usize, right: &'a [f32], columns: usize, out: &'a mut [f32]) {
-        product(left, inner, right, columns, out);
+    fn rotate_rows<'a>(simd, rows: &'a mut [f32], square: &'a [f32], columns: usize) {
+        multiply_in_place(simd, rows, square, columns);
+    }
+}
+
+simd_kernel! {
+    /// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`.
+    fn multiply<'a>(simd, left: &'a [f32], inner: usize, right: &'a [f32], columns: usize, out: &'a mut [f32]) {
+        product(simd, left, inner, right, columns, out);
     }
 }

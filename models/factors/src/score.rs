@@ -54,9 +54,9 @@ impl Scorer for FactorModel {
 }
 
 simd_kernel! {
-    fn add_inner_products<'a>(items: &'a Matrix, person: &'a [f32], scores: &'a mut [f32]) {
+    fn add_inner_products<'a>(simd, items: &'a Matrix, person: &'a [f32], scores: &'a mut [f32]) {
         for (row, score) in items.values().chunks_exact(items.stride()).zip(scores) {
-            *score += dot(row, person);
+            *score += dot(simd, row, person);
         }
     }
 }

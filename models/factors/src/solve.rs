@@ -9,12 +9,16 @@
 //!
 //! with `v = W^-½ t`. The smaller is solved, so that a person with ten items costs a system of ten, exactly.
 
+use crate::gradients::Steps;
 use crate::interactions::Row;
-use crate::kernels::{LANES, add_scaled, add_transposed_product, cholesky, dot, padded, solve_cholesky, transpose};
+use crate::kernels::{
+    add_transposed_product, axpy, cholesky, dot, each, groups, groups_mut, load, padded, solve_cholesky, transpose,
+};
 use crate::matrix::Matrix;
+use fearless_simd::{Simd, f32x16, prelude::*};
 
 /// Rows of one side that are multiplied at once where a row has more entries than dimensions.
-const BLOCK_ENTRIES: usize = 256;
+const BLOCK_ENTRIES: usize = 64;
 
 /// What is fixed for all rows of a half-step: the other side, in its Gramian's eigenbasis, and the loss.
 #[derive(Debug, Clone, Copy)]
@@ -49,26 +53,33 @@ impl Loss {
 /// Memory that the rows of a task use one after another.
 #[derive(Debug, Default)]
 pub(crate) struct Workspace {
-    whitened: Vec<f32>,
+    pub(crate) whitened: Vec<f32>,
     turned: Vec<f32>,
     system: Vec<f32>,
-    right: Vec<f32>,
-    root: Vec<f32>,
+    pub(crate) right: Vec<f32>,
+    pub(crate) steps: Steps,
+    pub(crate) root: Vec<f32>,
 }
 
 /// Solves for one row and writes its factors, padded, into `solution`. False where f32 could not.
 #[inline(always)]
-pub(crate) fn solve_row(side: &Side<'_>, row: Row<'_>, work: &mut Workspace, solution: &mut [f32]) -> bool {
+pub(crate) fn solve_row<S: Simd>(
+    simd: S,
+    side: &Side<'_>,
+    row: Row<'_>,
+    work: &mut Workspace,
+    solution: &mut [f32],
+) -> bool {
     solution.fill(0.0);
     let entries = row.columns.len();
     if entries == 0 {
         return true;
     }
-    set_root(side, entries, &mut work.root);
+    set_root(simd, side, entries, &mut work.root);
     let solved = if entries <= side.factors.columns() {
-        solve_by_entries(side, row, work, solution)
+        solve_by_entries(simd, side, row, work, solution)
     } else {
-        solve_by_dimensions(side, row, work, solution)
+        solve_by_dimensions(simd, side, row, work, solution)
     };
     for (value, root) in solution.iter_mut().zip(&work.root) {
         *value *= root;
@@ -80,7 +91,8 @@ pub(crate) fn solve_row(side: &Side<'_>, row: Row<'_>, work: &mut Workspace, sol
 /// 2021): in whitened coordinates `x -= (I + ZₚᵀZₚ)⁻¹ (xₚ + Zₚᵀ(Zx − v))` for each block p. A row with no more entries
 /// than a block has dimensions is solved exactly, which costs less.
 #[inline(always)]
-pub(crate) fn improve_row(
+pub(crate) fn improve_row<S: Simd>(
+    simd: S,
     side: &Side<'_>,
     row: Row<'_>,
     block: usize,
@@ -89,17 +101,17 @@ pub(crate) fn improve_row(
 ) -> bool {
     let stride = side.factors.stride();
     if row.columns.len() <= block {
-        return solve_row(side, row, work, solution);
+        return solve_row(simd, side, row, work, solution);
     }
-    set_root(side, row.columns.len(), &mut work.root);
-    whiten(side, row, &work.root, &mut work.whitened);
+    set_root(simd, side, row.columns.len(), &mut work.root);
+    whiten(simd, side, row, &work.root, &mut work.whitened);
     for (value, root) in solution.iter_mut().zip(&work.root) {
         *value /= root;
     }
     let mut residuals = std::mem::take(&mut work.right);
     residuals.clear();
     for (weight, z) in row.weights.iter().zip(work.whitened.chunks_exact(stride)) {
-        residuals.push(dot(z, solution) - right_side(&side.loss, *weight));
+        residuals.push(dot(simd, z, solution) - right_side(&side.loss, *weight));
     }
     let mut solved = true;
     for from in (0..stride).step_by(block) {
@@ -109,16 +121,16 @@ pub(crate) fn improve_row(
             work.turned.extend_from_slice(&z[from..from + size]);
         }
         identity(&mut work.system, size, size);
-        add_transposed_product(&work.turned, size, &work.turned, size, true, &mut work.system);
+        add_transposed_product(simd, &work.turned, size, &work.turned, size, true, &mut work.system);
         let mut step = solution[from..from + size].to_vec();
         for (residual, z) in residuals.iter().zip(work.turned.chunks_exact(size)) {
-            add_scaled(&mut step, *residual, z);
+            axpy(simd, &mut step, *residual, z);
         }
-        solved &= cholesky(&mut work.system, size, size);
-        solve_cholesky(&work.system, size, size, &mut step);
-        add_scaled(&mut solution[from..from + size], -1.0, &step);
+        solved &= cholesky(simd, &mut work.system, size, size);
+        solve_cholesky(simd, &work.system, size, size, &mut step);
+        axpy(simd, &mut solution[from..from + size], -1.0, &step);
         for (residual, z) in residuals.iter_mut().zip(work.turned.chunks_exact(size)) {
-            *residual -= dot(z, &step);
+            *residual -= dot(simd, z, &step);
         }
     }
     for (value, root) in solution.iter_mut().zip(&work.root) {
@@ -130,80 +142,91 @@ pub(crate) fn improve_row(
 
 /// `D^-½` for a row of that many entries.
 #[inline(always)]
-fn set_root(side: &Side<'_>, entries: usize, root: &mut Vec<f32>) {
-    let regularization = side.loss.regularization_of(entries, side.factors.rows());
-    root.clear();
-    root.extend(
-        side.spectrum
-            .iter()
-            .map(|value| side.loss.unobserved_weight.mul_add(value.max(0.0), regularization).sqrt().recip()),
+pub(crate) fn set_root<S: Simd>(simd: S, side: &Side<'_>, entries: usize, root: &mut Vec<f32>) {
+    let regularization = f32x16::splat(simd, side.loss.regularization_of(entries, side.factors.rows()));
+    let (weight, one) = (f32x16::splat(simd, side.loss.unobserved_weight), f32x16::splat(simd, 1.0));
+    root.resize(side.spectrum.len(), 0.0);
+    each(
+        root,
+        side.spectrum,
+        #[inline(always)]
+        |_, value| one / weight.mul_add(load(simd, value), regularization).sqrt(),
     );
 }
 
 /// `Zᵀ (I + ZZᵀ)⁻¹ v`.
 #[inline(always)]
-fn solve_by_entries(side: &Side<'_>, row: Row<'_>, work: &mut Workspace, solution: &mut [f32]) -> bool {
+fn solve_by_entries<S: Simd>(
+    simd: S,
+    side: &Side<'_>,
+    row: Row<'_>,
+    work: &mut Workspace,
+    solution: &mut [f32],
+) -> bool {
     let stride = side.factors.stride();
     let entries = row.columns.len();
     let size = padded(entries);
-    whiten(side, row, &work.root, &mut work.whitened);
+    whiten(simd, side, row, &work.root, &mut work.whitened);
     work.turned.clear();
     work.turned.resize(stride * size, 0.0);
     transpose(&work.whitened, stride, &mut work.turned, size);
     identity(&mut work.system, entries, size);
-    add_transposed_product(&work.turned, size, &work.turned, size, true, &mut work.system);
+    add_transposed_product(simd, &work.turned, size, &work.turned, size, true, &mut work.system);
     work.right.clear();
     work.right.extend(row.weights.iter().map(|weight| right_side(&side.loss, *weight)));
     work.right.resize(size, 0.0);
-    let solved = cholesky(&mut work.system, entries, size);
-    solve_cholesky(&work.system, entries, size, &mut work.right);
-    for (value, z) in work.right.iter().zip(work.whitened.chunks_exact(stride)) {
-        add_scaled(solution, *value, z);
+    let solved = cholesky(simd, &mut work.system, entries, size);
+    solve_cholesky(simd, &work.system, entries, size, &mut work.right);
+    for (at, z) in work.whitened.chunks_exact(stride).enumerate() {
+        axpy(simd, solution, work.right[at], z);
     }
     solved
 }
 
 /// `(I + ZᵀZ)⁻¹ Zᵀ v`.
 #[inline(always)]
-fn solve_by_dimensions(side: &Side<'_>, row: Row<'_>, work: &mut Workspace, solution: &mut [f32]) -> bool {
+fn solve_by_dimensions<S: Simd>(
+    simd: S,
+    side: &Side<'_>,
+    row: Row<'_>,
+    work: &mut Workspace,
+    solution: &mut [f32],
+) -> bool {
     let (dimensions, stride) = (side.factors.columns(), side.factors.stride());
     identity(&mut work.system, dimensions, stride);
     for (columns, weights) in row.columns.chunks(BLOCK_ENTRIES).zip(row.weights.chunks(BLOCK_ENTRIES)) {
-        whiten(side, Row { columns, weights }, &work.root, &mut work.whitened);
-        add_transposed_product(&work.whitened, stride, &work.whitened, stride, true, &mut work.system);
-        for (weight, z) in weights.iter().zip(work.whitened.chunks_exact(stride)) {
-            add_scaled(solution, right_side(&side.loss, *weight), z);
+        whiten(simd, side, Row { columns, weights }, &work.root, &mut work.whitened);
+        add_transposed_product(simd, &work.whitened, stride, &work.whitened, stride, true, &mut work.system);
+        for (at, z) in work.whitened.chunks_exact(stride).enumerate() {
+            axpy(simd, solution, right_side(&side.loss, weights[at]), z);
         }
     }
-    let solved = cholesky(&mut work.system, dimensions, stride);
-    solve_cholesky(&work.system, dimensions, stride, solution);
+    let solved = cholesky(simd, &mut work.system, dimensions, stride);
+    solve_cholesky(simd, &work.system, dimensions, stride, solution);
     solved
 }
 
 /// `v = W^-½ t` of one entry: its target is 1 at the confidence `α₀ + w`.
 #[inline(always)]
-fn right_side(loss: &Loss, weight: f32) -> f32 {
+pub(crate) fn right_side(loss: &Loss, weight: f32) -> f32 {
     let extra = loss.observed_weight * weight;
     (extra + loss.unobserved_weight) / extra.sqrt()
 }
 
 /// The rows of Z, one per entry.
 #[inline(always)]
-fn whiten(side: &Side<'_>, row: Row<'_>, root: &[f32], into: &mut Vec<f32>) {
+pub(crate) fn whiten<S: Simd>(simd: S, side: &Side<'_>, row: Row<'_>, root: &[f32], into: &mut Vec<f32>) {
     let stride = side.factors.stride();
-    into.clear();
-    for (column, weight) in row.columns.iter().zip(row.weights) {
-        let scale = (side.loss.observed_weight * weight).sqrt();
-        let factors = side.factors.padded_row(*column as usize);
-        let mut group = [0.0_f32; LANES];
-        for (y, root) in factors.as_chunks::<LANES>().0.iter().zip(root.as_chunks::<LANES>().0) {
-            for lane in 0..LANES {
-                group[lane] = scale * y[lane] * root[lane];
-            }
-            into.extend_from_slice(&group);
+    into.resize(row.columns.len() * stride, 0.0);
+    let root = groups(root);
+    for (at, z) in into.chunks_exact_mut(stride).enumerate() {
+        let scale = f32x16::splat(simd, (side.loss.observed_weight * row.weights[at]).sqrt());
+        let factors = groups(side.factors.padded_row(row.columns[at] as usize));
+        let z = groups_mut(z);
+        for group in 0..root.len() {
+            z[group] = (scale * load(simd, &factors[group]) * load(simd, &root[group])).into();
         }
     }
-    debug_assert_eq!(into.len(), row.columns.len() * stride);
 }
 
 /// An identity of `size` in rows of `stride`.

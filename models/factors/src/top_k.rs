@@ -6,17 +6,21 @@
 //!    bound is below the worst kept is out;
 //! 3. the others are scored in f32, which alone decides.
 //!
-//! For many persons at once, eight are multiplied with each group in f32, since the reads are then shared.
+//! For many persons at once, tiles of eight are multiplied with panels of 32 items in f32, since the reads are then
+//! shared; what a rounding error could have moved among the best is scored again, so that both ways agree to the bit.
 
 use crate::error::FactorsError;
-use crate::kernels::{LANES, add_outer, dot, simd_kernel};
+use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, simd_kernel, tile, wide};
 use crate::matrix::Matrix;
+use fearless_simd::{Simd, prelude::*};
 use rayon::prelude::*;
 
 /// Most items of one answer.
 pub const MAX_TOP: usize = 1_000;
 /// Persons whose scores are computed together.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 64;
+/// Items of a panel.
+const PANEL: usize = 32;
 /// Bounds are widened by this share of ‖q‖‖y‖, which is more than f32 rounding takes from sums of 1024 products.
 const ROUNDING: f32 = 1e-4;
 
@@ -65,16 +69,18 @@ pub struct ItemIndex {
     order: Vec<u32>,
     /// f32 factors by place.
     rows: Vec<f32>,
-    groups: Vec<Group>,
-    /// Per group and column, the 16 items' f32 values together.
-    turned: Vec<[f32; LANES]>,
+    groups: Vec<Bounds>,
+    /// Norms by place, padded with zeros to whole panels.
+    norms: Vec<f32>,
+    /// Per panel and column, the items' f32 values together.
+    panels: Vec<[f32; PANEL]>,
     /// Per group and pair of columns, the 16 items' 8-bit values together.
     small: Vec<[[i8; 2]; LANES]>,
 }
 
 /// What is known of 16 items.
 #[derive(Debug, Clone)]
-struct Group {
+struct Bounds {
     norm_max: f32,
     norms: [f32; LANES],
     scales: [f32; LANES],
@@ -118,6 +124,58 @@ impl Best {
     }
 }
 
+/// What could be among the best of one person, by scores that rounding may have moved.
+pub(crate) struct Found {
+    count: usize,
+    /// ‖q‖ of the person.
+    norm: f32,
+    /// How much rounding may have moved two scores apart.
+    slack: f32,
+    /// A score below this is out.
+    worst: f32,
+    /// How many candidates are looked through at once.
+    full: usize,
+    candidates: Vec<(usize, f32)>,
+    kept: Vec<Scored>,
+}
+
+impl Found {
+    fn new(count: usize, norm: f32, norm_max: f32) -> Self {
+        let full = 2 * count + PANEL;
+        // Where nothing is asked for, nothing gets in.
+        let worst = if count == 0 { f32::INFINITY } else { f32::NEG_INFINITY };
+        let slack = ROUNDING * norm * norm_max;
+        Self { count, norm, slack, worst, full, candidates: Vec::with_capacity(full + PANEL), kept: Vec::new() }
+    }
+
+    /// Takes the scores of consecutive places.
+    #[inline(never)]
+    fn offer(&mut self, scores: &[f32], first: usize, wanted: impl Fn(usize) -> bool) {
+        for (lane, score) in scores.iter().enumerate() {
+            if *score >= self.worst && wanted(first + lane) {
+                self.candidates.push((first + lane, *score));
+            }
+        }
+        if self.candidates.len() >= self.full {
+            let (_, (_, least), _) = self.candidates.select_nth_unstable_by(self.count - 1, |a, b| b.1.total_cmp(&a.1));
+            self.worst = *least - self.slack;
+            self.candidates.retain(|(_, score)| *score >= self.worst);
+            self.full = self.full.max(2 * self.candidates.len());
+        }
+    }
+
+    /// Scores the candidates as [`ItemIndex::top`] does and keeps the best of them.
+    #[inline(always)]
+    fn rescore(&mut self, score: impl Fn(usize) -> (u32, f32)) {
+        let mut best = Best::new(self.count);
+        for (place, _) in &self.candidates {
+            let (item, score) = score(*place);
+            best.offer(item, score);
+        }
+        self.kept = best.kept;
+    }
+}
+
 /// A person's factors with their 8-bit copy.
 pub(crate) struct Query {
     norm: f32,
@@ -146,31 +204,21 @@ impl ItemIndex {
     /// Lays the factors of items out; row i is item i.
     pub fn new(factors: &Matrix) -> Self {
         let stride = factors.stride();
-        let norms: Vec<f32> = (0..factors.rows()).map(|item| norm(factors.padded_row(item))).collect();
         let mut order: Vec<u32> = (0_u32..).take(factors.rows()).collect();
+        let norms: Vec<f32> = order.iter().map(|item| norm(factors.padded_row(*item as usize))).collect();
         order.sort_by(|&a, &b| norms[b as usize].total_cmp(&norms[a as usize]).then(a.cmp(&b)));
-        let mut rows: Vec<f32> = Vec::with_capacity(order.len().next_multiple_of(LANES) * stride);
+        let places = order.len().next_multiple_of(PANEL);
+        let mut rows: Vec<f32> = Vec::with_capacity(places * stride);
         for item in &order {
             rows.extend_from_slice(factors.padded_row(*item as usize));
         }
-        rows.resize(order.len().next_multiple_of(LANES) * stride, 0.0);
-        let laid: Vec<(Group, Vec<_>, Vec<_>)> =
-            rows.par_chunks_exact(LANES * stride).map(|group| lay_group(group, stride)).collect();
-        let mut index = Self {
-            columns: factors.columns(),
-            stride,
-            order,
-            rows,
-            groups: Vec::with_capacity(laid.len()),
-            turned: Vec::with_capacity(laid.len() * stride),
-            small: Vec::with_capacity(laid.len() * stride / 2),
-        };
-        for (group, turned, small) in laid {
-            index.groups.push(group);
-            index.turned.extend(turned);
-            index.small.extend(small);
-        }
-        index
+        rows.resize(places * stride, 0.0);
+        let mut norms: Vec<f32> = order.iter().map(|item| norms[*item as usize]).collect();
+        norms.resize(places, 0.0);
+        let (groups, small): (Vec<Bounds>, Vec<_>) =
+            rows.par_chunks_exact(LANES * stride).map(|rows| lay_group(rows, stride)).unzip();
+        let panels = rows.par_chunks_exact(PANEL * stride).flat_map_iter(|rows| lay_panel(rows, stride)).collect();
+        Self { columns: factors.columns(), stride, order, rows, groups, norms, panels, small: small.concat() }
     }
 
     /// How many items there are.
@@ -192,11 +240,26 @@ impl ItemIndex {
         allowed: Option<&ItemSet>,
         exclude: &[u32],
     ) -> Result<Vec<Scored>, FactorsError> {
+        let exclude = self.known(exclude);
+        self.top_where(factors, count, &|item| {
+            !exclude.contains(item) && allowed.is_none_or(|allowed| allowed.contains(item))
+        })
+    }
+
+    /// As [`ItemIndex::top`], among the items that `admits`, which is asked only of those that could be among the best.
+    ///
+    /// # Errors
+    /// As [`ItemIndex::top`].
+    pub fn top_where(
+        &self,
+        factors: &[f32],
+        count: usize,
+        admits: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<Scored>, FactorsError> {
         self.check(factors.len(), count)?;
         let query = Query::new(factors, self.stride);
-        let exclude = ItemSet::new(exclude.iter().copied().filter(|item| (*item as usize) < self.items()));
         let mut best = Best::new(count);
-        top_of_one(self, &query, allowed, &exclude, &mut best);
+        top_of_one(self, &query, admits, &mut best);
         Ok(best.kept)
     }
 
@@ -214,16 +277,21 @@ impl ItemIndex {
         let tasks: Vec<Vec<Vec<Scored>>> = (0..people.rows().div_ceil(TOGETHER))
             .into_par_iter()
             .map(|task| {
-                let ids: Vec<usize> = (task * TOGETHER..people.rows().min((task + 1) * TOGETHER)).collect();
-                let excluded: Vec<ItemSet> = ids
-                    .iter()
-                    .map(|id| ItemSet::new(exclude(*id).iter().copied().filter(|i| (*i as usize) < self.items())))
-                    .collect();
-                let rows: Vec<&[f32]> = ids.iter().map(|id| people.padded_row(*id)).collect();
-                top_together(self, &rows, count, &excluded)
+                let ids = task * TOGETHER..people.rows().min((task + 1) * TOGETHER);
+                let excluded: Vec<ItemSet> = ids.clone().map(|id| self.known(exclude(id))).collect();
+                let rows: Vec<&[f32]> = ids.map(|id| people.padded_row(id)).collect();
+                let norm_max = self.norms.first().copied().unwrap_or_default();
+                let mut found: Vec<Found> = rows.iter().map(|row| Found::new(count, norm(row), norm_max)).collect();
+                top_together(self, &rows, &excluded, &mut found);
+                found.into_iter().map(|found| found.kept).collect()
             })
             .collect();
         Ok(tasks.into_iter().flatten().collect())
+    }
+
+    /// Those of some items that the index has.
+    fn known(&self, items: &[u32]) -> ItemSet {
+        ItemSet::new(items.iter().copied().filter(|item| (*item as usize) < self.items()))
     }
 
     fn check(&self, columns: usize, count: usize) -> Result<(), FactorsError> {
@@ -245,10 +313,10 @@ impl ItemIndex {
 simd_kernel! {
     /// One person against all groups: 8 bits first.
     fn top_of_one<'a>(
+        simd,
         index: &'a ItemIndex,
         query: &'a Query,
-        allowed: Option<&'a ItemSet>,
-        exclude: &'a ItemSet,
+        admits: &'a dyn Fn(u32) -> bool,
         best: &'a mut Best,
     ) {
         let groups = index.groups.iter().zip(index.small.chunks_exact(index.stride / 2));
@@ -271,8 +339,8 @@ simd_kernel! {
                     continue;
                 }
                 let item = index.order[place];
-                if !exclude.contains(item) && allowed.is_none_or(|allowed| allowed.contains(item)) {
-                    best.offer(item, dot(&query.factors, index.place_row(place)));
+                if admits(item) {
+                    best.offer(item, dot(simd, &query.factors, index.place_row(place)));
                     worst = best.worst();
                 }
             }
@@ -296,62 +364,74 @@ fn small_products(group: &[[[i8; 2]; LANES]], query: &[[i16; 2]]) -> [i32; LANES
 }
 
 simd_kernel! {
-    /// Up to eight persons against all groups, in f32.
-    fn top_together<'a>(index: &'a ItemIndex, people: &'a [&'a [f32]], count: usize, exclude: &'a [ItemSet]) -> Vec<Vec<Scored>> {
-        let mut turned = vec![[0.0_f32; TOGETHER]; index.stride];
-        let mut norms = [0.0_f32; TOGETHER];
-        for (slot, row) in people.iter().enumerate() {
-            norms[slot] = norm(row);
-            turned.iter_mut().zip(*row).for_each(|(values, value)| values[slot] = *value);
-        }
-        let mut best: Vec<Best> = people.iter().map(|_| Best::new(count)).collect();
-        for (number, (group, values)) in index.groups.iter().zip(index.turned.chunks_exact(index.stride)).enumerate() {
-            let reach = group.norm_max * (1.0 + ROUNDING);
-            if best.iter().zip(&norms).all(|(best, norm)| norm * reach < best.worst()) {
+    /// Some persons against all panels, in f32: a panel stays in the nearest cache while all of them are multiplied with it.
+    fn top_together<'a>(simd, index: &'a ItemIndex, people: &'a [&'a [f32]], exclude: &'a [ItemSet], found: &'a mut [Found]) {
+        let tiles: Vec<Vec<[f32; TILE_ROWS]>> =
+            people.chunks(TILE_ROWS).map(|rows| turn(rows, index.stride)).collect();
+        for (first, norm_max) in index.norms.iter().enumerate().step_by(PANEL) {
+            let mut reached = false;
+            for (number, tile) in tiles.iter().enumerate() {
+                let slots = number * TILE_ROWS..people.len().min((number + 1) * TILE_ROWS);
+                let (exclude, found) = (&exclude[slots.clone()], &mut found[slots]);
+                if found.iter().any(|found| found.norm * norm_max * (1.0 + ROUNDING) >= found.worst) {
+                    reached = true;
+                    if wide::<S>() {
+                        score_panel::<S, TILE_ROWS, 2>(simd, index, first, tile, exclude, found);
+                    } else {
+                        score_panel::<S, { TILE_ROWS / 2 }, 1>(simd, index, first, tile, exclude, found);
+                    }
+                }
+            }
+            if !reached {
                 break;
             }
-            let mut scores = [[0.0_f32; LANES]; TOGETHER];
-            for (person, items) in turned.iter().zip(values) {
-                add_outer(&mut scores, person, items);
-            }
-            for (slot, (best, scores)) in best.iter_mut().zip(&scores).enumerate() {
-                let worst = best.worst();
-                let slack = ROUNDING * norms[slot] * group.norm_max;
-                let mut any = false;
-                for score in scores {
-                    any |= *score + slack >= worst;
-                }
-                if any {
-                    offer_group(index, number, people[slot], scores, slack, &exclude[slot], best);
-                }
-            }
         }
-        best.into_iter().map(|best| best.kept).collect()
+        for (found, person) in found.iter_mut().zip(people) {
+            found.rescore(|place| (index.order[place], dot(simd, person, index.place_row(place))));
+        }
     }
 }
 
-/// Offers those of a group that could get in, scored as [`ItemIndex::top`] scores them.
+/// Persons of a tile, column by column.
+fn turn(people: &[&[f32]], stride: usize) -> Vec<[f32; TILE_ROWS]> {
+    (0..stride).map(|column| std::array::from_fn(|slot| people.get(slot).map_or(0.0, |row| row[column]))).collect()
+}
+
+/// Multiplies a tile of persons with a panel of items, in tiles of `ROWS` × `GROUPS` registers, and keeps those that could
+/// be among the best.
 #[inline(always)]
-fn offer_group(
+fn score_panel<S: Simd, const ROWS: usize, const GROUPS: usize>(
+    simd: S,
     index: &ItemIndex,
-    number: usize,
-    person: &[f32],
-    scores: &[f32; LANES],
-    slack: f32,
-    exclude: &ItemSet,
-    best: &mut Best,
+    first: usize,
+    people: &[[f32; TILE_ROWS]],
+    exclude: &[ItemSet],
+    found: &mut [Found],
 ) {
-    for (lane, score) in scores.iter().enumerate() {
-        let place = number * LANES + lane;
-        if score + slack >= best.worst() && place < index.order.len() && !exclude.contains(index.order[place]) {
-            best.offer(index.order[place], dot(person, index.place_row(place)));
+    let panel = groups(index.panels[first / PANEL * index.stride..][..index.stride].as_flattened());
+    for row in (0..found.len()).step_by(ROWS) {
+        for group in (0..PANEL / LANES).step_by(GROUPS) {
+            let people = &people.as_flattened()[row..];
+            let scores = tile::<S, ROWS, GROUPS>(simd, people, TILE_ROWS, &panel[group..], PANEL / LANES);
+            for ((scores, found), exclude) in scores.iter().zip(&mut found[row..]).zip(&exclude[row..]) {
+                let best = scores.iter().fold(
+                    scores[0],
+                    #[inline(always)]
+                    |best, scores| best.max(*scores),
+                );
+                if best.reduce_max() >= found.worst {
+                    let values = scores.map(Group::from);
+                    found.offer(values.as_flattened(), first + group * LANES, |place| {
+                        index.order.get(place).is_some_and(|item| !exclude.contains(*item))
+                    });
+                }
+            }
         }
     }
 }
 
-fn lay_group(rows: &[f32], stride: usize) -> (Group, Vec<[f32; LANES]>, Vec<[[i8; 2]; LANES]>) {
-    let mut group = Group { norm_max: 0.0, norms: [0.0; LANES], scales: [0.0; LANES], residuals: [0.0; LANES] };
-    let mut turned = vec![[0.0; LANES]; stride];
+fn lay_group(rows: &[f32], stride: usize) -> (Bounds, Vec<[[i8; 2]; LANES]>) {
+    let mut group = Bounds { norm_max: 0.0, norms: [0.0; LANES], scales: [0.0; LANES], residuals: [0.0; LANES] };
     let mut small = vec![[[0; 2]; LANES]; stride / 2];
     for (lane, row) in rows.chunks_exact(stride).enumerate() {
         let (scale, quantised) = quantise(row);
@@ -359,10 +439,17 @@ fn lay_group(rows: &[f32], stride: usize) -> (Group, Vec<[f32; LANES]>, Vec<[[i8
         group.norm_max = group.norm_max.max(group.norms[lane]);
         group.scales[lane] = scale;
         group.residuals[lane] = residual(row, scale, &quantised);
-        turned.iter_mut().zip(row).for_each(|(values, value)| values[lane] = *value);
         small.iter_mut().zip(quantised.as_chunks::<2>().0).for_each(|(values, pair)| values[lane] = *pair);
     }
-    (group, turned, small)
+    (group, small)
+}
+
+fn lay_panel(rows: &[f32], stride: usize) -> Vec<[f32; PANEL]> {
+    let mut panel = vec![[0.0; PANEL]; stride];
+    for (lane, row) in rows.chunks_exact(stride).enumerate() {
+        panel.iter_mut().zip(row).for_each(|(values, value)| values[lane] = *value);
+    }
+    panel
 }
 
 /// Steps of 1/127 of the largest value, and the rounded row.

@@ -1,11 +1,11 @@
 //! Benchmarks of the personal models for `benches/factors.sh`: fitting, top lists, fold-in, quality; prints `RESULT {json}`.
 //!
-//! `factors generate FILE` · `factors fit FILE` · `factors top FILE` · `factors fold-in FILE THREADS` ·
+//! `factors generate FILE` · `factors fit|fit-exact FILE` · `factors top FILE` · `factors fold-in FILE THREADS` ·
 //! `factors quality FILE TRIALS [ATTRIBUTES]`
 
 mod quality;
 
-use dhow_factors::{FactorModel, FactorSettings, Interactions, ItemIndex, Split, split_leave_last};
+use dhow_factors::{FactorModel, FactorSettings, Interactions, ItemIndex, Solver, Split, split_leave_last};
 use rand::{RngExt, SeedableRng};
 use std::error::Error;
 use std::fs::read_to_string;
@@ -21,12 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["generate", file] => generate(file),
-        ["fit", file] => fit(file),
+        ["fit", file] => fit(file, Solver::ConjugateGradients { steps: 3 }),
+        ["fit-exact", file] => fit(file, Solver::Exact),
         ["top", file] => top(file),
         ["fold-in", file, threads] => fold_in(file, threads.parse()?),
         ["quality", file, trials] => quality::run(file, trials.parse()?, None),
         ["quality", file, trials, attributes] => quality::run(file, trials.parse()?, Some(attributes)),
-        _ => Err("usage: factors generate|fit|top FILE, fold-in FILE THREADS, quality FILE TRIALS [ATTRIBUTES]".into()),
+        _ => Err("usage: factors generate|fit|fit-exact|top FILE, fold-in FILE THREADS, quality FILE TRIALS [ATTRIBUTES]".into()),
     }
 }
 
@@ -92,10 +93,10 @@ fn settings() -> FactorSettings {
     }
 }
 
-fn fit(file: &str) -> Result<(), Box<dyn Error>> {
+fn fit(file: &str, solver: Solver) -> Result<(), Box<dyn Error>> {
     let (split, interactions) = load(file)?;
     let begin = cpu_seconds()?;
-    let model = FactorModel::fit(&interactions, &settings())?;
+    let model = FactorModel::fit(&interactions, &FactorSettings { solver, ..settings() })?;
     let fit_cpu_s = cpu_seconds()? - begin;
     let loss = model.loss(&interactions)?;
     let mut tested = split;

@@ -81,6 +81,8 @@ fn settings_out_of_range_are_named() {
     assert_eq!(named(FactorSettings { regularization: -1.0, ..settings() }), "regularization");
     assert_eq!(named(FactorSettings { frequency_exponent: 2.0, ..settings() }), "frequency_exponent");
     assert_eq!(named(FactorSettings { solver: Solver::Subspace { block: 5 }, ..settings() }), "solver.block");
+    let no_steps = Solver::ConjugateGradients { steps: 0 };
+    assert_eq!(named(FactorSettings { solver: no_steps, ..settings() }), "solver.steps");
     assert!(Ease::fit(&data, f32::NAN).is_err());
     assert!(Neighbours::ordered(&data, &OrderedSettings { window: 0, ..Default::default() }).is_err());
 }

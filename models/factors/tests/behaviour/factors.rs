@@ -1,7 +1,7 @@
 //! Matrix factorisation: half-steps against a naive f64 solve, descent, determinism, fold-in, warm starts, blocks.
 
 use crate::planted::tastes;
-use dhow_factors::{FactorModel, FactorSettings, Interaction, Interactions, Matrix, Solver};
+use dhow_factors::{FactorModel, FactorSettings, FactorsError, FoldIn, Interaction, Interactions, Matrix, Solver};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 
@@ -140,7 +140,7 @@ fn every_iteration_lowers_the_loss_and_the_loss_is_the_written_out_sum() {
 #[test]
 fn results_are_equal_for_any_number_of_threads() {
     let data = interactions(2);
-    for solver in [Solver::Exact, Solver::Subspace { block: 16 }] {
+    for solver in [Solver::Exact, Solver::ConjugateGradients { steps: 3 }, Solver::Subspace { block: 16 }] {
         let fit = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| FactorModel::fit(&data, &FactorSettings { solver, ..settings(40) }).unwrap())
@@ -162,6 +162,57 @@ fn blocks_of_dimensions_come_to_the_loss_of_exact_solves() {
     let blocks = loss(Solver::Subspace { block: 16 }, 20);
     assert!(blocks < exact * 1.01, "{blocks} beside {exact}");
     assert!(blocks < loss(Solver::Subspace { block: 16 }, 3));
+}
+
+#[test]
+fn a_few_steps_come_to_the_loss_of_exact_solves_and_many_are_exact() {
+    let data = Interactions::from_histories(&tastes(3, 400, 150, 3, 40), 150).unwrap();
+    let fitted = |solver, iterations| {
+        FactorModel::fit(&data, &FactorSettings { solver, iterations, ..settings(48) }).unwrap()
+    };
+    let loss = |solver| fitted(solver, 20).loss(&data).unwrap();
+    let exact = loss(Solver::Exact);
+    let few = loss(Solver::ConjugateGradients { steps: 3 });
+    assert!(few < exact * 1.02, "{few} beside {exact}");
+    let same = scores(&fitted(Solver::Exact, 1));
+    let many = scores(&fitted(Solver::ConjugateGradients { steps: 60 }, 1));
+    assert!(same.iter().zip(&many).all(|(a, b)| (a - b).abs() < 1e-3));
+}
+
+#[test]
+fn what_serving_needs_survives_bytes_and_answers_as_the_model_does() {
+    let model = FactorModel::fit(&interactions(6), &settings(20)).unwrap();
+    let bytes = serde_json::to_vec(&model.to_fold_in()).unwrap();
+    let folding: FoldIn = serde_json::from_slice(&bytes).unwrap();
+    folding.check().unwrap();
+    assert_eq!(folding, model.to_fold_in());
+    let history = [(3, 1.0), (50, 2.0), (7, 0.5)];
+    let person = folding.fold_in(&history).unwrap();
+    assert_eq!(person, model.fold_in(&history).unwrap());
+    let scores = folding.scores(&person, &[9, 3, 119]).unwrap();
+    for (score, item) in scores.iter().zip([9, 3, 119]) {
+        let expected: f32 = model.items().row(item).iter().zip(&person).map(|(a, b)| a * b).sum();
+        assert!((score - expected).abs() < 1e-5);
+    }
+    assert!(folding.scores(&person, &[120]).is_err());
+    assert!(folding.scores(&person[1..], &[1]).is_err());
+}
+
+#[test]
+fn bytes_that_are_not_a_model_are_refused() {
+    let model = FactorModel::fit(&interactions(6), &settings(5)).unwrap().to_fold_in();
+    let broken = |pointer: &str, value: serde_json::Value| {
+        let mut tree = serde_json::to_value(&model).unwrap();
+        *tree.pointer_mut(pointer).unwrap() = value;
+        serde_json::from_value::<FoldIn>(tree).unwrap().check().unwrap_err()
+    };
+    assert!(matches!(broken("/items/stride", 0.into()), FactorsError::WrongLength { .. }));
+    assert!(matches!(broken("/items/columns", 900.into()), FactorsError::WrongLength { .. }));
+    assert!(matches!(broken("/items/values/15", 1.0.into()), FactorsError::BadMatrix { row: 0 }));
+    assert!(matches!(broken("/items/values", vec![0.0; 17].into()), FactorsError::WrongLength { .. }));
+    assert!(matches!(broken("/spectrum", vec![1.0; 3].into()), FactorsError::WrongLength { .. }));
+    assert!(matches!(broken("/spectrum/2", (-1.0).into()), FactorsError::BadSetting { name: "spectrum", .. }));
+    assert!(matches!(broken("/settings/dimensions", 6.into()), FactorsError::WrongLength { .. }));
 }
 
 #[test]

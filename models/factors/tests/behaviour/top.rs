@@ -70,6 +70,33 @@ proptest! {
 }
 
 #[test]
+fn a_question_is_asked_only_of_items_that_could_be_in_the_list() {
+    let model = model(4, 400, 16);
+    let index = ItemIndex::new(model.items());
+    let asked = std::cell::Cell::new(0);
+    let odd = |item: u32| {
+        asked.set(asked.get() + 1);
+        item % 2 == 1
+    };
+    let found = index.top_where(model.people().row(3), 10, &odd).unwrap();
+    let allowed = ItemSet::new((0..400).filter(|item| item % 2 == 1));
+    assert_eq!(found, index.top(model.people().row(3), 10, Some(&allowed), &[]).unwrap());
+    assert!(asked.get() < 200, "{} items were asked about", asked.get());
+}
+
+#[test]
+fn people_whom_every_item_suits_alike_get_the_lowest_numbers() {
+    let model = model(2, 300, 8);
+    let index = ItemIndex::new(model.items());
+    let nothing_of_the_second = Interactions::from_histories(&[vec![0], vec![]], 300).unwrap();
+    let settings = FactorSettings { dimensions: 8, iterations: 1, ..Default::default() };
+    let people = FactorModel::fit(&nothing_of_the_second, &settings).unwrap();
+    let all = index.top_for_all(people.people(), 5, |_| &[]).unwrap();
+    let items: Vec<u32> = all[1].iter().map(|scored| scored.item).collect();
+    assert_eq!(items, [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn a_filter_that_leaves_nothing_gives_an_empty_list() {
     let model = model(1, 60, 8);
     let index = ItemIndex::new(model.items());
