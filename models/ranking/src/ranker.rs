@@ -43,7 +43,7 @@ impl LinearRanker {
     ///
     /// # Errors
     /// No trial, settings out of range, fewer than 2 usable groups to train on or 1 to validate on, other features in
-    /// `validation`, divergence.
+    /// `validation`, or groups there that are not newer than all of `train`, divergence.
     pub fn fit(
         train: &RankingGroups,
         validation: &RankingGroups,

@@ -148,6 +148,9 @@ pub(crate) fn fit(
     if train.feature_names() != validation.feature_names() {
         return Err(RankingError::OtherFeatures { what: "the validation groups" });
     }
+    if !validation.is_after(train) {
+        return Err(RankingError::ValidationNotNewer);
+    }
     let train = Part { groups: train, usable: train.usable("training", 2)? };
     let validation = Part { groups: validation, usable: validation.usable("validation", 1)? };
     let mut trials: Vec<Trial> = Vec::with_capacity(specs.len());

@@ -154,15 +154,19 @@ fn bad_training_data_is_refused_with_its_place() {
     assert_eq!(groups.push(4, 1.0, &[1.0, 2.0], &[1.0]).unwrap_err(), RankingError::NotInTimeOrder { group: 1 });
     let one = groups.clone();
     assert!(one.split_newest(0.5).is_err(), "one group cannot be cut");
-    let too_few = LinearRanker::fit(&one, &one, &[settings(0.0)], 10).unwrap_err().to_string();
+    let mut later = RankingGroups::new(names()).unwrap();
+    later.push(9, 1.0, &[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0]).unwrap();
+    let too_few = LinearRanker::fit(&one, &later, &[settings(0.0)], 10).unwrap_err().to_string();
     assert!(too_few.starts_with("1 of the 1 groups for training have a gain above 0"), "{too_few}");
     groups.push(6, 1.0, &[1.0, 2.0, 3.0, 4.0], &[0.0, 1.0]).unwrap();
-    let no_trial = LinearRanker::fit(&groups, &one, &[], 10).unwrap_err().to_string();
+    let no_trial = LinearRanker::fit(&groups, &later, &[], 10).unwrap_err().to_string();
     assert!(no_trial.starts_with("number of trials is 0"), "{no_trial}");
     assert!(
-        LinearRanker::fit(&groups, &one, &[settings(f64::NAN)], 10).unwrap_err().to_string().starts_with("l2 is NaN")
+        LinearRanker::fit(&groups, &later, &[settings(f64::NAN)], 10).unwrap_err().to_string().starts_with("l2 is NaN")
     );
-    let (ranker, _) = LinearRanker::fit(&groups, &one, &[settings(0.0)], 10).unwrap();
+    let too_early = LinearRanker::fit(&groups, &one, &[settings(0.0)], 10).unwrap_err();
+    assert_eq!(too_early, RankingError::ValidationNotNewer);
+    let (ranker, _) = LinearRanker::fit(&groups, &later, &[settings(0.0)], 10).unwrap();
     assert!(ranker.score(&[1.0; 3], &mut Vec::new()).unwrap_err().to_string().contains("multiple of the 2 features"));
     let mut other = RankingGroups::new(vec!["a".into(), "c".into()]).unwrap();
     other.push(0, 1.0, &[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0]).unwrap();
