@@ -41,7 +41,7 @@ pub struct TrainingSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { l2: 1e-4, learning_rate: 0.02, max_epochs: 60, patience: 4, seed: 1 }
+        Self { l2: 1e-4, learning_rate: 0.02, max_epochs: 60, patience: 3, seed: 1 }
     }
 }
 

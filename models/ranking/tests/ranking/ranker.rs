@@ -77,14 +77,14 @@ fn a_ranker_does_not_depend_on_the_number_of_threads_and_survives_storage() {
     let (train, validation) = planted(400, 2.0, 4).split_newest(0.25).unwrap();
     let fit = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| FactorisationRanker::fit(&train, &validation, &[factorisation(1e-3, 3)], 5).unwrap())
+        pool.install(|| FactorisationRanker::fit(&train, &validation, &[factorisation(1e-3, 4)], 5).unwrap())
     };
     let (one, three) = (fit(1), fit(3));
     assert_eq!(one, three);
     let stored = serde_json::to_string(&one.0).unwrap();
     let back: FactorisationRanker = serde_json::from_str(&stored).unwrap();
     assert_eq!(back, one.0);
-    let broken = stored.replace("\"dimensions\":3", "\"dimensions\":4");
+    let broken = stored.replace("\"dimensions\":4", "\"dimensions\":8");
     assert!(serde_json::from_str::<FactorisationRanker>(&broken).unwrap_err().to_string().contains("has parts of"));
 }
 
@@ -101,7 +101,7 @@ fn constant_and_never_present_features_do_no_harm() {
         groups.push(time, 1.0, &rows, &gains).unwrap();
     }
     let (train, validation) = groups.split_newest(0.3).unwrap();
-    let (ranker, _) = FactorisationRanker::fit(&train, &validation, &[factorisation(0.0, 2)], 4).unwrap();
+    let (ranker, _) = FactorisationRanker::fit(&train, &validation, &[factorisation(0.0, 4)], 4).unwrap();
     assert!(judge(&ranker, &validation, 0, 4).unwrap().ranker.mrr > 0.99);
     let mut scores = Vec::new();
     ranker.score(&[f64::INFINITY, f64::NEG_INFINITY, f64::NAN], &mut scores).unwrap();
