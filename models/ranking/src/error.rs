@@ -116,6 +116,9 @@ pub enum RankingError {
         /// How many are needed.
         needed: usize,
     },
+    /// Validation groups that are not newer than the training groups.
+    #[error("the first validation group is not newer than the last training group; cut both from one set by time")]
+    ValidationNotNewer,
     /// Two sets of groups, or a ranker and a set, differ in their features.
     #[error("the features of {what} differ from those of the training groups")]
     OtherFeatures {

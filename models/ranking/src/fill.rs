@@ -173,9 +173,18 @@ impl Fill {
             for back in taken_out.into_iter().flatten() {
                 self.set_planned(back, &entries[back], true);
             }
-            self.plans[at] = Plan::Barred;
+            self.bar_likes_of(entries, entry);
         }
         full
+    }
+
+    /// Entries of one seller and one category are edges side by side: where one cannot be planned, none of them can.
+    fn bar_likes_of(&mut self, entries: &[Entry], entry: &Entry) {
+        for (plan, other) in self.plans.iter_mut().zip(entries) {
+            if *plan == Plan::Out && other.seller == entry.seller && other.category == entry.category {
+                *plan = Plan::Barred;
+            }
+        }
     }
 
     /// Takes the least relevant entry that is planned, not placed, and matches out of the plan.

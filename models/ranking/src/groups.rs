@@ -117,6 +117,14 @@ impl RankingGroups {
         self.weights.get(group).copied().unwrap_or(0.0)
     }
 
+    /// Whether every group is newer than every group of `earlier`.
+    pub(crate) fn is_after(&self, earlier: &Self) -> bool {
+        match (earlier.times_us.last(), self.times_us.first()) {
+            (Some(last), Some(first)) => last < first,
+            _ => true,
+        }
+    }
+
     fn span(&self, group: usize) -> (usize, usize) {
         let Some(&end) = self.ends.get(group) else { return (0, 0) };
         (group.checked_sub(1).map_or(0, |before| self.ends[before]), end)

@@ -27,7 +27,7 @@ pub use arrange::{Arranged, Kind, Place, Relaxed, Scratch, arrange};
 pub use diversity::{ItemVectors, MAX_VECTOR_DIMENSIONS};
 pub use error::RankingError;
 pub use groups::{MAX_FEATURES, MAX_GROUP_ROWS, MAX_VALUES, RankingGroups};
-pub use machine::MAX_DIMENSIONS;
+pub use machine::DIMENSIONS;
 pub use pool::Removed;
 pub use quality::{Accuracy, RankingReport, judge};
 pub use ranker::{FactorisationRanker, FactorisationSettings, LinearRanker, Ranker};

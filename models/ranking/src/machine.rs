@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::groups::MAX_FEATURES;
 use crate::{RankingError, RankingGroups};
 
-/// The most dimensions of the features' vectors.
-pub const MAX_DIMENSIONS: usize = 32;
+/// The lengths that the features' vectors may have: those for which scoring is compiled.
+pub const DIMENSIONS: [usize; 3] = [4, 8, 16];
 /// Standardised features further out than so many standard deviations count as this far, so that one wild value cannot
 /// decide a list.
 const MAX_DEVIATIONS: f64 = 8.0;
@@ -52,23 +52,17 @@ impl Inputs {
         self.feature_names.len()
     }
 
-    /// Calls `input` with the place and the value of each input that is not 0.
-    fn for_each(&self, row: &[f64], mut input: impl FnMut(usize, f64)) {
-        for (at, &value) in row.iter().enumerate() {
-            if value.is_finite() {
-                let x = standardised(value, self.means[at], self.scales[at]);
-                if x != 0.0 {
-                    input(at, x);
-                }
-            } else {
-                input(self.width() + at, 1.0);
+    /// The inputs that may not be 0, one for each feature: their places and values.
+    fn of<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = (usize, f64)> + 'a {
+        let width = self.width();
+        row.iter().enumerate().map(move |(at, value)| match value.is_finite() {
+            true => {
+                let standardised = (value - self.means[at]) * self.scales[at];
+                (at, standardised.clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS))
             }
-        }
+            false => (width + at, 1.0),
+        })
     }
-}
-
-fn standardised(value: f64, mean: f64, scale: f64) -> f64 {
-    ((value - mean) * scale).clamp(-MAX_DEVIATIONS, MAX_DEVIATIONS)
 }
 
 /// `w·x + Σ_{i<j} ⟨vᵢ, vⱼ⟩ xᵢ xⱼ` (Rendle, ICDM 2010) without a constant, which would move no order. Without dimensions it
@@ -104,7 +98,7 @@ impl TryFrom<Stored> for Machine {
     fn try_from(stored: Stored) -> Result<Self, String> {
         let Stored { inputs, dimensions, parameters } = stored;
         let width = inputs.width();
-        if !(1..=MAX_FEATURES).contains(&width) || dimensions > MAX_DIMENSIONS {
+        if !(1..=MAX_FEATURES).contains(&width) || !(dimensions == 0 || DIMENSIONS.contains(&dimensions)) {
             return Err(format!("a ranker of {width} features in {dimensions} dimensions is out of its bounds"));
         }
         let lengths = (inputs.means.len(), inputs.scales.len(), parameters.len());
@@ -141,14 +135,17 @@ impl Machine {
     pub(crate) fn set_parameters(&mut self, parameters: &[f64]) {
         self.parameters.clear();
         self.parameters.extend_from_slice(parameters);
-        for input in 0..2 * self.inputs.width() {
-            self.squared_lengths[input] = self.vector(input).iter().map(|v| v * v).sum();
+        let (inputs, dimensions) = (2 * self.inputs.width(), self.dimensions);
+        for (input, squared_length) in self.squared_lengths.iter_mut().enumerate() {
+            let vector = &self.parameters[inputs + input * dimensions..inputs + (input + 1) * dimensions];
+            *squared_length = vector.iter().map(|v| v * v).sum();
         }
     }
 
-    fn vector(&self, input: usize) -> &[f64] {
-        let start = 2 * self.inputs.width() + input * self.dimensions;
-        self.parameters.get(start..start + self.dimensions).unwrap_or_default()
+    /// The vector of an input; `D` is the number of dimensions.
+    fn vector<const D: usize>(&self, input: usize) -> [f64; D] {
+        let vectors = &self.parameters[2 * self.inputs.width()..];
+        vectors.get(input * D..).and_then(|from| from.first_chunk()).copied().unwrap_or([0.0; D])
     }
 
     pub(crate) fn score(&self, rows: &[f64], scores: &mut Vec<f64>) -> Result<(), RankingError> {
@@ -158,72 +155,45 @@ impl Machine {
             let expected = format!("a multiple of the {width} features");
             return Err(RankingError::WrongLength { what: "the rows to score", got: rows.len(), expected });
         }
+        let rows = rows.chunks_exact(width);
         match self.dimensions {
-            0 => scores.extend(rows.chunks_exact(width).map(|row| self.linear_score(row))),
-            4 => scores.extend(rows.chunks_exact(width).map(|row| self.fixed_score::<4>(row))),
-            8 => scores.extend(rows.chunks_exact(width).map(|row| self.fixed_score::<8>(row))),
-            _ => scores.extend(rows.chunks_exact(width).map(|row| self.score_row(row).0)),
+            4 => scores.extend(rows.map(|row| self.score_row::<4>(row).0)),
+            8 => scores.extend(rows.map(|row| self.score_row::<8>(row).0)),
+            16 => scores.extend(rows.map(|row| self.score_row::<16>(row).0)),
+            _ => scores.extend(rows.map(|row| self.score_row::<0>(row).0)),
         }
         Ok(())
     }
 
-    /// The score without dimensions, in one pass without branches: several times as fast as the general one.
-    fn linear_score(&self, row: &[f64]) -> f64 {
-        let (of_values, of_missing) = self.parameters.split_at(self.inputs.width());
-        let standards = self.inputs.means.iter().zip(&self.inputs.scales);
-        let weights = of_values.iter().zip(of_missing);
-        let terms = row.iter().zip(standards).zip(weights).map(|((value, (mean, scale)), (weight, missing))| {
-            let term = weight * standardised(*value, *mean, *scale);
-            if value.is_finite() { term } else { *missing }
-        });
-        terms.sum()
-    }
-
-    /// The score in a number of dimensions that the compiler knows, several times as fast as the general one.
-    fn fixed_score<const D: usize>(&self, row: &[f64]) -> f64 {
-        let width = self.inputs.width();
-        let (weights, vectors) = self.parameters.split_at(2 * width);
-        let vectors = vectors.as_chunks::<D>().0;
-        let (weights, squared_lengths) = (weights.split_at(width), self.squared_lengths.split_at(width));
-        let vectors = vectors.split_at(width);
-        let present = weights.0.iter().zip(squared_lengths.0).zip(vectors.0);
-        let missing = weights.1.iter().zip(squared_lengths.1).zip(vectors.1);
-        let standards = self.inputs.means.iter().zip(&self.inputs.scales);
+    /// The score, and the sum of the inputs' vectors that its derivative needs.
+    fn score_row<const D: usize>(&self, row: &[f64]) -> (f64, [f64; D]) {
         let (mut linear, mut squares, mut sums) = (0.0, 0.0, [0.0; D]);
-        for (((value, (mean, scale)), present), missing) in row.iter().zip(standards).zip(present).zip(missing) {
-            let is_present = value.is_finite();
-            let x = if is_present { standardised(*value, *mean, *scale) } else { 1.0 };
-            let ((weight, squared_length), vector) = if is_present { present } else { missing };
-            linear += weight * x;
-            squares += squared_length * x * x;
+        for (input, x) in self.inputs.of(row) {
+            linear += self.parameters[input] * x;
+            squares += self.squared_lengths[input] * x * x;
+            let vector = self.vector::<D>(input);
             for at in 0..D {
                 sums[at] += vector[at] * x;
             }
         }
         let square_of_sums: f64 = sums.iter().map(|sum| sum * sum).sum();
-        linear + (square_of_sums - squares) / 2.0
-    }
-
-    /// The score, and the sum of the inputs' vectors that its derivative needs.
-    fn score_row(&self, row: &[f64]) -> (f64, [f64; MAX_DIMENSIONS]) {
-        let mut sums = [0.0; MAX_DIMENSIONS];
-        let (mut linear, mut squares) = (0.0, 0.0);
-        self.inputs.for_each(row, |input, x| {
-            linear += self.parameters[input] * x;
-            squares += self.squared_lengths[input] * x * x;
-            for (at, v) in self.vector(input).iter().enumerate() {
-                sums[at] += v * x;
-            }
-        });
-        let square_of_sums: f64 = sums[..self.dimensions].iter().map(|sum| sum * sum).sum();
         (linear + (square_of_sums - squares) / 2.0, sums)
     }
 
     /// The listwise softmax loss of one group (ListNet's top-one loss, Cao et al., ICML 2007): the cross entropy between the
     /// shares of the gains and the softmax of the scores. Adds `factor` times its gradient where one is wanted.
     pub(crate) fn group_loss(&self, rows: &[f64], gains: &[f64], gradient: Option<(f64, &mut [f64])>) -> f64 {
+        match self.dimensions {
+            4 => self.loss_of::<4>(rows, gains, gradient),
+            8 => self.loss_of::<8>(rows, gains, gradient),
+            16 => self.loss_of::<16>(rows, gains, gradient),
+            _ => self.loss_of::<0>(rows, gains, gradient),
+        }
+    }
+
+    fn loss_of<const D: usize>(&self, rows: &[f64], gains: &[f64], gradient: Option<(f64, &mut [f64])>) -> f64 {
         let width = self.inputs.width();
-        let scored: Vec<(f64, [f64; MAX_DIMENSIONS])> = rows.chunks_exact(width).map(|r| self.score_row(r)).collect();
+        let scored: Vec<(f64, [f64; D])> = rows.chunks_exact(width).map(|row| self.score_row(row)).collect();
         let greatest = scored.iter().map(|(score, _)| *score).fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = scored.iter().map(|(score, _)| (score - greatest).exp()).sum();
         let gain_total: f64 = gains.iter().sum();
@@ -238,16 +208,18 @@ impl Machine {
     }
 
     /// Adds `slope` times the derivative of a row's score.
-    fn add_gradient(&self, row: &[f64], sums: &[f64; MAX_DIMENSIONS], slope: f64, gradient: &mut [f64]) {
+    fn add_gradient<const D: usize>(&self, row: &[f64], sums: &[f64; D], slope: f64, gradient: &mut [f64]) {
         let (weights, vectors) = gradient.split_at_mut(2 * self.inputs.width());
-        self.inputs.for_each(row, |input, x| {
-            weights[input] += slope * x;
-            let own = &mut vectors[input * self.dimensions..(input + 1) * self.dimensions];
-            let vector = self.vector(input);
-            for (at, g) in own.iter_mut().enumerate() {
-                *g += slope * x * (sums[at] - vector[at] * x);
+        for (input, x) in self.inputs.of(row) {
+            let step = slope * x;
+            weights[input] += step;
+            let vector = self.vector::<D>(input);
+            if let Some(own) = vectors.get_mut(input * D..).and_then(|from| from.first_chunk_mut::<D>()) {
+                for at in 0..D {
+                    own[at] += step * (sums[at] - vector[at] * x);
+                }
             }
-        });
+        }
     }
 }
 
@@ -260,7 +232,7 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        for (width, dimensions) in [(1, 0), (3, 0), (4, 1), (5, 3)] {
+        for (width, dimensions) in [(1, 0), (3, 0), (4, 4), (5, 8), (2, 16)] {
             let names = (0..width).map(|i| format!("f{i}")).collect();
             let mut groups = RankingGroups::new(names).unwrap();
             for time in 0..4 {
@@ -300,7 +272,7 @@ mod tests {
         let mut groups = RankingGroups::new(vec!["a".into(), "b".into(), "c".into()]).unwrap();
         groups.push(0, 1.0, &[1.0, -2.0, f64::NAN, 4.0, 5.0, 2.0, 0.0, 1.0, 1.0], &[1.0, 0.0, 0.0]).unwrap();
         // Each way to compute the score.
-        for dimensions in [0, 2, 4, 8] {
+        for dimensions in [0, 4, 8, 16] {
             compare_with_all_pairs(&groups, dimensions);
         }
     }
@@ -313,11 +285,12 @@ mod tests {
         machine.score(groups.rows(0), &mut scores).unwrap();
         for (row, score) in groups.rows(0).chunks(3).zip(scores) {
             let mut x = [0.0; 6];
-            machine.inputs.for_each(row, |input, value| x[input] = value);
+            machine.inputs.of(row).for_each(|(input, value)| x[input] = value);
             let mut plain: f64 = (0..6).map(|i| parameters[i] * x[i]).sum();
             for i in 0..6 {
                 for j in i + 1..6 {
-                    let product: f64 = machine.vector(i).iter().zip(machine.vector(j)).map(|(a, b)| a * b).sum();
+                    let vector = |input: usize| &parameters[6 + input * dimensions..6 + (input + 1) * dimensions];
+                    let product: f64 = vector(i).iter().zip(vector(j)).map(|(a, b)| a * b).sum();
                     plain += product * x[i] * x[j];
                 }
             }

@@ -91,8 +91,9 @@ impl Pool {
     /// Fills the pool and counts what candidates the rules on single items remove.
     pub(crate) fn collect(&mut self, request: &Request) -> Removed {
         self.clear();
-        self.known.extend(request.rules.seen.iter().map(|item| (*item, Known::Seen)));
+        // What is seen and excluded counts as seen.
         self.known.extend(request.rules.excluded.iter().map(|item| (*item, Known::Excluded)));
+        self.known.extend(request.rules.seen.iter().map(|item| (*item, Known::Seen)));
         let mut removed = Removed::default();
         for (at, candidate) in request.candidates.iter().enumerate() {
             self.collect_candidate(request, at as u32, candidate, &mut removed);

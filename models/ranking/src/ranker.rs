@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use crate::machine::{DIMENSIONS, Machine};
 use crate::train::{Spec, fit};
 use crate::{RankingError, RankingGroups, TrainingReport, TrainingSettings};
 
@@ -43,7 +43,7 @@ impl LinearRanker {
     ///
     /// # Errors
     /// No trial, settings out of range, fewer than 2 usable groups to train on or 1 to validate on, other features in
-    /// `validation`, divergence.
+    /// `validation`, or groups there that are not newer than all of `train`, divergence.
     pub fn fit(
         train: &RankingGroups,
         validation: &RankingGroups,
@@ -70,7 +70,7 @@ impl Ranker for LinearRanker {
 pub struct FactorisationSettings {
     /// How it is trained.
     pub training: TrainingSettings,
-    /// The length of the features' vectors, 1 to [`crate::MAX_DIMENSIONS`].
+    /// The length of the features' vectors, one of [`DIMENSIONS`].
     pub dimensions: usize,
 }
 
@@ -91,9 +91,9 @@ impl FactorisationRanker {
         trials: &[FactorisationSettings],
         cutoff: usize,
     ) -> Result<(Self, TrainingReport), RankingError> {
-        let range = 1.0..=crate::MAX_DIMENSIONS as f64;
-        for trial in trials {
-            crate::error::check_range("dimensions", trial.dimensions as f64, range.clone(), "1 to 32")?;
+        if let Some(bad) = trials.iter().find(|trial| !DIMENSIONS.contains(&trial.dimensions)) {
+            let value = bad.dimensions as f64;
+            return Err(RankingError::BadSetting { name: "dimensions", value, expected: "4, 8 or 16" });
         }
         let specs: Vec<Spec> = trials.iter().map(|t| Spec { settings: t.training, dimensions: t.dimensions }).collect();
         fit(train, validation, &specs, cutoff).map(|(machine, report)| (Self(machine), report))

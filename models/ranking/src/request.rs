@@ -107,6 +107,7 @@ pub struct Request<'a> {
 
 /// Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Diversity {
     /// λ, 0 to 1: each place goes to the greatest `λ · relevance − (1 − λ) · similarity to the most alike item above`.
     /// At 1 the order is that of the scores.
@@ -118,6 +119,7 @@ pub struct Diversity {
 /// A floor of places for sellers outside the top ones, in every prefix (the prefix floor of Geyik, Ambler and Kenthapadi,
 /// KDD 2019, filled by their DetGreedy for one protected group).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Fairness {
     /// Of the first k places that are not sponsored at least `⌊floor_share · k⌋` go to small sellers, for every k. 0 to 1.
     pub floor_share: f64,
@@ -125,6 +127,7 @@ pub struct Fairness {
 
 /// Where, and how far, payment may displace what would stand there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sponsorship {
     /// Places that may be sponsored, from zero.
     pub places: Vec<usize>,
@@ -136,7 +139,7 @@ pub struct Sponsorship {
 
 /// How the explored item is drawn from the tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Draw {
     /// Each with the same chance: ε-greedy.
     Uniform,
@@ -149,6 +152,7 @@ pub enum Draw {
 
 /// One place, the last that is not sponsored, is sometimes given to an item that would not have been shown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Exploration {
     /// How often, 0 to 1.
     pub epsilon: f64,
@@ -160,6 +164,7 @@ pub struct Exploration {
 
 /// Everything about a slate that is a matter of choice. The default orders by score alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// Variety; given up first.
     pub diversity: Option<Diversity>,

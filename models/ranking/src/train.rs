@@ -41,7 +41,7 @@ pub struct TrainingSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { l2: 1e-4, learning_rate: 0.02, max_epochs: 60, patience: 4, seed: 1 }
+        Self { l2: 1e-4, learning_rate: 0.02, max_epochs: 60, patience: 3, seed: 1 }
     }
 }
 
@@ -147,6 +147,9 @@ pub(crate) fn fit(
     specs.iter().try_for_each(|spec| spec.settings.check())?;
     if train.feature_names() != validation.feature_names() {
         return Err(RankingError::OtherFeatures { what: "the validation groups" });
+    }
+    if !validation.is_after(train) {
+        return Err(RankingError::ValidationNotNewer);
     }
     let train = Part { groups: train, usable: train.usable("training", 2)? };
     let validation = Part { groups: validation, usable: validation.usable("validation", 1)? };

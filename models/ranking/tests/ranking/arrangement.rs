@@ -195,3 +195,16 @@ fn sellers_outside_the_top_are_those_left_when_the_share_is_held() {
     assert_eq!(outside_top(&[5, 50, 20, 25], 0.7), [true, false, true, false]);
     assert_eq!(outside_top(&[0, 0], 0.5), [true, true]);
 }
+
+#[test]
+fn a_policy_is_read_part_by_part_and_unknown_words_are_refused() {
+    let read = |text: &str| serde_json::from_str::<Policy>(text);
+    assert_eq!(read("{}").unwrap(), Policy::default());
+    let text = r#"{"exploration": {"epsilon": 0.1, "tail": 50, "draw": {"softmax": {"temperature": 0.2}}}}"#;
+    let draw = Draw::Softmax { temperature: 0.2 };
+    let exploration = Some(Exploration { epsilon: 0.1, tail: 50, draw });
+    assert_eq!(read(text).unwrap(), Policy { exploration, ..Policy::default() });
+    assert!(read(r#"{"diversety": null}"#).unwrap_err().to_string().contains("unknown field `diversety`"));
+    let unknown = read(r#"{"fairness": {"floor_share": 0.1, "more": 1}}"#).unwrap_err().to_string();
+    assert!(unknown.contains("unknown field `more`"), "{unknown}");
+}

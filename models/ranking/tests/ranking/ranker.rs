@@ -77,14 +77,14 @@ fn a_ranker_does_not_depend_on_the_number_of_threads_and_survives_storage() {
     let (train, validation) = planted(400, 2.0, 4).split_newest(0.25).unwrap();
     let fit = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| FactorisationRanker::fit(&train, &validation, &[factorisation(1e-3, 3)], 5).unwrap())
+        pool.install(|| FactorisationRanker::fit(&train, &validation, &[factorisation(1e-3, 4)], 5).unwrap())
     };
     let (one, three) = (fit(1), fit(3));
     assert_eq!(one, three);
     let stored = serde_json::to_string(&one.0).unwrap();
     let back: FactorisationRanker = serde_json::from_str(&stored).unwrap();
     assert_eq!(back, one.0);
-    let broken = stored.replace("\"dimensions\":3", "\"dimensions\":4");
+    let broken = stored.replace("\"dimensions\":4", "\"dimensions\":8");
     assert!(serde_json::from_str::<FactorisationRanker>(&broken).unwrap_err().to_string().contains("has parts of"));
 }
 
@@ -101,7 +101,7 @@ fn constant_and_never_present_features_do_no_harm() {
         groups.push(time, 1.0, &rows, &gains).unwrap();
     }
     let (train, validation) = groups.split_newest(0.3).unwrap();
-    let (ranker, _) = FactorisationRanker::fit(&train, &validation, &[factorisation(0.0, 2)], 4).unwrap();
+    let (ranker, _) = FactorisationRanker::fit(&train, &validation, &[factorisation(0.0, 4)], 4).unwrap();
     assert!(judge(&ranker, &validation, 0, 4).unwrap().ranker.mrr > 0.99);
     let mut scores = Vec::new();
     ranker.score(&[f64::INFINITY, f64::NEG_INFINITY, f64::NAN], &mut scores).unwrap();
@@ -154,15 +154,19 @@ fn bad_training_data_is_refused_with_its_place() {
     assert_eq!(groups.push(4, 1.0, &[1.0, 2.0], &[1.0]).unwrap_err(), RankingError::NotInTimeOrder { group: 1 });
     let one = groups.clone();
     assert!(one.split_newest(0.5).is_err(), "one group cannot be cut");
-    let too_few = LinearRanker::fit(&one, &one, &[settings(0.0)], 10).unwrap_err().to_string();
+    let mut later = RankingGroups::new(names()).unwrap();
+    later.push(9, 1.0, &[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0]).unwrap();
+    let too_few = LinearRanker::fit(&one, &later, &[settings(0.0)], 10).unwrap_err().to_string();
     assert!(too_few.starts_with("1 of the 1 groups for training have a gain above 0"), "{too_few}");
     groups.push(6, 1.0, &[1.0, 2.0, 3.0, 4.0], &[0.0, 1.0]).unwrap();
-    let no_trial = LinearRanker::fit(&groups, &one, &[], 10).unwrap_err().to_string();
+    let no_trial = LinearRanker::fit(&groups, &later, &[], 10).unwrap_err().to_string();
     assert!(no_trial.starts_with("number of trials is 0"), "{no_trial}");
     assert!(
-        LinearRanker::fit(&groups, &one, &[settings(f64::NAN)], 10).unwrap_err().to_string().starts_with("l2 is NaN")
+        LinearRanker::fit(&groups, &later, &[settings(f64::NAN)], 10).unwrap_err().to_string().starts_with("l2 is NaN")
     );
-    let (ranker, _) = LinearRanker::fit(&groups, &one, &[settings(0.0)], 10).unwrap();
+    let too_early = LinearRanker::fit(&groups, &one, &[settings(0.0)], 10).unwrap_err();
+    assert_eq!(too_early, RankingError::ValidationNotNewer);
+    let (ranker, _) = LinearRanker::fit(&groups, &later, &[settings(0.0)], 10).unwrap();
     assert!(ranker.score(&[1.0; 3], &mut Vec::new()).unwrap_err().to_string().contains("multiple of the 2 features"));
     let mut other = RankingGroups::new(vec!["a".into(), "c".into()]).unwrap();
     other.push(0, 1.0, &[1.0, 2.0, 3.0, 4.0], &[1.0, 0.0]).unwrap();
