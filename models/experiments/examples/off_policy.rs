@@ -1,6 +1,6 @@
 //! Off-policy estimates for `benches/off_policy.sh`: writes a seeded log of choices as JSON, or estimates from one; prints `RESULT {json}`.
 //!
-//! `off_policy generate FILE CHOICES SLATES` · `off_policy estimate FILE`
+//! `off_policy generate FILE CHOICES SLATES` · `off_policy estimate FILE` · `off_policy coverage LOGS CHOICES`
 //!
 //! The log has `single`, choices of one of some products, with all probabilities of the target policy and all predictions;
 //! and `slates` with marginal probabilities of every place.
@@ -56,7 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("RESULT {}", serde_json::to_string(&answers)?);
             Ok(())
         }
-        _ => Err("usage: off_policy generate FILE CHOICES SLATES, or off_policy estimate FILE".into()),
+        ["coverage", logs, choices] => coverage(logs.parse()?, choices.parse()?),
+        _ => Err("usage: off_policy generate FILE CHOICES SLATES | estimate FILE | coverage LOGS CHOICES".into()),
     }
 }
 
@@ -149,4 +150,45 @@ fn estimate(log: &Log) -> Result<std::collections::BTreeMap<&'static str, f64>, 
         answers.insert(name, evaluate_policy(log, &settings)?.value);
     }
     Ok(answers)
+}
+
+/// How often the 95 % intervals hold the truth, over many logs of slates of three places and a world that is known.
+fn coverage(logs: usize, choices: usize) -> Result<(), Box<dyn Error>> {
+    const LOGGING: [f64; 5] = [0.3, 0.25, 0.2, 0.15, 0.1];
+    const TARGET: [f64; 5] = [0.1, 0.15, 0.2, 0.25, 0.3];
+    const SLATE: usize = 3;
+    let chance = |place: usize, product: usize| (0.1 + 0.08 * product as f64) / (1.0 + 0.3 * place as f64);
+    let expected =
+        |place, scale: f64| (0..5).map(|product| TARGET[product] * scale * chance(place, product)).sum::<f64>();
+    let truth: f64 = (0..SLATE).map(|place| expected(place, 1.0)).sum();
+    let mut held = std::collections::BTreeMap::<String, f64>::new();
+    for seed in 0..logs {
+        let mut lists: [Vec<f64>; 5] = Default::default();
+        for at in 0..choices * SLATE {
+            let (place, product) = (at % SLATE, draw_arm(&LOGGING, seed as u64, at as u64));
+            let click = number(at, 1_000_000 + seed) < chance(place, product);
+            // The predictions are a fifth too small.
+            let (logged, of_target) = (0.8 * chance(place, product), expected(place, 0.8));
+            let row = [f64::from(u8::from(click)), LOGGING[product], TARGET[product], logged, of_target];
+            lists.iter_mut().zip(row).for_each(|(list, value)| list.push(value));
+        }
+        let [rewards, propensities, targets, logged, expected] = &lists;
+        let predictions = Some(Predictions { logged, expected });
+        let log = OffPolicyLog { places: SLATE, rewards, propensities, targets, predictions };
+        for estimator in [Estimator::Ips, Estimator::SelfNormalisedIps, Estimator::DoublyRobust] {
+            let settings = OffPolicySettings {
+                estimator,
+                seed: seed as u64,
+                bootstrap_samples: 200,
+                ..OffPolicySettings::default()
+            };
+            let report = evaluate_policy(&log, &settings)?;
+            for (name, interval) in [("asymptotic", report.asymptotic), ("bootstrap", report.bootstrap)] {
+                let share = f64::from(u8::from(interval.contains(truth))) / logs as f64;
+                *held.entry(format!("{estimator:?}_{name}")).or_default() += share;
+            }
+        }
+    }
+    println!("RESULT {}", serde_json::to_string(&held)?);
+    Ok(())
 }

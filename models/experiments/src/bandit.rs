@@ -51,7 +51,7 @@ fn check_arm(arm: usize, arms: usize) -> Result<(), ExperimentError> {
 /// Thompson sampling (Thompson 1933): an arm is chosen as often as it is believed to be the best.
 ///
 /// The usual way draws a value from each belief and takes the largest, which leaves the probability of the choice unknown
-/// but for more draws. Here that probability is integrated numerically (to about 1e-9) and the arm is drawn by it: the same
+/// but for more draws. Here that probability is integrated numerically (to about 1e-8) and the arm is drawn by it: the same
 /// policy, and the logged propensity is the probability of the draw itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Thompson<P> {
@@ -68,7 +68,7 @@ impl<P: Posterior> Thompson<P> {
         Ok(Self { arms })
     }
 
-    /// The probability that each arm is chosen. To be kept between updates: it costs some hundred microseconds for a few
+    /// The probability that each arm is chosen. To be kept between updates: it costs some milliseconds for five
     /// arms, and grows with their square.
     pub fn probabilities(&self) -> Vec<f64> {
         best_probabilities(&self.arms)

@@ -134,6 +134,8 @@ impl Posterior for GaussianPosterior {
 /// Where the integration is cut around each belief, in its standard deviations: finely where it changes, and far out for
 /// skewed ones.
 const CUTS: [f64; 12] = [0.0, 0.5, 1.0, 1.75, 2.5, 3.5, 4.5, 6.0, 9.0, 14.0, 25.0, 40.0];
+/// A node that holds less than this of every belief is left out.
+const NEGLIGIBLE: f64 = 1e-14;
 /// Gauss–Legendre nodes and weights for ten points on −1..1, the positive half.
 const NODES: [(f64, f64); 5] = [
     (0.148_874_338_981_631_2, 0.295_524_224_714_752_9),
@@ -171,6 +173,10 @@ fn cuts_of<P: Posterior>(arm: &P) -> impl Iterator<Item = f64> + use<P> {
 
 /// Adds what one node of the quadrature gives to every arm.
 fn add_node<P: Posterior>(arms: &[P], value: f64, weight: f64, best: &mut [f64]) {
+    let densities: Vec<f64> = arms.iter().map(|arm| weight * arm.density(value)).collect();
+    if densities.iter().all(|density| *density < NEGLIGIBLE) {
+        return;
+    }
     let below: Vec<f64> = arms.iter().map(|arm| arm.below(value)).collect();
     // The product over the others, as the product over those before times that over those behind.
     let mut behind = vec![1.0; arms.len() + 1];
@@ -178,8 +184,8 @@ fn add_node<P: Posterior>(arms: &[P], value: f64, weight: f64, best: &mut [f64])
         behind[arm] = behind[arm + 1] * below[arm];
     }
     let mut before = 1.0;
-    for (number, arm) in arms.iter().enumerate() {
-        best[number] += weight * arm.density(value) * before * behind[number + 1];
+    for (number, density) in densities.iter().enumerate() {
+        best[number] += density * before * behind[number + 1];
         before *= below[number];
     }
 }

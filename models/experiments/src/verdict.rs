@@ -224,5 +224,5 @@ fn visitors_until(decided: impl Fn(f64) -> bool, counted: f64) -> Option<u64> {
         let middle = (low + high) / 2.0;
         if decided(middle) { high = middle } else { low = middle }
     }
-    Some((high - counted).ceil() as u64)
+    Some((high - counted).ceil().max(1.0) as u64)
 }

@@ -31,6 +31,14 @@ fn the_probability_that_an_arm_is_best_equals_the_closed_forms_for_two_arms() {
         let expected = second_is_larger(first, second);
         assert!((given[1] - expected).abs() < 1e-8, "{first:?} {second:?}: {} and {expected}", given[1]);
     }
+    // With ten million rewards each the beliefs are as good as normal.
+    let (first, second) = (beta(1_000_000, 9_000_000), beta(1_000_100, 9_000_000));
+    let given = Thompson::new(vec![first, second]).unwrap().probabilities();
+    let z = (second.mean() - first.mean()) / first.deviation().hypot(second.deviation());
+    let twin = [(0.0, first.deviation()), (z * first.deviation().hypot(second.deviation()), second.deviation())];
+    let twin = twin.map(|(mean, deviation)| GaussianPosterior::new(mean, deviation, 1.0).unwrap());
+    let expected = Thompson::new(twin.to_vec()).unwrap().probabilities();
+    assert!((given[1] - expected[1]).abs() < 1e-4, "{given:?} {expected:?}");
     let normal = |mean, deviation| GaussianPosterior::new(mean, deviation, 1.0).unwrap();
     let given = Thompson::new(vec![normal(1.0, 0.3), normal(1.5, 0.4)]).unwrap().probabilities();
     // The difference is normal with mean 0.5 and deviation 0.5: the distribution function at 1.

@@ -63,6 +63,37 @@ fn watching_equal_arms_after_every_visitor_raises_at_most_one_false_alarm_in_twe
     assert!(naive > RUNS / 5, "the same data fool an interval for one look: {naive}");
 }
 
+#[test]
+fn a_ratio_by_person_keeps_its_error_rate_although_people_come_several_times_and_have_their_own_habits() {
+    let settings = TestSettings { planned_visitors: 1_500, smallest_lift: 0.0, ..TestSettings::default() };
+    let (mut alarms, mut by_visit, runs) = (0, 0, 500);
+    for seed in 0..runs {
+        let (mut draws, mut ratios, mut visits) =
+            (Draws::new(seed), [RatioSample::default(); 2], [Sample::default(); 2]);
+        let (mut alarm, mut visit_alarm) = (false, false);
+        let decided = |summaries: [Summary; 2]| {
+            let report = compare(&half_and_half(), &summaries, &settings).unwrap();
+            matches!(report.comparisons[0].verdict, Verdict::Better | Verdict::Worse)
+        };
+        for person in 1..=2_000 {
+            let (arm, habit) = (usize::from(draws.chance(0.5)), 0.5 * draws.unit().powi(3));
+            let shown = 1 + (2.5 * draws.unit()).exp() as u64;
+            let clicks: Vec<f64> = (0..shown).map(|_| f64::from(u8::from(draws.chance(habit)))).collect();
+            clicks.iter().for_each(|click| visits[arm].add(*click).unwrap());
+            ratios[arm].add(clicks.iter().sum(), shown as f64).unwrap();
+            if person >= 400 && person % 10 == 0 {
+                alarm |= decided(ratios.map(|ratio| ratio.summary()));
+                visit_alarm |= decided(visits.map(|visit| visit.summary()));
+            }
+        }
+        alarms += u64::from(alarm);
+        by_visit += u64::from(visit_alarm);
+    }
+    println!("false alarms of {runs}: by person {alarms}, by visit as if independent {by_visit}");
+    assert!(alarms <= runs / 20, "{alarms}");
+    assert!(by_visit > 2 * alarms, "the test can tell the two apart: {by_visit}");
+}
+
 /// Whether an interval of 1.96 standard errors ever leaves 0 out.
 fn naive_alarm(seed: u64, visitors: u64) -> bool {
     let (mut draws, mut samples) = (Draws::new(seed), [Sample::default(); 2]);
