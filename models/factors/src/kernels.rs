@@ -6,6 +6,7 @@
 //! checked arithmetic, which would cost more than the work itself there.
 
 use fearless_simd::{f32x16, prelude::*};
+use std::ops::Range;
 
 /// Columns of a padded matrix come in groups of this many: the widest vector's lanes.
 pub(crate) const LANES: usize = 16;
@@ -142,25 +143,47 @@ pub(crate) fn add_transposed_product<S: Simd>(
     upper: bool,
     out: &mut [f32],
 ) {
+    let left = Left { values: left, columns: left_columns, wanted: 0..left_columns };
+    add_part_of_product(simd, 1.0, &left, right, right_columns, upper, out);
+}
+
+/// The left side of a product, of which some columns are wanted: whole register tiles of them.
+pub(crate) struct Left<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) columns: usize,
+    pub(crate) wanted: Range<usize>,
+}
+
+/// As [`add_transposed_product`], times `scale`, for the wanted columns alone: `out` begins with the first of their rows.
+#[inline(always)]
+pub(crate) fn add_part_of_product<S: Simd>(
+    simd: S,
+    scale: f32,
+    left: &Left<'_>,
+    right: &[f32],
+    right_columns: usize,
+    upper: bool,
+    out: &mut [f32],
+) {
     let (right, out, stride) = (groups(right), groups_mut(out), right_columns / LANES);
-    for i in (0..left_columns).step_by(TILE_ROWS) {
-        let first = if upper { i / LANES } else { 0 };
-        let out = &mut out[i * stride..(i + TILE_ROWS) * stride];
-        let mut j = first;
+    let (start, columns) = (left.wanted.start, left.columns);
+    for i in left.wanted.clone().step_by(TILE_ROWS) {
+        let out = &mut out[(i - start) * stride..(i - start + TILE_ROWS) * stride];
+        let mut j = if upper { i / LANES } else { 0 };
         while j < stride {
-            let (left, right) = (&left[i..], &right[j..]);
+            let (left, right) = (&left.values[i..], &right[j..]);
             if wide::<S>() && j + 1 < stride {
-                let sums = tile::<S, TILE_ROWS, 2>(simd, left, left_columns, right, stride);
-                add_tile(simd, &sums, &mut out[j..], stride);
+                let sums = tile::<S, TILE_ROWS, 2>(simd, left, columns, right, stride);
+                add_tile(simd, scale, &sums, &mut out[j..], stride);
                 j += 2;
             } else if wide::<S>() {
-                let sums = tile::<S, TILE_ROWS, 1>(simd, left, left_columns, right, stride);
-                add_tile(simd, &sums, &mut out[j..], stride);
+                let sums = tile::<S, TILE_ROWS, 1>(simd, left, columns, right, stride);
+                add_tile(simd, scale, &sums, &mut out[j..], stride);
                 j += 1;
             } else {
                 for half in [0, TILE_ROWS / 2] {
-                    let sums = tile::<S, { TILE_ROWS / 2 }, 1>(simd, &left[half..], left_columns, right, stride);
-                    add_tile(simd, &sums, &mut out[half * stride + j..], stride);
+                    let sums = tile::<S, { TILE_ROWS / 2 }, 1>(simd, &left[half..], columns, right, stride);
+                    add_tile(simd, scale, &sums, &mut out[half * stride + j..], stride);
                 }
                 j += 1;
             }
@@ -168,18 +191,20 @@ pub(crate) fn add_transposed_product<S: Simd>(
     }
 }
 
-/// Adds a tile to rows of `stride` groups.
+/// Adds a tile times `scale` to rows of `stride` groups.
 #[inline(always)]
 fn add_tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
     simd: S,
+    scale: f32,
     sums: &[[f32x16<S>; GROUPS]; ROWS],
     out: &mut [Group],
     stride: usize,
 ) {
+    let scale = f32x16::splat(simd, scale);
     for row in 0..ROWS {
         for group in 0..GROUPS {
             let target = &mut out[row * stride + group];
-            *target = (load(simd, target) + sums[row][group]).into();
+            *target = scale.mul_add(sums[row][group], load(simd, target)).into();
         }
     }
 }
@@ -227,41 +252,82 @@ fn turn_and_multiply<S: Simd>(
     add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, tile);
 }
 
-/// `out = matrixᵀ`, for a matrix of `rows` × `columns` and a padded `out` of columns × `out_columns`.
+/// `out = matrixᵀ`, for a matrix of `rows` × `columns`, both multiples of [`LANES`].
 #[inline(always)]
-pub(crate) fn transpose(matrix: &[f32], columns: usize, out: &mut [f32], out_columns: usize) {
-    for j in 0..matrix.len() / columns {
-        let row = &matrix[j * columns..(j + 1) * columns];
-        for at in 0..columns {
-            out[at * out_columns + j] = row[at];
+pub(crate) fn transpose<S: Simd>(simd: S, matrix: &[f32], rows: usize, columns: usize, out: &mut [f32]) {
+    let (matrix, out) = (groups(matrix), groups_mut(out));
+    let (across, down) = (columns / LANES, rows / LANES);
+    for i in 0..down {
+        for j in 0..across {
+            let mut square = [f32x16::splat(simd, 0.0); LANES];
+            for at in 0..LANES {
+                square[at] = load(simd, &matrix[(i * LANES + at) * across + j]);
+            }
+            let square = transpose_square(square);
+            for at in 0..LANES {
+                out[(j * LANES + at) * down + i] = square[at].into();
+            }
         }
     }
 }
 
-/// Overwrites the upper triangle of a symmetric positive definite `matrix` (`size` rows of `stride`) by U, where UᵀU is
-/// the matrix. False where a pivot is not positive: the matrix was not positive definite in f32.
+/// The transpose of 16 × 16 values. An element's place has four bits of its row and four of its lane; interleaving row i
+/// with row i + 8 rotates these eight bits by one, so that four times exchanges rows and lanes.
 #[inline(always)]
-pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride: usize) -> bool {
-    for j in 0..size {
-        let (head, tail) = matrix.split_at_mut((j + 1) * stride);
-        let row = &mut head[j * stride..];
-        let pivot = row[j];
-        if pivot.is_nan() || pivot <= 0.0 {
-            return false;
-        }
-        // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
-        let from = j / LANES * LANES;
-        row[from..j].fill(0.0);
-        let scale = f32x16::splat(simd, pivot.sqrt().recip());
-        for group in groups_mut(&mut row[from..]) {
-            *group = (scale * load(simd, group)).into();
-        }
-        for i in j + 1..size {
-            let from = i / LANES * LANES;
-            let below = &mut tail[(i - j - 1) * stride..(i - j) * stride];
-            axpy(simd, &mut below[from..], -row[i], &row[from..]);
+fn transpose_square<S: Simd>(mut square: [f32x16<S>; LANES]) -> [f32x16<S>; LANES] {
+    for _ in 0..LANES.ilog2() {
+        let before = square;
+        for i in 0..LANES / 2 {
+            (square[2 * i], square[2 * i + 1]) = before[i].interleave(before[i + LANES / 2]);
         }
     }
+    square
+}
+
+/// Overwrites the upper triangle of a symmetric positive definite `matrix` (the first `size` of `stride` rows) by U, where
+/// UᵀU is the matrix, with the reciprocals of U's diagonal on the diagonal. False where a pivot is not positive: the
+/// matrix was not positive definite in f32.
+///
+/// Rows are done 16 at a time: what the rows above take from them is one product, then they are factored among themselves.
+#[inline(always)]
+pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride: usize) -> bool {
+    for first in (0..size).step_by(LANES) {
+        let (above, block) = matrix.split_at_mut(first * stride);
+        if first > 0 {
+            let left = Left { values: above, columns: stride, wanted: first..first + LANES };
+            add_part_of_product(simd, -1.0, &left, above, stride, true, block);
+        }
+        let rows = LANES.min(size - first);
+        for j in 0..rows {
+            if !factor_row(simd, block, rows, j, first, stride) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Scales row `j` of a block of `rows`, whose diagonal begins at column `first`, and takes it from those below.
+#[inline(always)]
+fn factor_row<S: Simd>(simd: S, block: &mut [f32], rows: usize, j: usize, first: usize, stride: usize) -> bool {
+    let (head, below) = block.split_at_mut((j + 1) * stride);
+    let row = &mut head[j * stride + first..];
+    let pivot = row[j];
+    if pivot.is_nan() || pivot <= 0.0 {
+        return false;
+    }
+    let reciprocal = pivot.sqrt().recip();
+    let scale = f32x16::splat(simd, reciprocal);
+    for group in groups_mut(row) {
+        *group = (scale * load(simd, group)).into();
+    }
+    for i in j + 1..rows {
+        let at = (i - j - 1) * stride;
+        axpy(simd, &mut below[at + first..at + stride], -row[i], row);
+    }
+    // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
+    row[..j].fill(0.0);
+    row[j] = reciprocal;
     true
 }
 
@@ -269,17 +335,17 @@ pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride
 #[inline(always)]
 pub(crate) fn solve_cholesky<S: Simd>(simd: S, upper: &[f32], size: usize, stride: usize, b: &mut [f32]) {
     for j in 0..size {
-        let row = &upper[j * stride..(j + 1) * stride];
-        let value = b[j] / row[j];
         let from = j / LANES * LANES;
-        axpy(simd, &mut b[from..stride], -value, &row[from..]);
+        let row = &upper[j * stride + from..(j + 1) * stride];
+        let value = b[j] * row[j - from];
+        axpy(simd, &mut b[from..stride], -value, row);
         b[j] = value;
     }
     b[size..].fill(0.0);
     for j in (0..size).rev() {
-        let row = &upper[j * stride..(j + 1) * stride];
         let from = j / LANES * LANES;
+        let row = &upper[j * stride + from..(j + 1) * stride];
         let value = std::mem::take(&mut b[j]);
-        b[j] = (value - dot(simd, &row[from..], &b[from..stride])) / row[j];
+        b[j] = (value - dot(simd, row, &b[from..stride])) * row[j - from];
     }
 }
