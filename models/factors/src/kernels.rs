@@ -209,47 +209,47 @@ fn add_tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
     }
 }
 
-/// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`.
+/// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`, both padded.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(simd: S, left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
-    let mut panel = vec![[0.0_f32; TILE_ROWS]; inner];
-    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
-    for (rows, out) in left.chunks(TILE_ROWS * inner).zip(out.chunks_mut(TILE_ROWS * columns)) {
-        turn_and_multiply(simd, rows, &mut panel, right, columns, &mut tile);
-        out.copy_from_slice(&tile[..out.len()]);
+    let mut block = Block::new(inner, columns);
+    for (rows, out) in left.chunks(LANES * inner).zip(out.chunks_mut(LANES * columns)) {
+        out.copy_from_slice(&block.times(simd, rows, right)[..out.len()]);
     }
 }
 
 /// `rows = rows · square`, for rows as long as the square matrix has columns.
 #[inline(always)]
 pub(crate) fn multiply_in_place<S: Simd>(simd: S, rows: &mut [f32], square: &[f32], columns: usize) {
-    let mut panel = vec![[0.0_f32; TILE_ROWS]; columns];
-    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
-    for rows in rows.chunks_mut(TILE_ROWS * columns) {
-        turn_and_multiply(simd, rows, &mut panel, square, columns, &mut tile);
-        rows.copy_from_slice(&tile[..rows.len()]);
+    let mut block = Block::new(columns, columns);
+    for rows in rows.chunks_mut(LANES * columns) {
+        rows.copy_from_slice(&block.times(simd, rows, square)[..rows.len()]);
     }
 }
 
-/// `tile = rows · right` for up to eight rows, which are turned into the panel first.
-#[inline(always)]
-fn turn_and_multiply<S: Simd>(
-    simd: S,
-    rows: &[f32],
-    panel: &mut [[f32; TILE_ROWS]],
-    right: &[f32],
-    columns: usize,
-    tile: &mut [f32],
-) {
-    let inner = panel.len();
-    for row in 0..rows.len() / inner {
-        let values = &rows[row * inner..(row + 1) * inner];
-        for at in 0..inner {
-            panel[at][row] = values[at];
-        }
+/// Up to 16 rows that are multiplied together, before, turned, and after.
+struct Block {
+    rows: Vec<f32>,
+    turned: Vec<f32>,
+    product: Vec<f32>,
+}
+
+impl Block {
+    fn new(inner: usize, columns: usize) -> Self {
+        let zeros = |columns| vec![0.0; LANES * columns];
+        Self { rows: zeros(inner), turned: zeros(inner), product: zeros(columns) }
     }
-    tile.fill(0.0);
-    add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, tile);
+
+    /// The product of some rows with the right matrix; what stands behind their number means nothing.
+    #[inline(always)]
+    fn times<S: Simd>(&mut self, simd: S, rows: &[f32], right: &[f32]) -> &[f32] {
+        self.rows[..rows.len()].copy_from_slice(rows);
+        transpose(simd, &self.rows, LANES, self.rows.len() / LANES, &mut self.turned);
+        self.product.fill(0.0);
+        let columns = self.product.len() / LANES;
+        add_transposed_product(simd, &self.turned, LANES, right, columns, false, &mut self.product);
+        &self.product
+    }
 }
 
 /// `out = matrixᵀ`, for a matrix of `rows` × `columns`, both multiples of [`LANES`].
@@ -347,5 +347,101 @@ pub(crate) fn solve_cholesky<S: Simd>(simd: S, upper: &[f32], size: usize, strid
         let row = &upper[j * stride + from..(j + 1) * stride];
         let value = std::mem::take(&mut b[j]);
         b[j] = (value - dot(simd, row, &b[from..stride])) * row[j - from];
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+
+    /// Runs a test with every instruction set of this machine, not the widest alone.
+    macro_rules! with_every_level {
+        ($simd:ident => $test:expr) => {{
+            let level = fearless_simd::Level::new();
+            fearless_simd::dispatch!(level, $simd => $test);
+            #[cfg(target_arch = "x86_64")]
+            {
+                level.as_avx2().into_iter().for_each(|$simd| $simd.vectorize(|| $test));
+                level.as_sse4_2().into_iter().for_each(|$simd| $simd.vectorize(|| $test));
+                level.as_sse2().into_iter().for_each(|$simd| $simd.vectorize(|| $test));
+            }
+        }};
+    }
+    pub(crate) use with_every_level;
+
+    fn random(seed: u64, count: usize) -> Vec<f32> {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        (0..count).map(|_| random.random::<f32>() - 0.5).collect()
+    }
+
+    fn near(found: f32, expected: f64) {
+        assert!((f64::from(found) - expected).abs() < 1e-4, "{found} for {expected}");
+    }
+
+    /// Entry (i, j) of leftᵀ right.
+    fn entry(left: &[f32], left_columns: usize, i: usize, right: &[f32], right_columns: usize, j: usize) -> f64 {
+        let columns = left.chunks_exact(left_columns).zip(right.chunks_exact(right_columns));
+        columns.map(|(a, b)| f64::from(a[i]) * f64::from(b[j])).sum()
+    }
+
+    fn products_are_those_of_loops<S: Simd>(simd: S) {
+        for (rows, left_columns, right_columns) in [(1, 16, 16), (37, 48, 32), (64, 16, 80), (5, 80, 80)] {
+            let (left, right) = (random(1, rows * left_columns), random(2, rows * right_columns));
+            let mut out = vec![1.0; left_columns * right_columns];
+            add_transposed_product(simd, &left, left_columns, &right, right_columns, false, &mut out);
+            let mut turned = vec![0.0; out.len()];
+            transpose(simd, &out, left_columns, right_columns, &mut turned);
+            for i in 0..left_columns {
+                for j in 0..right_columns {
+                    near(out[i * right_columns + j], 1.0 + entry(&left, left_columns, i, &right, right_columns, j));
+                    assert_eq!(turned[j * left_columns + i], out[i * right_columns + j]);
+                }
+            }
+            let square = random(3, left_columns * left_columns);
+            let mut times = vec![0.0; left.len()];
+            product(simd, &left, left_columns, &square, left_columns, &mut times);
+            for (row, times) in left.chunks_exact(left_columns).zip(times.chunks_exact(left_columns)) {
+                (0..left_columns).for_each(|j| near(times[j], entry(row, 1, 0, &square, left_columns, j)));
+            }
+            let mut in_place = left.clone();
+            multiply_in_place(simd, &mut in_place, &square, left_columns);
+            assert_eq!(in_place, times);
+        }
+    }
+
+    fn solutions_solve_their_systems<S: Simd>(simd: S) {
+        for size in [1, 7, 16, 17, 33, 64, 75] {
+            let stride = padded(size);
+            let mut root = random(4, 2 * stride * stride);
+            root.chunks_exact_mut(stride).for_each(|row| row[size..].fill(0.0));
+            let mut system = vec![0.0; stride * stride];
+            (0..size).for_each(|i| system[i * stride + i] = 1.0);
+            add_transposed_product(simd, &root, stride, &root, stride, true, &mut system);
+            let matrix = system.clone();
+            let mut x = random(5, stride);
+            x[size..].fill(0.0);
+            let right = x.clone();
+            assert!(cholesky(simd, &mut system, size, stride));
+            solve_cholesky(simd, &system, size, stride, &mut x);
+            for i in 0..size {
+                let at = |j: usize| f64::from(matrix[i.min(j) * stride + i.max(j)]);
+                near(right[i], (0..size).map(|j| at(j) * f64::from(x[j])).sum());
+            }
+            assert_eq!(x[size..], vec![0.0; stride - size]);
+            let mut hopeless = matrix;
+            hopeless[(size - 1) * (stride + 1)] = -1.0;
+            assert!(!cholesky(simd, &mut hopeless, size, stride));
+        }
+    }
+
+    #[test]
+    fn products_of_every_instruction_set_are_those_of_loops() {
+        with_every_level!(simd => products_are_those_of_loops(simd));
+    }
+
+    #[test]
+    fn solutions_of_every_instruction_set_solve_their_systems() {
+        with_every_level!(simd => solutions_solve_their_systems(simd));
     }
 }

@@ -167,9 +167,8 @@ fn blocks_of_dimensions_come_to_the_loss_of_exact_solves() {
 #[test]
 fn a_few_steps_come_to_the_loss_of_exact_solves_and_many_are_exact() {
     let data = Interactions::from_histories(&tastes(3, 400, 150, 3, 40), 150).unwrap();
-    let fitted = |solver, iterations| {
-        FactorModel::fit(&data, &FactorSettings { solver, iterations, ..settings(48) }).unwrap()
-    };
+    let fitted =
+        |solver, iterations| FactorModel::fit(&data, &FactorSettings { solver, iterations, ..settings(48) }).unwrap();
     let loss = |solver| fitted(solver, 20).loss(&data).unwrap();
     let exact = loss(Solver::Exact);
     let few = loss(Solver::ConjugateGradients { steps: 3 });
