@@ -10,7 +10,7 @@
 //! shared; what a rounding error could have moved among the best is scored again, so that both ways agree to the bit.
 
 use crate::error::FactorsError;
-use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, simd_kernel, tile, wide};
+use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, load, simd_kernel, tile, wide};
 use crate::matrix::Matrix;
 use fearless_simd::{Simd, prelude::*};
 use rayon::prelude::*;
@@ -337,6 +337,9 @@ simd_kernel! {
                 let hull = group.norms[lane] + group.residuals[lane];
                 let miss = query.norm * group.residuals[lane] + query.residual * hull + ROUNDING * query.norm * hull;
                 bounds[lane] = (products[lane] as f32).mul_add(scale, miss);
+            }
+            if load(simd, &bounds).reduce_max() < worst {
+                continue;
             }
             for (lane, bound) in bounds.iter().enumerate() {
                 let place = number * LANES + lane;
