@@ -11,7 +11,7 @@
 
 use crate::ease::invert;
 use crate::error::{FactorsError, check_setting};
-use crate::interactions::Interactions;
+use crate::interactions::{Interactions, check_item, check_weight};
 use crate::kernels::{add_scaled, padded};
 use crate::matrix::multiply;
 use crate::score::{Scorer, check_request};
@@ -115,7 +115,10 @@ impl AttributeRegression {
     /// # Errors
     /// An unknown item, or a weight that is not finite and above zero.
     pub fn profile(&self, history: &[(u32, f32)]) -> Result<Vec<f32>, FactorsError> {
-        check_request(history, self.features.len(), &vec![0.0; self.features.len()])?;
+        for (row, (item, weight)) in history.iter().enumerate() {
+            check_item(row, *item, self.features.len())?;
+            check_weight(row, *weight)?;
+        }
         let mut sums: FxHashMap<u32, f32> = FxHashMap::default();
         for (item, weight) in history {
             for (feature, value) in &self.features[*item as usize] {

@@ -79,7 +79,7 @@ impl Ease {
 }
 
 /// XᵀX + λI, where X holds 1 for a pair; padding columns get λ alone.
-pub(crate) fn item_gramian(interactions: &Interactions, stride: usize, regularization: f32) -> Vec<f32> {
+fn item_gramian(interactions: &Interactions, stride: usize, regularization: f32) -> Vec<f32> {
     let mut gramian = vec![0.0_f32; stride * stride];
     gramian.par_chunks_exact_mut(stride).enumerate().for_each(|(i, row)| {
         if i < interactions.items() {
