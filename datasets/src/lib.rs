@@ -1,6 +1,7 @@
 //! Where events come from without a marketplace: a seeded simulator with its truth, and loaders of public data; it trains and serves nothing.
 
 pub mod ceiling;
+pub mod interaction_files;
 pub mod online_retail;
 pub mod session_files;
 pub mod shape;

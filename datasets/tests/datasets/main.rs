@@ -1,5 +1,6 @@
 //! Tests of the simulator, the loaders and the shape measures; model quality on the data is tested where the models are.
 
+mod interaction_files;
 mod measure;
 mod online_retail;
 mod probe;

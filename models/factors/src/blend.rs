@@ -235,13 +235,13 @@ impl Candidates {
 }
 
 /// √(mean Recall · mean NDCG): a gain of one per cent in either counts the same.
-fn objective(each: &[(f64, f64)]) -> f64 {
+pub(crate) fn objective(each: &[(f64, f64)]) -> f64 {
     let sum = each.iter().fold((0.0, 0.0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
     (sum.0 * sum.1).sqrt() / each.len() as f64
 }
 
 /// Persons with something to predict, at most [`MAX_LEARNING_PEOPLE`].
-fn learning_people(split: &Split) -> Vec<usize> {
+pub(crate) fn learning_people(split: &Split) -> Vec<usize> {
     let with_target: Vec<usize> = (0..split.test.len().min(split.train.len()))
         .filter(|person| !split.test[*person].is_empty() && !split.train[*person].is_empty())
         .collect();

@@ -79,7 +79,7 @@ impl Ease {
 }
 
 /// XᵀX + λI, where X holds 1 for a pair; padding columns get λ alone.
-pub(crate) fn item_gramian(interactions: &Interactions, stride: usize, regularization: f32) -> Vec<f32> {
+fn item_gramian(interactions: &Interactions, stride: usize, regularization: f32) -> Vec<f32> {
     let mut gramian = vec![0.0_f32; stride * stride];
     gramian.par_chunks_exact_mut(stride).enumerate().for_each(|(i, row)| {
         if i < interactions.items() {
@@ -174,10 +174,10 @@ simd_kernel! {
     /// `rows −= A_kᵀ E`, on and above the diagonal.
     fn update_rows<'a>(simd, rows: &'a mut [f32], size: usize, first: usize, panels: &'a [Panel], swept: &'a [Panel]) {
         let groups = rows.len() / size / LANES;
-        for column in first / LANES..size / LANES {
+        for (column, right) in swept.iter().enumerate().skip(first / LANES) {
             for group in 0..groups.min(column + 1 - first / LANES) {
                 let mut tile = [[0.0_f32; LANES]; LANES];
-                let (left, right) = (panels[first / LANES + group].as_flattened(), swept[column].as_flattened());
+                let (left, right) = (panels[first / LANES + group].as_flattened(), right.as_flattened());
                 add_transposed_product(simd, left, LANES, right, LANES, false, tile.as_flattened_mut());
                 for (row, values) in tile.iter().enumerate() {
                     let target = &mut rows[(group * LANES + row) * size..].as_chunks_mut::<LANES>().0[column];

@@ -59,15 +59,27 @@ pub fn split_cold(histories: &[Vec<u32>], items: usize, share: f64, seed: u64) -
     ColdSplit { train: part(false), test: part(true), cold: (0_u32..).take(items).filter(is_cold).collect() }
 }
 
-/// Ranks the cold items among themselves for everybody who took one and has other history, by `score(person, item)`.
+/// What [`evaluate_cold`] found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationOfCold {
+    /// Over the persons who took a cold item and have other history.
+    pub overall: Accuracy,
+    /// Persons' NDCG in order.
+    pub ndcg_by_person: Vec<f32>,
+    /// Persons' recall in the same order.
+    pub recall_by_person: Vec<f32>,
+}
+
+/// Ranks the cold items among themselves for everybody who took one and has other history; `scores(person)` gives a score
+/// for each of `split.cold`, in its order.
 ///
 /// # Errors
-/// A split whose parts differ in length.
+/// What `scores` returns, scores of another length, or a split whose parts differ in length.
 pub fn evaluate_cold(
     split: &ColdSplit,
     count: usize,
-    score: impl Fn(usize, u32) -> f32 + Sync,
-) -> Result<Accuracy, FactorsError> {
+    scores: impl Fn(usize) -> Result<Vec<f32>, FactorsError> + Sync,
+) -> Result<EvaluationOfCold, FactorsError> {
     if split.test.len() != split.train.len() {
         let (got, expected) = (split.test.len(), split.train.len());
         return Err(FactorsError::WrongLength { what: "the test part", got, expected });
@@ -76,17 +88,16 @@ pub fn evaluate_cold(
         .into_par_iter()
         .filter(|person| !split.test[*person].is_empty() && !split.train[*person].is_empty())
         .map(|person| {
-            let mut best = Best::new(count);
-            for item in &split.cold {
-                let score = score(person, *item);
-                if score > best.worst() {
-                    best.offer(*item, score);
-                }
-            }
-            accuracy_of(best.into_list().iter().map(|scored| scored.item), &split.test[person], count)
+            let list = best_unseen(&mut scores(person)?, &[], split.cold.len(), count)?;
+            let items = list.iter().map(|scored| split.cold[scored.item as usize]);
+            Ok(accuracy_of(items, &split.test[person], count))
         })
-        .collect();
-    Ok(accuracy(&each))
+        .collect::<Result<_, FactorsError>>()?;
+    Ok(EvaluationOfCold {
+        overall: accuracy(&each),
+        ndcg_by_person: each.iter().map(|each| each.1 as f32).collect(),
+        recall_by_person: each.iter().map(|each| each.0 as f32).collect(),
+    })
 }
 
 /// Means over persons.
@@ -126,9 +137,11 @@ pub struct EvaluationReport {
     pub taken_popularity: f64,
     /// By length of the history.
     pub segments: Vec<Segment>,
-    /// Persons' NDCG in the order of the persons with something to predict, for paired intervals.
+    /// Persons' NDCG in the order of the persons with something to predict, for paired intervals; not written out.
+    #[serde(skip)]
     pub ndcg_by_person: Vec<f32>,
-    /// Persons' recall in the same order.
+    /// Persons' recall in the same order; not written out.
+    #[serde(skip)]
     pub recall_by_person: Vec<f32>,
 }
 

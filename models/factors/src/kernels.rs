@@ -6,6 +6,7 @@
 //! checked arithmetic, which would cost more than the work itself there.
 
 use fearless_simd::{f32x16, prelude::*};
+use std::ops::Range;
 
 /// Columns of a padded matrix come in groups of this many: the widest vector's lanes.
 pub(crate) const LANES: usize = 16;
@@ -142,25 +143,47 @@ pub(crate) fn add_transposed_product<S: Simd>(
     upper: bool,
     out: &mut [f32],
 ) {
+    let left = Left { values: left, columns: left_columns, wanted: 0..left_columns };
+    add_part_of_product(simd, 1.0, &left, right, right_columns, upper, out);
+}
+
+/// The left side of a product, of which some columns are wanted: whole register tiles of them.
+pub(crate) struct Left<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) columns: usize,
+    pub(crate) wanted: Range<usize>,
+}
+
+/// As [`add_transposed_product`], times `scale`, for the wanted columns alone: `out` begins with the first of their rows.
+#[inline(always)]
+pub(crate) fn add_part_of_product<S: Simd>(
+    simd: S,
+    scale: f32,
+    left: &Left<'_>,
+    right: &[f32],
+    right_columns: usize,
+    upper: bool,
+    out: &mut [f32],
+) {
     let (right, out, stride) = (groups(right), groups_mut(out), right_columns / LANES);
-    for i in (0..left_columns).step_by(TILE_ROWS) {
-        let first = if upper { i / LANES } else { 0 };
-        let out = &mut out[i * stride..(i + TILE_ROWS) * stride];
-        let mut j = first;
+    let (start, columns) = (left.wanted.start, left.columns);
+    for i in left.wanted.clone().step_by(TILE_ROWS) {
+        let out = &mut out[(i - start) * stride..(i - start + TILE_ROWS) * stride];
+        let mut j = if upper { i / LANES } else { 0 };
         while j < stride {
-            let (left, right) = (&left[i..], &right[j..]);
+            let (left, right) = (&left.values[i..], &right[j..]);
             if wide::<S>() && j + 1 < stride {
-                let sums = tile::<S, TILE_ROWS, 2>(simd, left, left_columns, right, stride);
-                add_tile(simd, &sums, &mut out[j..], stride);
+                let sums = tile::<S, TILE_ROWS, 2>(simd, left, columns, right, stride);
+                add_tile(simd, scale, &sums, &mut out[j..], stride);
                 j += 2;
             } else if wide::<S>() {
-                let sums = tile::<S, TILE_ROWS, 1>(simd, left, left_columns, right, stride);
-                add_tile(simd, &sums, &mut out[j..], stride);
+                let sums = tile::<S, TILE_ROWS, 1>(simd, left, columns, right, stride);
+                add_tile(simd, scale, &sums, &mut out[j..], stride);
                 j += 1;
             } else {
                 for half in [0, TILE_ROWS / 2] {
-                    let sums = tile::<S, { TILE_ROWS / 2 }, 1>(simd, &left[half..], left_columns, right, stride);
-                    add_tile(simd, &sums, &mut out[half * stride + j..], stride);
+                    let sums = tile::<S, { TILE_ROWS / 2 }, 1>(simd, &left[half..], columns, right, stride);
+                    add_tile(simd, scale, &sums, &mut out[half * stride + j..], stride);
                 }
                 j += 1;
             }
@@ -168,100 +191,143 @@ pub(crate) fn add_transposed_product<S: Simd>(
     }
 }
 
-/// Adds a tile to rows of `stride` groups.
+/// Adds a tile times `scale` to rows of `stride` groups.
 #[inline(always)]
 fn add_tile<S: Simd, const ROWS: usize, const GROUPS: usize>(
     simd: S,
+    scale: f32,
     sums: &[[f32x16<S>; GROUPS]; ROWS],
     out: &mut [Group],
     stride: usize,
 ) {
+    let scale = f32x16::splat(simd, scale);
     for row in 0..ROWS {
         for group in 0..GROUPS {
             let target = &mut out[row * stride + group];
-            *target = (load(simd, target) + sums[row][group]).into();
+            *target = scale.mul_add(sums[row][group], load(simd, target)).into();
         }
     }
 }
 
-/// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`.
+/// `out = left · right` for a left matrix of rows × `inner` and a right one of `inner` × `columns`, both padded.
 #[inline(always)]
 pub(crate) fn product<S: Simd>(simd: S, left: &[f32], inner: usize, right: &[f32], columns: usize, out: &mut [f32]) {
-    let mut panel = vec![[0.0_f32; TILE_ROWS]; inner];
-    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
-    for (rows, out) in left.chunks(TILE_ROWS * inner).zip(out.chunks_mut(TILE_ROWS * columns)) {
-        turn_and_multiply(simd, rows, &mut panel, right, columns, &mut tile);
-        out.copy_from_slice(&tile[..out.len()]);
+    let mut block = Block::new(inner, columns);
+    for (rows, out) in left.chunks(LANES * inner).zip(out.chunks_mut(LANES * columns)) {
+        out.copy_from_slice(&block.times(simd, rows, right)[..out.len()]);
     }
 }
 
 /// `rows = rows · square`, for rows as long as the square matrix has columns.
 #[inline(always)]
 pub(crate) fn multiply_in_place<S: Simd>(simd: S, rows: &mut [f32], square: &[f32], columns: usize) {
-    let mut panel = vec![[0.0_f32; TILE_ROWS]; columns];
-    let mut tile = vec![0.0_f32; TILE_ROWS * columns];
-    for rows in rows.chunks_mut(TILE_ROWS * columns) {
-        turn_and_multiply(simd, rows, &mut panel, square, columns, &mut tile);
-        rows.copy_from_slice(&tile[..rows.len()]);
+    let mut block = Block::new(columns, columns);
+    for rows in rows.chunks_mut(LANES * columns) {
+        rows.copy_from_slice(&block.times(simd, rows, square)[..rows.len()]);
     }
 }
 
-/// `tile = rows · right` for up to eight rows, which are turned into the panel first.
+/// Up to 16 rows that are multiplied together, before, turned, and after.
+struct Block {
+    rows: Vec<f32>,
+    turned: Vec<f32>,
+    product: Vec<f32>,
+}
+
+impl Block {
+    fn new(inner: usize, columns: usize) -> Self {
+        let zeros = |columns| vec![0.0; LANES * columns];
+        Self { rows: zeros(inner), turned: zeros(inner), product: zeros(columns) }
+    }
+
+    /// The product of some rows with the right matrix; what stands behind their number means nothing.
+    #[inline(always)]
+    fn times<S: Simd>(&mut self, simd: S, rows: &[f32], right: &[f32]) -> &[f32] {
+        self.rows[..rows.len()].copy_from_slice(rows);
+        transpose(simd, &self.rows, LANES, self.rows.len() / LANES, &mut self.turned);
+        self.product.fill(0.0);
+        let columns = self.product.len() / LANES;
+        add_transposed_product(simd, &self.turned, LANES, right, columns, false, &mut self.product);
+        &self.product
+    }
+}
+
+/// `out = matrixᵀ`, for a matrix of `rows` × `columns`, both multiples of [`LANES`].
 #[inline(always)]
-fn turn_and_multiply<S: Simd>(
-    simd: S,
-    rows: &[f32],
-    panel: &mut [[f32; TILE_ROWS]],
-    right: &[f32],
-    columns: usize,
-    tile: &mut [f32],
-) {
-    let inner = panel.len();
-    for row in 0..rows.len() / inner {
-        let values = &rows[row * inner..(row + 1) * inner];
-        for at in 0..inner {
-            panel[at][row] = values[at];
+pub(crate) fn transpose<S: Simd>(simd: S, matrix: &[f32], rows: usize, columns: usize, out: &mut [f32]) {
+    let (matrix, out) = (groups(matrix), groups_mut(out));
+    let (across, down) = (columns / LANES, rows / LANES);
+    for i in 0..down {
+        for j in 0..across {
+            let mut square = [f32x16::splat(simd, 0.0); LANES];
+            for at in 0..LANES {
+                square[at] = load(simd, &matrix[(i * LANES + at) * across + j]);
+            }
+            let square = transpose_square(square);
+            for at in 0..LANES {
+                out[(j * LANES + at) * down + i] = square[at].into();
+            }
         }
     }
-    tile.fill(0.0);
-    add_transposed_product(simd, panel.as_flattened(), TILE_ROWS, right, columns, false, tile);
 }
 
-/// `out = matrixᵀ`, for a matrix of `rows` × `columns` and a padded `out` of columns × `out_columns`.
+/// The transpose of 16 × 16 values. An element's place has four bits of its row and four of its lane; interleaving row i
+/// with row i + 8 rotates these eight bits by one, so that four times exchanges rows and lanes.
 #[inline(always)]
-pub(crate) fn transpose(matrix: &[f32], columns: usize, out: &mut [f32], out_columns: usize) {
-    for j in 0..matrix.len() / columns {
-        let row = &matrix[j * columns..(j + 1) * columns];
-        for at in 0..columns {
-            out[at * out_columns + j] = row[at];
+fn transpose_square<S: Simd>(mut square: [f32x16<S>; LANES]) -> [f32x16<S>; LANES] {
+    for _ in 0..LANES.ilog2() {
+        let before = square;
+        for i in 0..LANES / 2 {
+            (square[2 * i], square[2 * i + 1]) = before[i].interleave(before[i + LANES / 2]);
         }
     }
+    square
 }
 
-/// Overwrites the upper triangle of a symmetric positive definite `matrix` (`size` rows of `stride`) by U, where UᵀU is
-/// the matrix. False where a pivot is not positive: the matrix was not positive definite in f32.
+/// Overwrites the upper triangle of a symmetric positive definite `matrix` (the first `size` of `stride` rows) by U, where
+/// UᵀU is the matrix, with the reciprocals of U's diagonal on the diagonal. False where a pivot is not positive: the
+/// matrix was not positive definite in f32.
+///
+/// Rows are done 16 at a time: what the rows above take from them is one product, then they are factored among themselves.
 #[inline(always)]
 pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride: usize) -> bool {
-    for j in 0..size {
-        let (head, tail) = matrix.split_at_mut((j + 1) * stride);
-        let row = &mut head[j * stride..];
-        let pivot = row[j];
-        if pivot.is_nan() || pivot <= 0.0 {
-            return false;
+    for first in (0..size).step_by(LANES) {
+        let (above, block) = matrix.split_at_mut(first * stride);
+        if first > 0 {
+            let left = Left { values: above, columns: stride, wanted: first..first + LANES };
+            add_part_of_product(simd, -1.0, &left, above, stride, true, block);
         }
-        // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
-        let from = j / LANES * LANES;
-        row[from..j].fill(0.0);
-        let scale = f32x16::splat(simd, pivot.sqrt().recip());
-        for group in groups_mut(&mut row[from..]) {
-            *group = (scale * load(simd, group)).into();
-        }
-        for i in j + 1..size {
-            let from = i / LANES * LANES;
-            let below = &mut tail[(i - j - 1) * stride..(i - j) * stride];
-            axpy(simd, &mut below[from..], -row[i], &row[from..]);
+        let rows = LANES.min(size - first);
+        for j in 0..rows {
+            if !factor_row(simd, block, rows, j, first, stride) {
+                return false;
+            }
         }
     }
+    true
+}
+
+/// Scales row `j` of a block of `rows`, whose diagonal begins at column `first`, and takes it from those below.
+#[inline(always)]
+fn factor_row<S: Simd>(simd: S, block: &mut [f32], rows: usize, j: usize, first: usize, stride: usize) -> bool {
+    let (head, below) = block.split_at_mut((j + 1) * stride);
+    let row = &mut head[j * stride + first..];
+    let pivot = row[j];
+    if pivot.is_nan() || pivot <= 0.0 {
+        return false;
+    }
+    let reciprocal = pivot.sqrt().recip();
+    let scale = f32x16::splat(simd, reciprocal);
+    for group in groups_mut(row) {
+        *group = (scale * load(simd, group)).into();
+    }
+    for i in j + 1..rows {
+        let at = (i - j - 1) * stride;
+        axpy(simd, &mut below[at + first..at + stride], -row[i], row);
+    }
+    // The solver runs over whole groups, so what lies left of the diagonal in them must be zero.
+    row[..j].fill(0.0);
+    row[j] = reciprocal;
     true
 }
 
@@ -269,17 +335,113 @@ pub(crate) fn cholesky<S: Simd>(simd: S, matrix: &mut [f32], size: usize, stride
 #[inline(always)]
 pub(crate) fn solve_cholesky<S: Simd>(simd: S, upper: &[f32], size: usize, stride: usize, b: &mut [f32]) {
     for j in 0..size {
-        let row = &upper[j * stride..(j + 1) * stride];
-        let value = b[j] / row[j];
         let from = j / LANES * LANES;
-        axpy(simd, &mut b[from..stride], -value, &row[from..]);
+        let row = &upper[j * stride + from..(j + 1) * stride];
+        let value = b[j] * row[j - from];
+        axpy(simd, &mut b[from..stride], -value, row);
         b[j] = value;
     }
     b[size..].fill(0.0);
     for j in (0..size).rev() {
-        let row = &upper[j * stride..(j + 1) * stride];
         let from = j / LANES * LANES;
+        let row = &upper[j * stride + from..(j + 1) * stride];
         let value = std::mem::take(&mut b[j]);
-        b[j] = (value - dot(simd, &row[from..], &b[from..stride])) / row[j];
+        b[j] = (value - dot(simd, row, &b[from..stride])) * row[j - from];
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+
+    /// Runs a test with every instruction set of this machine, not the widest alone.
+    macro_rules! with_every_level {
+        ($simd:ident => $test:expr) => {{
+            let level = fearless_simd::Level::new();
+            fearless_simd::dispatch!(level, $simd => $test);
+            #[cfg(target_arch = "x86_64")]
+            {
+                level.as_avx2().into_iter().for_each(|$simd| $simd.vectorize(|| $test));
+                level.as_sse4_2().into_iter().for_each(|$simd| $simd.vectorize(|| $test));
+                level.as_sse2().into_iter().for_each(|$simd| $simd.vectorize(|| $test));
+            }
+        }};
+    }
+    pub(crate) use with_every_level;
+
+    fn random(seed: u64, count: usize) -> Vec<f32> {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        (0..count).map(|_| random.random::<f32>() - 0.5).collect()
+    }
+
+    fn near(found: f32, expected: f64) {
+        assert!((f64::from(found) - expected).abs() < 1e-4, "{found} for {expected}");
+    }
+
+    /// Entry (i, j) of leftᵀ right.
+    fn entry(left: &[f32], left_columns: usize, i: usize, right: &[f32], right_columns: usize, j: usize) -> f64 {
+        let columns = left.chunks_exact(left_columns).zip(right.chunks_exact(right_columns));
+        columns.map(|(a, b)| f64::from(a[i]) * f64::from(b[j])).sum()
+    }
+
+    fn products_are_those_of_loops<S: Simd>(simd: S) {
+        for (rows, left_columns, right_columns) in [(1, 16, 16), (37, 48, 32), (64, 16, 80), (5, 80, 80)] {
+            let (left, right) = (random(1, rows * left_columns), random(2, rows * right_columns));
+            let mut out = vec![1.0; left_columns * right_columns];
+            add_transposed_product(simd, &left, left_columns, &right, right_columns, false, &mut out);
+            let mut turned = vec![0.0; out.len()];
+            transpose(simd, &out, left_columns, right_columns, &mut turned);
+            for i in 0..left_columns {
+                for j in 0..right_columns {
+                    near(out[i * right_columns + j], 1.0 + entry(&left, left_columns, i, &right, right_columns, j));
+                    assert_eq!(turned[j * left_columns + i], out[i * right_columns + j]);
+                }
+            }
+            let square = random(3, left_columns * left_columns);
+            let mut times = vec![0.0; left.len()];
+            product(simd, &left, left_columns, &square, left_columns, &mut times);
+            for (row, times) in left.chunks_exact(left_columns).zip(times.chunks_exact(left_columns)) {
+                (0..left_columns).for_each(|j| near(times[j], entry(row, 1, 0, &square, left_columns, j)));
+            }
+            let mut in_place = left.clone();
+            multiply_in_place(simd, &mut in_place, &square, left_columns);
+            assert_eq!(in_place, times);
+        }
+    }
+
+    fn solutions_solve_their_systems<S: Simd>(simd: S) {
+        for size in [1, 7, 16, 17, 33, 64, 75] {
+            let stride = padded(size);
+            let mut root = random(4, 2 * stride * stride);
+            root.chunks_exact_mut(stride).for_each(|row| row[size..].fill(0.0));
+            let mut system = vec![0.0; stride * stride];
+            (0..size).for_each(|i| system[i * stride + i] = 1.0);
+            add_transposed_product(simd, &root, stride, &root, stride, true, &mut system);
+            let matrix = system.clone();
+            let mut x = random(5, stride);
+            x[size..].fill(0.0);
+            let right = x.clone();
+            assert!(cholesky(simd, &mut system, size, stride));
+            solve_cholesky(simd, &system, size, stride, &mut x);
+            for i in 0..size {
+                let at = |j: usize| f64::from(matrix[i.min(j) * stride + i.max(j)]);
+                near(right[i], (0..size).map(|j| at(j) * f64::from(x[j])).sum());
+            }
+            assert_eq!(x[size..], vec![0.0; stride - size]);
+            let mut hopeless = matrix;
+            hopeless[(size - 1) * (stride + 1)] = -1.0;
+            assert!(!cholesky(simd, &mut hopeless, size, stride));
+        }
+    }
+
+    #[test]
+    fn products_of_every_instruction_set_are_those_of_loops() {
+        with_every_level!(simd => products_are_those_of_loops(simd));
+    }
+
+    #[test]
+    fn solutions_of_every_instruction_set_solve_their_systems() {
+        with_every_level!(simd => solutions_solve_their_systems(simd));
     }
 }

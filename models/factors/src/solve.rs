@@ -12,7 +12,8 @@
 use crate::gradients::Steps;
 use crate::interactions::Row;
 use crate::kernels::{
-    add_transposed_product, axpy, cholesky, dot, each, groups, groups_mut, load, padded, solve_cholesky, transpose,
+    Left, TILE_ROWS, add_part_of_product, add_transposed_product, axpy, cholesky, dot, each, groups, groups_mut, load,
+    padded, solve_cholesky, transpose,
 };
 use crate::matrix::Matrix;
 use fearless_simd::{Simd, f32x16, prelude::*};
@@ -167,17 +168,18 @@ fn solve_by_entries<S: Simd>(
     let entries = row.columns.len();
     let size = padded(entries);
     whiten(simd, side, row, &work.root, &mut work.whitened);
-    work.turned.clear();
+    work.whitened.resize(size * stride, 0.0);
     work.turned.resize(stride * size, 0.0);
-    transpose(&work.whitened, stride, &mut work.turned, size);
+    transpose(simd, &work.whitened, size, stride, &mut work.turned);
     identity(&mut work.system, entries, size);
-    add_transposed_product(simd, &work.turned, size, &work.turned, size, true, &mut work.system);
+    let left = Left { values: &work.turned, columns: size, wanted: 0..entries.next_multiple_of(TILE_ROWS) };
+    add_part_of_product(simd, 1.0, &left, &work.turned, size, true, &mut work.system);
     work.right.clear();
     work.right.extend(row.weights.iter().map(|weight| right_side(&side.loss, *weight)));
     work.right.resize(size, 0.0);
     let solved = cholesky(simd, &mut work.system, entries, size);
     solve_cholesky(simd, &work.system, entries, size, &mut work.right);
-    for (at, z) in work.whitened.chunks_exact(stride).enumerate() {
+    for (at, z) in work.whitened.chunks_exact(stride).take(entries).enumerate() {
         axpy(simd, solution, work.right[at], z);
     }
     solved

@@ -10,7 +10,7 @@
 //! shared; what a rounding error could have moved among the best is scored again, so that both ways agree to the bit.
 
 use crate::error::FactorsError;
-use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, simd_kernel, tile, wide};
+use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, load, simd_kernel, tile, wide};
 use crate::matrix::Matrix;
 use fearless_simd::{Simd, prelude::*};
 use rayon::prelude::*;
@@ -280,13 +280,18 @@ impl ItemIndex {
                 let ids = task * TOGETHER..people.rows().min((task + 1) * TOGETHER);
                 let excluded: Vec<ItemSet> = ids.clone().map(|id| self.known(exclude(id))).collect();
                 let rows: Vec<&[f32]> = ids.map(|id| people.padded_row(id)).collect();
-                let norm_max = self.norms.first().copied().unwrap_or_default();
-                let mut found: Vec<Found> = rows.iter().map(|row| Found::new(count, norm(row), norm_max)).collect();
+                let mut found = self.nothing_found(&rows, count);
                 top_together(self, &rows, &excluded, &mut found);
                 found.into_iter().map(|found| found.kept).collect()
             })
             .collect();
         Ok(tasks.into_iter().flatten().collect())
+    }
+
+    /// Where the search for the best of some persons begins.
+    fn nothing_found(&self, people: &[&[f32]], count: usize) -> Vec<Found> {
+        let norm_max = self.norms.first().copied().unwrap_or_default();
+        people.iter().map(|person| Found::new(count, norm(person), norm_max)).collect()
     }
 
     /// Those of some items that the index has.
@@ -333,6 +338,9 @@ simd_kernel! {
                 let miss = query.norm * group.residuals[lane] + query.residual * hull + ROUNDING * query.norm * hull;
                 bounds[lane] = (products[lane] as f32).mul_add(scale, miss);
             }
+            if load(simd, &bounds).reduce_max() < worst {
+                continue;
+            }
             for (lane, bound) in bounds.iter().enumerate() {
                 let place = number * LANES + lane;
                 if *bound < worst || place >= index.order.len() {
@@ -364,31 +372,35 @@ fn small_products(group: &[[[i8; 2]; LANES]], query: &[[i16; 2]]) -> [i32; LANES
 }
 
 simd_kernel! {
-    /// Some persons against all panels, in f32: a panel stays in the nearest cache while all of them are multiplied with it.
     fn top_together<'a>(simd, index: &'a ItemIndex, people: &'a [&'a [f32]], exclude: &'a [ItemSet], found: &'a mut [Found]) {
-        let tiles: Vec<Vec<[f32; TILE_ROWS]>> =
-            people.chunks(TILE_ROWS).map(|rows| turn(rows, index.stride)).collect();
-        for (first, norm_max) in index.norms.iter().enumerate().step_by(PANEL) {
-            let mut reached = false;
-            for (number, tile) in tiles.iter().enumerate() {
-                let slots = number * TILE_ROWS..people.len().min((number + 1) * TILE_ROWS);
-                let (exclude, found) = (&exclude[slots.clone()], &mut found[slots]);
-                if found.iter().any(|found| found.norm * norm_max * (1.0 + ROUNDING) >= found.worst) {
-                    reached = true;
-                    if wide::<S>() {
-                        score_panel::<S, TILE_ROWS, 2>(simd, index, first, tile, exclude, found);
-                    } else {
-                        score_panel::<S, { TILE_ROWS / 2 }, 1>(simd, index, first, tile, exclude, found);
-                    }
+        find_together(simd, index, people, exclude, found);
+    }
+}
+
+/// Some persons against all panels, in f32: a panel stays in the nearest cache while all of them are multiplied with it.
+#[inline(always)]
+fn find_together<S: Simd>(simd: S, index: &ItemIndex, people: &[&[f32]], exclude: &[ItemSet], found: &mut [Found]) {
+    let tiles: Vec<Vec<[f32; TILE_ROWS]>> = people.chunks(TILE_ROWS).map(|rows| turn(rows, index.stride)).collect();
+    for (first, norm_max) in index.norms.iter().enumerate().step_by(PANEL) {
+        let mut reached = false;
+        for (number, tile) in tiles.iter().enumerate() {
+            let slots = number * TILE_ROWS..people.len().min((number + 1) * TILE_ROWS);
+            let (exclude, found) = (&exclude[slots.clone()], &mut found[slots]);
+            if found.iter().any(|found| found.norm * norm_max * (1.0 + ROUNDING) >= found.worst) {
+                reached = true;
+                if wide::<S>() {
+                    score_panel::<S, TILE_ROWS, 2>(simd, index, first, tile, exclude, found);
+                } else {
+                    score_panel::<S, { TILE_ROWS / 2 }, 1>(simd, index, first, tile, exclude, found);
                 }
             }
-            if !reached {
-                break;
-            }
         }
-        for (found, person) in found.iter_mut().zip(people) {
-            found.rescore(|place| (index.order[place], dot(simd, person, index.place_row(place))));
+        if !reached {
+            break;
         }
+    }
+    for (found, person) in found.iter_mut().zip(people) {
+        found.rescore(|place| (index.order[place], dot(simd, person, index.place_row(place))));
     }
 }
 
@@ -466,4 +478,36 @@ fn residual(row: &[f32], scale: f32, small: &[i8]) -> f32 {
 
 fn norm(row: &[f32]) -> f32 {
     row.iter().map(|value| value * value).sum::<f32>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::tests::with_every_level;
+    use rand::{RngExt, SeedableRng};
+
+    fn the_batch_finds_what_the_single_search_finds<S: Simd>(simd: S) {
+        let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(6);
+        let mut items = Matrix::zeros(333, 20);
+        let stride = items.stride();
+        for row in items.values_mut().chunks_exact_mut(stride) {
+            let size = random.random::<f32>();
+            row[..20].iter_mut().for_each(|value| *value = size * (random.random::<f32>() - 0.4));
+        }
+        let index = ItemIndex::new(&items);
+        let people: Vec<&[f32]> = (0..21).map(|row| items.padded_row(row * 7)).collect();
+        let exclude: Vec<ItemSet> = (0..21).map(|person| ItemSet::new([person, 7 * person])).collect();
+        let mut found = index.nothing_found(&people, 12);
+        find_together(simd, &index, &people, &exclude, &mut found);
+        for ((found, person), exclude) in found.iter().zip(&people).zip(&exclude) {
+            let single = index.top_where(&person[..20], 12, &|item| !exclude.contains(item)).unwrap();
+            let items = |list: &[Scored]| list.iter().map(|scored| scored.item).collect::<Vec<_>>();
+            assert_eq!(items(&found.kept), items(&single));
+        }
+    }
+
+    #[test]
+    fn the_batch_of_every_instruction_set_finds_what_the_single_search_finds() {
+        with_every_level!(simd => the_batch_finds_what_the_single_search_finds(simd));
+    }
 }

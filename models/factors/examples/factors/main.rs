@@ -1,7 +1,7 @@
 //! Benchmarks of the personal models for `benches/factors.sh`: fitting, top lists, fold-in, quality; prints `RESULT {json}`.
 //!
-//! `factors generate FILE` · `factors fit|fit-exact FILE` · `factors top FILE` · `factors fold-in FILE THREADS` ·
-//! `factors quality FILE TRIALS [ATTRIBUTES]`
+//! `factors generate|fit|fit-exact|top|fold-in FILE`, on as many threads as `RAYON_NUM_THREADS` says ·
+//! `factors split FILE FOLDER` · `factors quality FILE TRIALS PEOPLE [ATTRIBUTES]`
 
 mod quality;
 
@@ -24,11 +24,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["fit", file] => fit(file, Solver::ConjugateGradients { steps: 3 }),
         ["fit-exact", file] => fit(file, Solver::Exact),
         ["top", file] => top(file),
-        ["fold-in", file, threads] => fold_in(file, threads.parse()?),
-        ["quality", file, trials] => quality::run(file, trials.parse()?, None),
-        ["quality", file, trials, attributes] => quality::run(file, trials.parse()?, Some(attributes)),
-        _ => Err("usage: factors generate|fit|fit-exact|top FILE, fold-in FILE THREADS, quality FILE TRIALS [ATTRIBUTES]".into()),
+        ["fold-in", file] => fold_in(file, rayon::current_num_threads()),
+        ["split", file, folder] => quality::split(file, folder),
+        ["quality", file, trials, people] => quality::run(file, trials_of(trials)?, people, None),
+        ["quality", file, trials, people, attributes] => {
+            quality::run(file, trials_of(trials)?, people, Some(attributes))
+        }
+        _ => Err("usage: factors generate|fit|fit-exact|top|fold-in FILE, split FILE FOLDER, \
+                  quality FILE TRIALS PEOPLE [ATTRIBUTES]"
+            .into()),
     }
+}
+
+/// Trials of neighbours and of factors, as `20,6`.
+fn trials_of(text: &str) -> Result<[usize; 2], Box<dyn Error>> {
+    let trials = text.split(',').map(str::parse).collect::<Result<Vec<usize>, _>>()?;
+    <[usize; 2]>::try_from(trials).map_err(|_| format!("trials are two numbers as 20,6, not {text}").into())
 }
 
 /// CPU seconds of this process and its threads so far, in steps of the kernel's 10 ms.
@@ -95,9 +106,9 @@ fn settings() -> FactorSettings {
 
 fn fit(file: &str, solver: Solver) -> Result<(), Box<dyn Error>> {
     let (split, interactions) = load(file)?;
-    let begin = cpu_seconds()?;
+    let (begin, wall) = (cpu_seconds()?, Instant::now());
     let model = FactorModel::fit(&interactions, &FactorSettings { solver, ..settings() })?;
-    let fit_cpu_s = cpu_seconds()? - begin;
+    let (fit_cpu_s, fit_wall_s) = (cpu_seconds()? - begin, wall.elapsed().as_secs_f64());
     let loss = model.loss(&interactions)?;
     let mut tested = split;
     tested.test.iter_mut().skip(10_000).for_each(Vec::clear);
@@ -112,7 +123,9 @@ fn fit(file: &str, solver: Solver) -> Result<(), Box<dyn Error>> {
         .collect();
     let ndcg = gains.iter().sum::<f64>() / gains.len() as f64;
     let pairs = interactions.pairs();
-    println!("RESULT {{\"fit_cpu_s\": {fit_cpu_s:.2}, \"loss\": {loss:.1}, \"ndcg\": {ndcg:.5}, \"pairs\": {pairs}}}");
+    println!(
+        "RESULT {{\"fit_cpu_s\": {fit_cpu_s:.2}, \"fit_wall_s\": {fit_wall_s:.2}, \"loss\": {loss:.1}, \"ndcg\": {ndcg:.5}, \"pairs\": {pairs}}}"
+    );
     Ok(())
 }
 

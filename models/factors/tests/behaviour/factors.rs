@@ -14,9 +14,8 @@ pub fn naive_solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(k, pivot);
         for i in k + 1..n {
             let factor = a[i][k] / a[k][k];
-            for j in k..n {
-                a[i][j] -= factor * a[k][j];
-            }
+            let (above, below) = a.split_at_mut(i);
+            below[0][k..].iter_mut().zip(&above[k][k..]).for_each(|(value, pivot)| *value -= factor * pivot);
             b[i] -= factor * b[k];
         }
     }
@@ -167,9 +166,8 @@ fn blocks_of_dimensions_come_to_the_loss_of_exact_solves() {
 #[test]
 fn a_few_steps_come_to_the_loss_of_exact_solves_and_many_are_exact() {
     let data = Interactions::from_histories(&tastes(3, 400, 150, 3, 40), 150).unwrap();
-    let fitted = |solver, iterations| {
-        FactorModel::fit(&data, &FactorSettings { solver, iterations, ..settings(48) }).unwrap()
-    };
+    let fitted =
+        |solver, iterations| FactorModel::fit(&data, &FactorSettings { solver, iterations, ..settings(48) }).unwrap();
     let loss = |solver| fitted(solver, 20).loss(&data).unwrap();
     let exact = loss(Solver::Exact);
     let few = loss(Solver::ConjugateGradients { steps: 3 });

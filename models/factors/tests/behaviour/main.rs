@@ -4,5 +4,6 @@ mod bad_input;
 mod factors;
 mod items;
 mod planted;
+mod protocol;
 mod public_data;
 mod top;

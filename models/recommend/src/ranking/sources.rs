@@ -1,0 +1,242 @@
+//! Where candidates come from beside co-occurrence: past visits, tastes, histories; fitted once, asked by every request.
+
+use std::cell::RefCell;
+
+use dhow_events::BuyerId;
+use dhow_sessions::{Exclude, Scratch, Session, SessionIndex};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::RankingSettings;
+use super::candidates::{FROM_VISITS, Shopper};
+use super::content::ContentTastes;
+use super::histories::{Histories, MAX_HISTORY};
+use super::tastes::Tastes;
+use crate::chain::Chain;
+use crate::lists::Lists;
+use crate::model::TrainError;
+use crate::sequences::{Action, actions};
+use crate::{Interaction, InteractionKind, RecommendError, RecommendModel, Seen};
+
+/// So many of what came right after an item are kept.
+const MAX_FOLLOWERS: usize = 100;
+/// Added to an item's count, so that what came once after a rare item is no certainty.
+const FOLLOWER_SHRINKAGE: f32 = 3.0;
+
+thread_local! {
+    /// A request's memory, kept between the requests of a thread.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// The fitted sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sources {
+    #[serde(with = "index_bytes")]
+    visits: SessionIndex,
+    /// Whether, for lack of any views, orders stand for visits.
+    pub(crate) from_baskets: bool,
+    /// Of each item what came right after it, with the probability: a first-order Markov chain.
+    followers: Lists<(u32, f32)>,
+    histories: Histories,
+    /// None where nobody was signed in.
+    tastes: Option<Tastes>,
+    /// None where products have no words in common, or nobody bought enough.
+    content: Option<ContentTastes>,
+    /// ln(1 + popularity) of each item.
+    popularity: Vec<f64>,
+}
+
+impl Sources {
+    pub(crate) fn fit(
+        model: &RecommendModel,
+        interactions: &[Interaction],
+        settings: &RankingSettings,
+    ) -> Result<Self, TrainError> {
+        let actions = actions(interactions, &model.items);
+        let from_baskets = no_views(&actions);
+        let visits = visits(&actions, from_baskets);
+                let histories = Histories::new(&actions);
+        let of_persons: Vec<Vec<u32>> = histories.all().map(<[u32]>::to_vec).collect();
+        let tastes = match of_persons.is_empty() {
+            true => None,
+            false => Some(Tastes::fit(&of_persons, model.items.len(), &settings.tastes)?),
+        };
+        let bought: Vec<&[u32]> = histories.all_bought().collect();
+        let content = ContentTastes::fit(model, &bought);
+        let mut popularity = vec![0.0; model.items.len()];
+        for popular in &model.popularity.overall {
+            popularity[popular.item as usize] = f64::from(popular.score).ln_1p();
+        }
+        let followers = followers(&visits, model.items.len());
+        Ok(Self { visits: SessionIndex::build(&sessions(&visits), &settings.visits)?, from_baskets, followers, histories, tastes, content, popularity })
+    }
+
+    pub(crate) fn visits(&self) -> &SessionIndex {
+        &self.visits
+    }
+
+    /// Refuses content that would make an answer fail later.
+    pub(crate) fn is_sound(&self, items: usize) -> bool {
+        self.popularity.len() == items
+            && self.popularity.iter().all(|value| value.is_finite())
+            && self.visits.item_count() <= items
+            && self.followers.is_sound(items, |(item, share)| (*item as usize) < items && share.is_finite())
+            && self.histories.is_sound(items)
+            && self.content.as_ref().is_none_or(|content| content.is_sound(items))
+            && self.tastes.as_ref().is_none_or(|tastes| tastes.items() == items)
+    }
+
+    /// What the person did before training ended, then `since`, oldest first, each item where it stands last.
+    pub(crate) fn history_of(&self, person: Option<BuyerId>, since: &[u32]) -> Vec<u32> {
+        let trained = person.map(|person| self.histories.of(person)).unwrap_or_default();
+        let mut history: Vec<u32> = trained.iter().filter(|item| !since.contains(item)).copied().collect();
+        history.extend(since);
+        history.drain(..history.len().saturating_sub(MAX_HISTORY));
+        history
+    }
+
+    /// The shopper's factors, of the history and the visit together; none of a person who is not known.
+    pub(crate) fn taste(&self, shopper: &Shopper) -> Result<Option<Vec<f32>>, RecommendError> {
+        let Some(tastes) = self.tastes.as_ref().filter(|_| shopper.is_known()) else { return Ok(None) };
+        let both: Vec<u32> = shopper.history.iter().chain(&shopper.session).copied().collect();
+        Ok(Some(tastes.of(&both)?))
+    }
+
+    /// The inner product of the shopper's and the item's factors, and their cosine.
+    pub(crate) fn taste_of(&self, taste: &[f32], item: u32) -> (f64, f64) {
+        self.tastes.as_ref().map_or((0.0, 0.0), |tastes| tastes.score(taste, item))
+    }
+
+    /// How the person's taste for words and categories meets each item; none of a person about whom nothing is known.
+    pub(crate) fn content_scores(&self, shopper: &Shopper, items: impl Iterator<Item = u32>) -> Option<Vec<f64>> {
+        let content = self.content.as_ref()?;
+        let bought = shopper.person.map(|person| self.histories.bought(person)).unwrap_or_default();
+        let picked = if bought.is_empty() { &shopper.history[..] } else { bought };
+        if picked.is_empty() {
+            return None;
+        }
+        let taste = content.of(picked);
+        Some(items.map(|item| content.score(&taste, item)).collect())
+    }
+
+    /// The items that the person's taste for words and categories meets best.
+    pub(crate) fn liked_content(&self, shopper: &Shopper, count: usize) -> Vec<(u32, f64)> {
+        let items = self.popularity.len() as u32;
+        let Some(scores) = self.content_scores(shopper, 0..items) else { return Vec::new() };
+        let value = |(item, score): (usize, f64)| (item as u32, score * self.popularity[item].max(0.1));
+        let mut liked: Vec<(u32, f64)> = scores.into_iter().enumerate().map(value).collect();
+        let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        if liked.len() > count {
+            liked.select_nth_unstable_by(count, order);
+            liked.truncate(count);
+        }
+        liked.sort_unstable_by(order);
+        liked
+    }
+
+    pub(crate) fn liked(
+        &self,
+        taste: &[f32],
+        count: usize,
+        admits: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<(u32, f32)>, RecommendError> {
+        match &self.tastes {
+            Some(tastes) => Ok(tastes.liked(taste, count, admits)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(crate) fn popularity_of(&self, item: u32) -> f64 {
+        self.popularity[item as usize]
+    }
+
+    /// What came right after `item`, likeliest first, with the probability.
+    pub(crate) fn followers(&self, item: u32) -> &[(u32, f32)] {
+        self.followers.row(item as usize)
+    }
+
+    /// How alike two items are, 0 to 1; 0 where nothing was learned about tastes.
+    pub(crate) fn similarity(&self, a: u32, b: u32) -> f64 {
+        self.tastes.as_ref().map_or(0.0, |tastes| tastes.similarity(a, b))
+    }
+
+    /// What past visits, and those since where the chain has a live state, say about the next item.
+    pub(crate) fn next_in_visit(
+        &self,
+        chain: &Chain<'_>,
+        shopper: &Shopper,
+        admits: &dyn Fn(u32) -> bool,
+    ) -> Result<Vec<(u32, f32)>, RecommendError> {
+        let exclude = match chain.request.seen {
+            Seen::HideCurrent => Exclude::Current,
+            Seen::HideSession => Exclude::Session,
+            Seen::Show => Exclude::Nothing,
+        };
+        let request = dhow_sessions::Request { session: &shopper.session, exclude, count: FROM_VISITS };
+        let mut out = Vec::with_capacity(FROM_VISITS);
+        let live = chain.live.and_then(|live| live.visits());
+        SCRATCH.with_borrow_mut(|scratch| match live {
+            Some(live) => {
+                let own = chain.request.session.map(|session| session.as_u128());
+                live.index.predict(scratch, own, &request, admits, &mut out)
+            }
+            None => self.visits.predict(scratch, &request, admits, &mut out),
+        })?;
+        Ok(out)
+    }
+}
+
+/// The shares of what came right after each item, the likeliest [`MAX_FOLLOWERS`] of it. The shares of rare items are shrunk.
+fn followers(visits: &[(Vec<u32>, i64)], items: usize) -> Lists<(u32, f32)> {
+    let mut pairs: Vec<(u32, u32)> =
+        visits.iter().flat_map(|(visit, _)| visit.windows(2).map(|pair| (pair[0], pair[1]))).collect();
+    pairs.par_sort_unstable();
+    let mut lists = Lists::default();
+    let mut rest = &pairs[..];
+    for item in 0..items as u32 {
+        let (of_item, after) = rest.split_at(rest.partition_point(|pair| pair.0 == item));
+        rest = after;
+        let total = of_item.len() as f32 + FOLLOWER_SHRINKAGE;
+        let mut row: Vec<(u32, f32)> =
+            of_item.chunk_by(|a, b| a.1 == b.1).map(|same| (same[0].1, same.len() as f32 / total)).collect();
+        row.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        row.truncate(MAX_FOLLOWERS);
+        lists.push(row);
+    }
+    lists
+}
+
+/// Whether nothing but orders is there.
+pub(super) fn no_views(actions: &[Action]) -> bool {
+    actions.iter().all(|action| action.kind == InteractionKind::Purchase)
+}
+
+pub(super) fn sessions(visits: &[(Vec<u32>, i64)]) -> Vec<Session<'_>> {
+    visits.iter().map(|(items, time)| Session { items, time: *time }).collect()
+}
+
+/// The visits of sorted actions: items without immediate repetition, and the last moment. The lines of an order came at
+/// once and say nothing about what follows what, so they count only where there is nothing else.
+pub(super) fn visits(actions: &[Action], from_baskets: bool) -> Vec<(Vec<u32>, i64)> {
+    let visit = |session: &[Action]| {
+        let seen = || session.iter().filter(|action| from_baskets || action.kind != InteractionKind::Purchase);
+        let mut items: Vec<u32> = seen().map(|action| action.item).collect();
+        items.dedup();
+        Some((items, seen().next_back()?.time.micros()))
+    };
+    actions.chunk_by(|a, b| a.session == b.session).filter_map(visit).collect()
+}
+
+/// A session index has a form in bytes of its own.
+mod index_bytes {
+    use dhow_sessions::SessionIndex;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    pub(super) fn serialize<S: Serializer>(index: &SessionIndex, serializer: S) -> Result<S::Ok, S::Error> {
+        index.to_bytes().map_err(ser::Error::custom)?.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SessionIndex, D::Error> {
+        SessionIndex::from_bytes(&Vec::<u8>::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
