@@ -282,6 +282,9 @@ impl Simulation {
             model: "storefront-popular".to_owned(),
             products: listed,
             degraded: false,
+            kinds: None,
+            propensities: None,
+            arm: None,
         };
         self.emitter.emit(visit.at + SECOND_MICROS, served);
         for (position, product) in products.into_iter().enumerate() {

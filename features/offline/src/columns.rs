@@ -8,7 +8,7 @@ use dhow_events::IdKind;
 
 use crate::OfflineError;
 
-fn table_error(column: &str, reason: impl ToString) -> OfflineError {
+pub(crate) fn table_error(column: &str, reason: impl ToString) -> OfflineError {
     OfflineError::Table { table: column.to_owned(), reason: reason.to_string() }
 }
 

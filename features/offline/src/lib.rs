@@ -15,6 +15,7 @@ mod error;
 mod lake;
 mod lake_table;
 mod parity;
+mod outcomes;
 mod profile;
 mod sql;
 mod table;
@@ -33,6 +34,7 @@ pub use lake::{
     LakeStorage, LakeWriter, ManifestTag, ObjectStorage, RETIRED_KEPT_MICROS, ROWS_BUFFERED_MAX, S3Settings,
     WriterLock, lake_storage,
 };
+pub use outcomes::{ArmOutcome, Moments, arm_outcomes};
 pub use parity::{DIFFERENCES_SHOWN_MAX, ParityDifference, ParityReport, ServedCut, ServedVector, check_parity};
 pub use profile::{number_columns, profile};
 pub use sql::{QueryBounds, SqlSession};

@@ -4,7 +4,7 @@ use arrow::record_batch::RecordBatch;
 use dhow_events::{BuyerId, Category, DAY_MICROS, EventId, ProductId, Region, SellerId, SessionId, Timestamp};
 
 use crate::as_of::{Changes, as_of};
-use crate::columns::{floats, ids, integers, texts};
+use crate::columns::{floats, ids, integers, table_error, texts};
 use crate::{OfflineError, SqlSession};
 
 /// What one product sold in one region on one day. Days without a sale have no row.
@@ -146,6 +146,60 @@ fn read_interactions(batches: &[RecordBatch], rows: &mut Vec<(u128, InteractionR
         rows.push((*event, row));
     }
     Ok(())
+}
+
+/// A slate that was served, with what was opened from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlateRow {
+    /// To whom, where known.
+    pub buyer: Option<BuyerId>,
+    /// In which visit, where known.
+    pub session: Option<SessionId>,
+    /// When.
+    pub time: Timestamp,
+    /// The products in their places, each with whether it was opened.
+    pub products: Vec<(ProductId, bool)>,
+}
+
+/// The slates served from `from` until before `until`, oldest first.
+///
+/// # Errors
+/// A failing query, or a product that is no id.
+pub async fn served_slates(
+    session: &SqlSession,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<SlateRow>, OfflineError> {
+    let sql = format!(
+        "SELECT s.buyer, s.session, s.products, arrow_cast(s.event_time, 'Int64') AS time, coalesce(o.opened, '') AS opened
+         FROM slate_served s LEFT JOIN (
+             SELECT decision, string_agg(product, ',') AS opened FROM product_viewed WHERE decision IS NOT NULL GROUP BY decision
+         ) o ON s.decision = o.decision
+         WHERE arrow_cast(s.event_time, 'Int64') >= {} AND arrow_cast(s.event_time, 'Int64') < {}
+         ORDER BY s.event_time, s.event_id",
+        from.micros(),
+        until.micros()
+    );
+    let rows = session.query(&sql).await?;
+    let buyers = ids(&rows, "buyer", BuyerId::KIND)?;
+    let sessions = ids(&rows, "session", SessionId::KIND)?;
+    let (products, opened) = (texts(&rows, "products")?, texts(&rows, "opened")?);
+    let times = integers(&rows, "time")?;
+    let row = |(at, shown): (usize, Option<String>)| {
+        let opened: Vec<&str> = opened[at].as_deref().unwrap_or_default().split(',').collect();
+        let listed = shown.as_deref().unwrap_or_default().split(',').filter(|text| !text.is_empty());
+        let product = |text: &str| {
+            let id = text.parse().map_err(|error| table_error("products", error))?;
+            Ok::<_, OfflineError>((id, opened.contains(&text)))
+        };
+        Ok(SlateRow {
+            buyer: buyers[at].map(BuyerId::from_u128),
+            session: sessions[at].map(SessionId::from_u128),
+            time: Timestamp::from_micros(times[at]),
+            products: listed.map(product).collect::<Result<_, _>>()?,
+        })
+    };
+    products.iter().cloned().enumerate().map(row).collect()
 }
 
 /// A product as it was last listed.

@@ -1,12 +1,16 @@
-//! The fallback chain that fills a slate: session, history, region, category, everything; it learns nothing.
+//! The fallback chain that fills a slate: ranked candidates, or session and history; region, category, everything. It learns nothing.
 
-use dhow_events::ProductId;
+use std::hash::Hash;
+
+use dhow_events::{ProductId, SellerId};
+use dhow_ranking::Kind;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::items::Filter;
 use crate::live::{LiveState, Trending};
 use crate::places::region_and_around;
 use crate::popularity::{MAX_REGION_PRODUCTS, Popular, ranked};
+use crate::ranking::{Ranking, Shopper};
 use crate::slate::StepCount;
 use crate::{
     MAX_SEEDS, Outcome, Reason, RecommendError, RecommendModel, Recommender, Seen, Slate, SlateItem, SlateRequest,
@@ -17,11 +21,18 @@ use crate::{Step, Surface};
 const MAX_SEED_CATEGORIES: usize = 3;
 
 /// A product that a step proposes.
-struct Candidate {
-    item: u32,
-    score: f64,
-    reason: Reason,
-    because: Option<u32>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate {
+    pub(crate) item: u32,
+    pub(crate) score: f64,
+    pub(crate) reason: Reason,
+    pub(crate) because: Option<u32>,
+}
+
+impl Candidate {
+    pub(crate) fn popular(popular: &Popular, reason: Reason) -> Self {
+        Self { item: popular.item, score: f64::from(popular.score), reason, because: None }
+    }
 }
 
 impl Recommender for RecommendModel {
@@ -40,22 +51,20 @@ pub(crate) fn answer(
     eligible: &dyn Fn(ProductId) -> bool,
 ) -> Result<Slate, RecommendError> {
     request.check()?;
-    let chain = Chain {
-        model,
-        live,
-        request,
-        session: seeds(model, session, model.settings.session_seeds),
-        history: seeds(model, history, model.settings.history_seeds),
-    };
+    let shopper = Shopper::new(model, request, session, history);
+    let chain = Chain::new(model, live, request, &shopper);
     let mut filler = Filler::new(model, request, session, eligible);
     if request.surface == Surface::Cart {
         filler.offer_all(Step::BoughtTogether, chain.basket_candidates());
     }
-    if !filler.is_full() {
-        filler.offer_all(Step::Session, chain.session_candidates());
-    }
-    if !filler.is_full() {
-        filler.offer_all(Step::History, chain.history_candidates());
+    match &model.ranking {
+        Some(ranking) if shopper.is_known() || !request.offers.is_empty() => {
+            filler.offer_ranked(&chain, ranking, &shopper)?;
+        }
+        _ => {
+            filler.offer_all(Step::Session, chain.session_candidates());
+            filler.offer_all(Step::History, chain.history_candidates());
+        }
     }
     chain.offer_region(&mut filler);
     chain.offer_categories(&mut filler);
@@ -78,30 +87,40 @@ fn strongest_step(request: &SlateRequest, session: &[ProductId], history: &[Prod
     }
 }
 
-/// The last distinct known products, most recent first.
-fn seeds(model: &RecommendModel, products: &[ProductId], limit: usize) -> Vec<u32> {
+/// The last distinct items, most recent first.
+fn seeds(items: &[u32], limit: usize) -> Vec<u32> {
     let mut seeds: Vec<u32> = Vec::with_capacity(limit.min(MAX_SEEDS));
-    for item in products.iter().rev().filter_map(|product| model.items.find(*product)) {
+    for item in items.iter().rev() {
         if seeds.len() == limit {
             break;
         }
-        if !seeds.contains(&item) {
-            seeds.push(item);
+        if !seeds.contains(item) {
+            seeds.push(*item);
         }
     }
     seeds
 }
 
-struct Chain<'a> {
-    model: &'a RecommendModel,
-    live: Option<&'a LiveState>,
-    request: &'a SlateRequest,
+pub(crate) struct Chain<'a> {
+    pub(crate) model: &'a RecommendModel,
+    pub(crate) live: Option<&'a LiveState>,
+    pub(crate) request: &'a SlateRequest,
     session: Vec<u32>,
     history: Vec<u32>,
 }
 
-impl Chain<'_> {
-    fn basket_candidates(&self) -> Vec<Candidate> {
+impl<'a> Chain<'a> {
+    pub(crate) fn new(
+        model: &'a RecommendModel,
+        live: Option<&'a LiveState>,
+        request: &'a SlateRequest,
+        shopper: &Shopper,
+    ) -> Self {
+        let session = seeds(&shopper.session, model.settings.session_seeds);
+        Self { model, live, request, session, history: seeds(&shopper.history, model.settings.history_seeds) }
+    }
+
+    pub(crate) fn basket_candidates(&self) -> Vec<Candidate> {
         let partners = |seed: u32| self.model.together.partners.row(seed as usize).iter();
         let votes = |seed| partners(seed).map(|p| (p.item, f64::from(p.score)));
         blend(&self.session, self.model.settings.session_decay, Reason::BoughtTogether, votes)
@@ -109,14 +128,14 @@ impl Chain<'_> {
 
     /// Each product of the session speaks for its neighbours, and for itself: in public session data, a tenth to a third of
     /// the next clicks go back to an earlier product of the session.
-    fn session_candidates(&self) -> Vec<Candidate> {
+    pub(crate) fn session_candidates(&self) -> Vec<Candidate> {
         let revisit = self.model.settings.revisit_weight;
         let itself = move |seed| (revisit > 0.0).then_some((seed, revisit));
         let votes = |seed| itself(seed).into_iter().chain(self.neighbours(seed));
         blend(&self.session, self.model.settings.session_decay, Reason::AlsoViewed, votes)
     }
 
-    fn history_candidates(&self) -> Vec<Candidate> {
+    pub(crate) fn history_candidates(&self) -> Vec<Candidate> {
         blend(&self.history, self.model.settings.history_decay, Reason::BasedOnHistory, |seed| self.neighbours(seed))
     }
 
@@ -233,8 +252,13 @@ struct Filler<'a> {
     filter: Filter,
     /// Excluded, hidden or already taken.
     barred: FxHashSet<u32>,
-    per_seller: FxHashMap<dhow_events::SellerId, usize>,
+    per_seller: FxHashMap<SellerId, usize>,
+    per_category: FxHashMap<Option<u32>, usize>,
     items: Vec<SlateItem>,
+}
+
+fn has_room<K: Hash + Eq>(taken: &FxHashMap<K, usize>, limit: Option<usize>, key: K) -> bool {
+    limit.is_none_or(|limit| taken.get(&key).is_none_or(|count| *count < limit))
 }
 
 impl<'a> Filler<'a> {
@@ -252,7 +276,8 @@ impl<'a> Filler<'a> {
         let filter = model.items.filter(request.category, request.region, request.price_band);
         let barred = request.exclude.iter().chain(hidden).filter_map(|product| model.items.find(*product)).collect();
         let items = Vec::with_capacity(request.count);
-        Self { model, request, eligible, filter, barred, per_seller: FxHashMap::default(), items }
+        let (per_seller, per_category) = Default::default();
+        Self { model, request, eligible, filter, barred, per_seller, per_category, items }
     }
 
     fn is_full(&self) -> bool {
@@ -274,39 +299,77 @@ impl<'a> Filler<'a> {
             if self.is_full() {
                 return;
             }
-            self.offer(step, Candidate { item: popular.item, score: f64::from(popular.score), reason, because: None });
+            self.offer(step, Candidate::popular(popular, reason));
         }
     }
 
     fn offer(&mut self, step: Step, candidate: Candidate) {
-        let Candidate { item, score, reason, because } = candidate;
-        let (product, seller) = (self.model.items.product(item), self.model.items.seller(item));
-        let of_seller = self.per_seller.get(&seller).copied().unwrap_or(0);
-        let room = self.request.max_per_seller.is_none_or(|limit| of_seller < limit);
-        if room
-            && !self.barred.contains(&item)
-            && self.model.items.passes(item, &self.filter)
-            && (self.eligible)(product)
-        {
-            self.barred.insert(item);
-            self.per_seller.insert(seller, of_seller + 1);
-            let because = because.map(|seed| self.model.items.product(seed));
-            self.items.push(SlateItem { product, score, reason, step, because });
+        let has_room = has_room(&self.per_seller, self.request.max_per_seller, self.model.items.seller(candidate.item))
+            && has_room(&self.per_category, self.request.max_per_category, self.category(candidate.item));
+        if has_room && self.admits(candidate.item) {
+            self.place(step, candidate, Kind::Organic, 1.0);
         }
     }
 
+    /// Whether an item may be shown, as far as it is looked at alone.
+    fn admits(&self, item: u32) -> bool {
+        !self.barred.contains(&item)
+            && self.model.items.passes(item, &self.filter)
+            && (self.eligible)(self.model.items.product(item))
+    }
+
+    fn category(&self, item: u32) -> Option<u32> {
+        self.model.items.categories_of(item).first().copied()
+    }
+
+    fn place(&mut self, step: Step, candidate: Candidate, kind: Kind, propensity: f64) {
+        let Candidate { item, score, reason, because } = candidate;
+        self.barred.insert(item);
+        *self.per_seller.entry(self.model.items.seller(item)).or_default() += 1;
+        *self.per_category.entry(self.category(item)).or_default() += 1;
+        let (product, because) =
+            (self.model.items.product(item), because.map(|seed| self.model.items.product(seed)));
+        self.items.push(SlateItem { product, score, reason, step, because, kind, propensity });
+    }
+
+    /// Fills what is open from ranked candidates.
+    fn offer_ranked(
+        &mut self,
+        chain: &Chain<'_>,
+        ranking: &Ranking,
+        shopper: &Shopper,
+    ) -> Result<(), RecommendError> {
+        if self.is_full() {
+            return Ok(());
+        }
+        let open = self.request.count - self.items.len();
+        let admits = |item: u32| self.admits(item);
+        let places = ranking.places(chain, shopper, open, &admits)?;
+        for (step, candidate, place) in places {
+            self.place(step, candidate, place.kind, place.propensity);
+        }
+        Ok(())
+    }
+
     fn finish(self, strongest: Step) -> Slate {
-        let steps: Vec<StepCount> = self
-            .items
-            .chunk_by(|a, b| a.step == b.step)
-            .map(|same| StepCount { step: same[0].step, items: same.len() })
-            .collect();
+        let mut steps: Vec<StepCount> = Vec::new();
+        for item in &self.items {
+            match steps.iter_mut().find(|count| count.step == item.step) {
+                Some(count) => count.items += 1,
+                None => steps.push(StepCount { step: item.step, items: 1 }),
+            }
+        }
+        steps.sort_unstable_by_key(|count| count.step);
         let outcome = match self.items.len() {
             0 => Outcome::NothingEligible,
             found if found < self.request.count => Outcome::Short,
             _ => Outcome::Complete,
         };
-        let degraded = steps.iter().any(|count| count.step > strongest);
+        // Where candidates of several steps are ranked beside each other, the weaker ones won their places.
+        let ranked = self.model.ranking.is_some() && strongest <= Step::History;
+        let weakest = if ranked { Step::History } else { strongest };
+        let degraded = steps.first().is_some_and(|count| count.step > weakest)
+            || (!ranked && steps.iter().any(|count| count.step > strongest));
         Slate { items: self.items, steps, degraded, outcome }
     }
 }

@@ -31,6 +31,19 @@ pub struct Interaction {
     pub time: Timestamp,
 }
 
+/// A slate that was served, and what was opened from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedSlate {
+    /// To whom, when signed in.
+    pub person: Option<BuyerId>,
+    /// The visit.
+    pub session: Option<SessionId>,
+    /// When.
+    pub time: Timestamp,
+    /// The products, first place first, each with whether it was opened.
+    pub products: Vec<(ProductId, bool)>,
+}
+
 /// A product as the catalogue described it when the model was trained.
 ///
 /// Stock is not part of it: it changes by the minute, so the `eligible` function of each request decides on it.
@@ -40,6 +53,8 @@ pub struct CatalogueItem {
     pub product: ProductId,
     /// Its category; the parents of `home/kitchen` (here `home`) hold it too.
     pub category: Category,
+    /// What it is called; its words tell what it is like.
+    pub title: String,
     /// Who sells it.
     pub seller: SellerId,
     /// Where it may be sold; a country includes its parts. Empty: everywhere.

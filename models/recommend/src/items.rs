@@ -14,6 +14,7 @@ pub(crate) struct Items {
     products: Vec<ProductId>,
     sellers: Vec<SellerId>,
     prices_usd_minor: Vec<i64>,
+    titles: Vec<String>,
     /// Every category of the catalogue and its parents, ascending.
     categories: Vec<Category>,
     /// Per item: its category and the parents, nearest first, as positions in `categories`.
@@ -52,6 +53,7 @@ impl Items {
         Ok(Self {
             products: sorted.iter().map(|item| item.product).collect(),
             sellers: sorted.iter().map(|item| item.seller).collect(),
+            titles: sorted.iter().map(|item| item.title.clone()).collect(),
             prices_usd_minor: sorted.iter().map(|item| item.price_usd_minor).collect(),
             item_categories: Lists::from_rows(item_categories),
             item_regions: Lists::from_rows(sorted.iter().map(|item| item.regions.clone())),
@@ -67,12 +69,29 @@ impl Items {
         self.products.binary_search(&product).ok().map(|at| at as u32)
     }
 
+    pub(crate) fn products(&self) -> &[ProductId] {
+        &self.products
+    }
+
     pub(crate) fn product(&self, item: u32) -> ProductId {
         self.products[item as usize]
     }
 
     pub(crate) fn seller(&self, item: u32) -> SellerId {
         self.sellers[item as usize]
+    }
+
+    pub(crate) fn title(&self, item: u32) -> &str {
+        &self.titles[item as usize]
+    }
+
+    /// The item's category and its parents, nearest first, by name.
+    pub(crate) fn category_names(&self, item: u32) -> impl Iterator<Item = Category> {
+        self.categories_of(item).iter().map(|category| self.categories[*category as usize])
+    }
+
+    pub(crate) fn price_usd_minor(&self, item: u32) -> i64 {
+        self.prices_usd_minor[item as usize]
     }
 
     pub(crate) fn category_count(&self) -> usize {
@@ -120,6 +139,8 @@ impl Items {
         items > 0
             && self.products.is_sorted_by(|a, b| a < b)
             && self.sellers.len() == items
+            && self.prices_usd_minor.len() == items
+            && self.titles.len() == items
             && self.prices_usd_minor.len() == items
             && self.categories.is_sorted_by(|a, b| a < b)
             && self.item_categories.is_sound(items, |category| (*category as usize) < self.categories.len())

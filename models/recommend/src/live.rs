@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use dhow_events::{BuyerId, ProductId, Region, SessionId, Timestamp};
+use dhow_sessions::{LiveIndex, MergeSummary, SessionsError};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
@@ -12,7 +13,7 @@ use crate::chain::answer;
 use crate::places::region_and_around;
 use crate::sequences::half_life_decay;
 use crate::settings::KindWeights;
-use crate::{Interaction, RecommendError, RecommendModel, Recommender, Slate, SlateRequest};
+use crate::{Interaction, InteractionKind, RecommendError, RecommendModel, Recommender, Slate, SlateRequest};
 
 /// The last so many distinct products of each session and of each person are kept.
 pub const MAX_RECENT_PRODUCTS: usize = 50;
@@ -34,6 +35,33 @@ pub struct LiveState {
     /// `None` is the whole world.
     regions: Sharded<Option<Region>, Counts>,
     trend: RwLock<Trend>,
+    /// Of a model with a second stage.
+    visits: RwLock<Option<Arc<LiveVisits>>>,
+}
+
+/// Past visits and those since, for one model.
+pub(crate) struct LiveVisits {
+    pub(crate) index: LiveIndex,
+    /// The model's products in ascending order; places are item numbers.
+    products: Vec<ProductId>,
+    /// Whether orders stand for visits.
+    from_baskets: bool,
+}
+
+impl LiveVisits {
+    fn of(model: &RecommendModel) -> Option<Arc<Self>> {
+        let sources = &model.ranking.as_ref()?.sources;
+        let (index, from_baskets) = (LiveIndex::new(sources.visits().clone()), sources.from_baskets);
+        Some(Arc::new(Self { index, products: model.items.products().to_vec(), from_baskets }))
+    }
+
+    /// A click; one on a product that the model does not know says nothing.
+    fn observe(&self, session: SessionId, product: ProductId, time: Timestamp) {
+        let Ok(item) = self.products.binary_search(&product) else { return };
+        if let Err(error) = self.index.observe(session.as_u128(), item as u32, time.micros()) {
+            tracing::warn!(%error, "a click was not added to the visits that answers are looked up in");
+        }
+    }
 }
 
 /// How clicks are weighed, so that live counts can be added to the model's.
@@ -78,13 +106,23 @@ impl LiveState {
             persons: Sharded::new(MAX_LIVE_KEYS),
             regions: Sharded::new(MAX_LIVE_REGIONS),
             trend: RwLock::new(Trend::of(model)),
+            visits: RwLock::new(LiveVisits::of(model)),
         }
     }
 
     /// Takes one interaction in: the next slate knows it. Give each event once; late ones find their place by event time.
     pub fn observe(&self, interaction: &Interaction) {
         let Interaction { product, time, .. } = *interaction;
-        self.sessions.update(interaction.session, time, |recent| recent.insert(time, product));
+        let mut repeats = false;
+        self.sessions.update(interaction.session, time, |recent| {
+            repeats = recent.is_last(product);
+            recent.insert(time, product);
+        });
+        // What follows on the same product, a cart after its view, is no step of the visit.
+        let of_visit = |visits: &Arc<LiveVisits>| interaction.kind != InteractionKind::Purchase || visits.from_baskets;
+        if let Some(visits) = self.visits().filter(|visits| !repeats && of_visit(visits)) {
+            visits.observe(interaction.session, product, time);
+        }
         if let Some(person) = interaction.person {
             self.persons.update(person, time, |recent| recent.insert(time, product));
         }
@@ -102,9 +140,44 @@ impl LiveState {
     /// Goes on beside a newly trained model: trending counts start again from its training's end, sessions and persons stay.
     /// Interactions between that end and now count as trending only when they are observed again.
     pub fn rebase(&self, model: &RecommendModel) {
+        let visits = LiveVisits::of(model);
+        if let Some(visits) = &visits {
+            self.replay(visits, model.summary.trained_until);
+        }
+        *self.visits.write() = visits;
         let mut trend = self.trend.write();
         *trend = Trend::of(model);
         self.regions.forget(|_| true);
+    }
+
+    /// Tells `visits` of the sessions since, as far as they are kept. A click that comes in meanwhile is known to its own
+    /// session and person, and missing only as a neighbour of other visits; orders are left out, they are no visits.
+    fn replay(&self, visits: &LiveVisits, since: Timestamp) {
+        let mut clicks: Vec<(Timestamp, SessionId, ProductId)> = Vec::new();
+        self.sessions.for_each(|session, recent| {
+            let later = recent.0.iter().filter(|(time, _)| *time > since);
+            clicks.extend(later.map(|(time, product)| (*time, *session, *product)));
+        });
+        clicks.sort_unstable();
+        clicks.into_iter().for_each(|(time, session, product)| visits.observe(session, product, time));
+    }
+
+    pub(crate) fn visits(&self) -> Option<Arc<LiveVisits>> {
+        self.visits.read().clone()
+    }
+
+    /// Moves the visits whose last click is before `idle_since` from the small index of fresh ones into the large one, beside
+    /// the answers. How many moved and how many stayed; none for a model without a second stage.
+    ///
+    /// # Errors
+    /// More visits than an index holds; the old index then stays.
+    pub fn merge_visits(&self, idle_since: Timestamp) -> Result<Option<MergeSummary>, SessionsError> {
+        self.visits().map(|visits| visits.index.merge(idle_since.micros())).transpose()
+    }
+
+    /// Visits that wait to be merged.
+    pub fn fresh_visits(&self) -> usize {
+        self.visits().map_or(0, |visits| visits.index.delta_sessions())
     }
 
     /// Frees the sessions and persons last seen before `time`.
@@ -177,6 +250,10 @@ impl Recent {
         }
     }
 
+    fn is_last(&self, product: ProductId) -> bool {
+        self.0.last().is_some_and(|(_, last)| *last == product)
+    }
+
     fn products(&self) -> Vec<ProductId> {
         self.0.iter().map(|(_, product)| *product).collect()
     }
@@ -235,6 +312,12 @@ impl<K: Hash + Eq + Ord + Copy, V: Default> Sharded<K, V> {
 
     fn read<R>(&self, key: &K, read: impl FnOnce(&V) -> R) -> Option<R> {
         self.shard(key).lock().get(key).map(|(_, value)| read(value))
+    }
+
+    fn for_each(&self, mut tell: impl FnMut(&K, &V)) {
+        for shard in &self.shards {
+            shard.lock().iter().for_each(|(key, (_, value))| tell(key, value));
+        }
     }
 
     fn forget(&self, old: impl Fn(Timestamp) -> bool) {

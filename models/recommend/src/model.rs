@@ -7,6 +7,7 @@ use crate::items::Items;
 use crate::lists::Lists;
 use crate::neighbours::{Neighbour, neighbours};
 use crate::popularity::Popularity;
+use crate::ranking::Ranking;
 use crate::sequences::{Sequences, actions};
 use crate::slate::check_count;
 use crate::together::BoughtTogether;
@@ -57,6 +58,15 @@ pub enum TrainError {
     /// No validation session has two actions, so that settings cannot be compared.
     #[error("no validation session has two actions; settings are chosen by predicting each next action")]
     NoValidation,
+    /// Past visits could not be indexed, or a setting of theirs is out of its range.
+    #[error("past visits could not be learned from: {0}")]
+    Visits(#[from] dhow_sessions::SessionsError),
+    /// Tastes could not be fitted.
+    #[error("tastes could not be learned: {0}")]
+    Tastes(#[from] dhow_factors::FactorsError),
+    /// The ranker could not be learned.
+    #[error("the ranker could not be learned: {0}")]
+    Ranker(#[from] dhow_ranking::RankingError),
     /// The evaluation of a trial was refused.
     #[error("settings could not be compared: {0}")]
     Evaluation(#[from] RecommendError),
@@ -115,6 +125,8 @@ pub struct RecommendModel {
     pub(crate) neighbours: Lists<Neighbour>,
     pub(crate) together: BoughtTogether,
     pub(crate) popularity: Popularity,
+    /// The second stage, where it was learned.
+    pub(crate) ranking: Option<Ranking>,
 }
 
 /// At most so many interactions are trained on at once.
@@ -157,7 +169,7 @@ pub fn train(
         products_with_neighbours: (0..items.len()).filter(|item| !neighbours.row(*item).is_empty()).count(),
         trained_until,
     };
-    Ok(RecommendModel { settings: *settings, summary, items, neighbours, together, popularity })
+    Ok(RecommendModel { settings: *settings, summary, items, neighbours, together, popularity, ranking: None })
 }
 
 /// A product that shoppers turn to after, or before, another.
@@ -272,7 +284,9 @@ impl RecommendModel {
     fn check(&self) -> Result<(), ModelFileError> {
         let items = self.items.len();
         let known = |n: &Neighbour| (n.item as usize) < items && n.score.is_finite();
+        let ranked = self.ranking.as_ref().is_none_or(|ranking| ranking.is_sound(items));
         let parts = [
+            (ranked, "second stage"),
             (self.settings.check().is_ok(), "settings"),
             (self.items.is_sound(), "catalogue"),
             (self.neighbours.is_sound(items, known), "neighbours"),
@@ -287,4 +301,4 @@ impl RecommendModel {
 }
 
 const MARK: &[u8] = b"DHOWRECO";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;

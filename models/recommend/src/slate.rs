@@ -1,6 +1,7 @@
 //! Questions to a recommender and its answers: requests, slates, reasons, steps and errors; how a slate is filled is in `chain`.
 
 use dhow_events::{BuyerId, Category, ProductId, Region, SessionId};
+use dhow_ranking::{Kind, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::PriceBand;
@@ -65,8 +66,29 @@ pub struct SlateRequest {
     pub seen: Seen,
     /// At most so many products of one seller, at least 1. None: no limit.
     pub max_per_seller: Option<usize>,
+    /// At most so many products of one category, at least 1. None: no limit.
+    pub max_per_category: Option<usize>,
+    /// Variety, fairness, sponsored places and exploration, for models that rank.
+    pub policy: Policy,
+    /// What campaigns pay for, for models that rank; at most [`dhow_ranking::MAX_OFFERS`].
+    pub offers: Vec<SponsoredOffer>,
+    /// Decides what is explored; the same request and seed give the same slate.
+    pub seed: u64,
     /// How many products are wanted, 1 to [`MAX_COUNT`].
     pub count: usize,
+}
+
+/// A product for whose showing a campaign pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SponsoredOffer {
+    /// The product. One that the model does not know is passed over.
+    pub product: ProductId,
+    /// The campaign's number, as the caller counts them.
+    pub campaign: u32,
+    /// What one showing costs the campaign, at least 0.
+    pub bid_minor: i64,
+    /// What the campaign has left; within a slate it is never charged more.
+    pub budget_minor: i64,
 }
 
 /// The steps that fill a slate, in their order.
@@ -105,6 +127,8 @@ pub enum Reason {
     CategoryBestSeller,
     /// Popular overall.
     Popular,
+    /// Only a campaign speaks for it.
+    Sponsored,
 }
 
 /// One product of a slate.
@@ -120,6 +144,10 @@ pub struct SlateItem {
     pub step: Step,
     /// The shopper's product that spoke for it most, if one did.
     pub because: Option<ProductId>,
+    /// Whether it stands here by its score, was paid for, or is tried out.
+    pub kind: Kind,
+    /// The exact probability that this request puts this product here; below 1 only beside exploration.
+    pub propensity: f64,
 }
 
 /// How far the wish for `count` products was met.
@@ -165,7 +193,7 @@ impl Slate {
 }
 
 /// Why a request was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RecommendError {
     /// The count is out of range.
     #[error("count is {0}; it must be 1 to {MAX_COUNT}")]
@@ -184,6 +212,18 @@ pub enum RecommendError {
     /// A limit per seller of zero.
     #[error("max_per_seller is 0; it must be at least 1, or absent")]
     SellerLimit,
+    /// A limit per category of zero.
+    #[error("max_per_category is 0; it must be at least 1, or absent")]
+    CategoryLimit,
+    /// A policy or an offer out of its bounds.
+    #[error(transparent)]
+    Arrangement(#[from] dhow_ranking::RankingError),
+    /// The person's tastes could not be worked out.
+    #[error("the person's tastes could not be worked out: {0}")]
+    Tastes(#[from] dhow_factors::FactorsError),
+    /// Past visits could not be asked.
+    #[error("past visits could not be asked: {0}")]
+    Visits(#[from] dhow_sessions::SessionsError),
     /// A question about a product that the model does not know.
     #[error("product {0} is not in the catalogue that the model was trained on")]
     UnknownProduct(ProductId),
@@ -211,6 +251,10 @@ impl SlateRequest {
         if self.max_per_seller == Some(0) {
             return Err(RecommendError::SellerLimit);
         }
+        if self.max_per_category == Some(0) {
+            return Err(RecommendError::CategoryLimit);
+        }
+        self.policy.check()?;
         Ok(())
     }
 }

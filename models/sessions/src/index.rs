@@ -35,7 +35,7 @@ pub(crate) struct Posting {
 }
 
 /// What does not depend on the settings. Lists stand one after the other; `starts` says where each begins.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Sessions {
     /// Ascending.
     times: Vec<i64>,
@@ -47,7 +47,7 @@ struct Sessions {
 }
 
 /// Past sessions, ready to be asked what comes next.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SessionIndex {
     sessions: Arc<Sessions>,
     pub(crate) weights: Weights,
@@ -56,7 +56,7 @@ pub struct SessionIndex {
 }
 
 /// What a request reads of every session that matches, in one place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Head {
     /// Its length's discount times its fading.
     weight: f32,

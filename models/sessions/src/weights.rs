@@ -10,7 +10,7 @@ const TABLED_SESSIONS: u32 = 1 << 12;
 const MAX_HALF_LIVES: f64 = 60.0;
 
 /// Tables of one index.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Weights {
     pub(crate) settings: Settings,
     /// By distance from the match, which stands at [`MAX_SESSION_ITEMS`] and weighs nothing itself.

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use dhow_events::{DAY_MICROS, ProductId, Timestamp};
-use dhow_offline::tables::{CatalogueRow, InteractionRow, Touch, catalogue, interactions};
-use dhow_recommend::evaluation::{
-    ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid,
-    choose_settings, evaluate_sessions, sessions_of, split_by_time,
+use dhow_events::{DAY_MICROS, Timestamp};
+use dhow_offline::tables::{
+    CatalogueRow, InteractionRow, SlateRow, Touch, catalogue, interactions, served_slates,
 };
-use dhow_recommend::{CatalogueItem, Interaction, InteractionKind, RecommendModel, Seen, Settings, train};
+use dhow_recommend::evaluation::{
+    ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid, Visit,
+    choose_settings, evaluate_sessions, split_by_time, visits_of,
+};
+use dhow_recommend::{
+    CatalogueItem, Interaction, InteractionKind, Learned, RankingSettings, RecommendModel, Seen, ServedSlate, Settings, TrainedRanker,
+    choose_ranking, learn_ranker, train,
+};
 use dhow_registry::{ModelFormat, Task};
+use serde_json::{Value, json};
 
 use crate::error::trainer;
 use crate::evaluate::Judged;
@@ -35,36 +41,81 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
     };
     let part = (PART_DAYS * DAY_MICROS).min(last.micros_since(first) / 10);
     let split = split_by_time(&rows, last - 2 * part, last - part);
-    let validation = sessions_of(&split.validation, Repeats::Collapse);
-    let test = sessions_of(&split.test, Repeats::Collapse);
+    let validation = visits(&split.validation);
+    let test = visits(&split.test);
 
     let choice = choose_settings(&split.train, &items, &validation, &Settings::default(), &grid(), CUT_OFF)
         .map_err(trainer(TASK))?;
     let settings = choice.best.settings;
+    let first_stage = train(&split.train, &items, &settings).map_err(trainer(TASK))?;
+    let ranking = choose_ranking(&first_stage, &split.train, &split.validation).map_err(trainer(TASK))?;
+    let slates = served_slates(&sql, last - 2 * part, last - part).await?;
+    let slates: Vec<ServedSlate> = slates.into_iter().map(served).collect();
+    let learned = learn_ranker(&first_stage, &split.train, &split.validation, &slates, &ranking, input.seed)
+        .map_err(trainer(TASK))?;
+    // The second stage is learned from visits that the first has not seen; then both know all that comes before.
+    let fitted = |rows: &[Interaction]| -> Result<RecommendModel, TrainingError> {
+        let model = train(rows, &items, &settings).map_err(trainer(TASK))?;
+        match &learned {
+            Some(learned) => model.with_ranking(rows, &ranking, learned).map_err(trainer(TASK)),
+            None => Ok(model),
+        }
+    };
     let before_test: Vec<Interaction> = split.train.iter().chain(&split.validation).copied().collect();
-    let judged = train(&before_test, &items, &settings).map_err(trainer(TASK))?;
+    let judged = fitted(&before_test)?;
     let figures = figures(&judged, &before_test, &test, items.len())?;
     let champion = judge_champion(input, &test, last - part, items.len(), figures[0].value)?;
-    let model = train(&rows, &items, &settings).map_err(trainer(TASK))?;
+    let model = fitted(&rows)?;
 
-    let settings_json = serde_json::to_value(settings).map_err(trainer(TASK))?;
+    let chosen = settings_of(&settings, &ranking, learned.as_ref())?;
     register(
         input,
         Candidate {
             task: Task::Recommend,
-            name: "co-occurrence".to_owned(),
+            name: if model.is_ranked() { "ranked" } else { "co-occurrence" }.to_owned(),
             format: ModelFormat::Postcard,
             artifact: model.to_bytes().map_err(trainer(TASK))?,
             feature_schema_hash: None,
             data_fingerprint: fingerprint(&rows),
             training_span: (first, last + 1),
-            settings: BTreeMap::from([("settings".to_owned(), settings_json)]),
+            settings: chosen,
             training_rows: rows.len() as u64,
             test_rows: split.test.len() as u64,
             figures,
             champion,
         },
     )
+}
+
+/// What the model was trained with, and how its ranker was learned, for the model's card.
+fn settings_of(
+    settings: &Settings,
+    ranking: &RankingSettings,
+    learned: Option<&Learned>,
+) -> Result<BTreeMap<String, Value>, TrainingError> {
+    let mut chosen =
+        BTreeMap::from([("settings".to_owned(), serde_json::to_value(settings).map_err(trainer(TASK))?)]);
+    let ranker = match learned {
+        None => Value::from("none: too few next clicks to learn from"),
+        Some(learned) => {
+            chosen.insert("ranking".to_owned(), serde_json::to_value(ranking).map_err(trainer(TASK))?);
+            let kind = match learned.ranker {
+                TrainedRanker::Linear(_) => "linear",
+                TrainedRanker::Factorisation(_) => "factorisation machine",
+            };
+            let judged = serde_json::to_value(learned.judged).map_err(trainer(TASK))?;
+            let (cases, with_candidate) = (learned.cases, learned.with_candidate);
+            json!({ "kind": kind, "next_clicks": cases, "with_candidate": with_candidate, "validation": judged })
+        }
+    };
+    chosen.insert("ranker".to_owned(), ranker);
+    Ok(chosen)
+}
+
+/// Visits without the orders, which are no steps of a visit; where there is nothing else, orders stand for visits.
+fn visits(rows: &[Interaction]) -> Vec<Visit> {
+    let browsed: Vec<Interaction> = rows.iter().filter(|row| row.kind != InteractionKind::Purchase).copied().collect();
+    visits_of(if browsed.is_empty() { rows } else { &browsed }, Repeats::Collapse)
 }
 
 /// A few decisive settings; each trial is a whole training, so the grid is short.
@@ -81,16 +132,16 @@ fn grid() -> SettingsGrid {
 fn figures(
     model: &RecommendModel,
     learned_from: &[Interaction],
-    test: &[Vec<ProductId>],
+    test: &[Visit],
     products: usize,
 ) -> Result<Vec<Figure>, TrainingError> {
-    let sessions = sessions_of(learned_from, Repeats::Collapse);
+    let known = visits(learned_from);
     let measure = |predictor: &dyn SessionPredictor| -> Result<Metrics, TrainingError> {
         evaluate_sessions(predictor, test, CUT_OFF, products).map_err(trainer(TASK))
     };
     let ours = measure(&ChainPredictor { recommender: model, seen: Seen::HideCurrent })?;
-    let popular = measure(&PopularityBaseline::new(&sessions))?;
-    let markov = measure(&MarkovBaseline::new(&sessions))?;
+    let popular = measure(&PopularityBaseline::new(&known))?;
+    let markov = measure(&MarkovBaseline::new(&known))?;
     let figure = |name: &str, of: fn(&Metrics) -> f64| {
         Figure::new(name, of(&ours), true).beside("popularity", of(&popular)).beside("last-item Markov", of(&markov))
     };
@@ -103,7 +154,7 @@ fn figures(
 
 fn judge_champion(
     input: &TrainingInput<'_>,
-    test: &[Vec<ProductId>],
+    test: &[Visit],
     test_from: Timestamp,
     products: usize,
     ours: f64,
@@ -132,12 +183,16 @@ pub(crate) async fn evaluate_recommend(input: &TrainingInput<'_>, model: &Judged
     let products = catalogue(&sql, input.until).await?.len();
     let (before, after): (Vec<Interaction>, Vec<Interaction>) =
         rows.iter().partition(|row| row.time < model.learned_until);
-    let test = sessions_of(&after, Repeats::Collapse);
+    let test = visits(&after);
     if test.is_empty() {
         return Err(model.nothing_since());
     }
     let recommender = RecommendModel::from_bytes(&model.artifact).map_err(trainer(TASK))?;
     Ok(model.evaluation(input, after.len(), figures(&recommender, &before, &test, products)?))
+}
+
+fn served(row: SlateRow) -> ServedSlate {
+    ServedSlate { person: row.buyer, session: row.session, time: row.time, products: row.products }
 }
 
 fn interaction(row: &InteractionRow) -> Interaction {
@@ -160,6 +215,7 @@ fn item(row: &CatalogueRow) -> CatalogueItem {
     CatalogueItem {
         product: row.product,
         category: row.category,
+        title: row.title.clone(),
         seller: row.seller,
         regions: Vec::new(),
         price_usd_minor: row.price_usd_minor,

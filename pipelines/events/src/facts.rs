@@ -525,6 +525,12 @@ facts! {
         products: String,
         /// Whether a fallback answered.
         degraded: bool,
+        /// Why each product stands where it does, separated by commas: `organic`, `sponsored` or `exploration`.
+        kinds: Option<String> [since 2],
+        /// The probability with which each product was put at its place, separated by commas.
+        propensities: Option<String> [since 2],
+        /// The experiment and its arm, `experiment/arm`, where one was running.
+        arm: Option<String> [since 2],
     }
     /// A checkout was scored.
     FraudScored "fraud_scored" {

@@ -101,6 +101,9 @@ pub struct DemoArguments {
     /// The port to serve on; 0 takes a free one.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+    /// Visits of the A/B test on simulated shoppers.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    pub visits: u64,
     /// Stop after the report.
     #[arg(long)]
     pub exit: bool,

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use dhow_definitions::{FeatureSet, MARKETPLACE};
+use dhow_engine::StorefrontSettings;
 use dhow_events::TenantId;
 use dhow_offline::S3Settings;
 use dhow_quality::Expectations;
@@ -57,6 +58,8 @@ pub struct Configuration {
     pub features: Option<PathBuf>,
     /// A file with what is expected of served features.
     pub expectations: Option<PathBuf>,
+    /// How slates are arranged, who pays for places, which experiment runs.
+    pub storefront: StorefrontSettings,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,6 +79,8 @@ struct File {
     stream: StreamSection,
     #[serde(default)]
     features: FeaturesSection,
+    #[serde(default)]
+    storefront: StorefrontSettings,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -187,6 +192,7 @@ impl Configuration {
             checkpoint_records: file.stream.checkpoint_records.map_or(CHECKPOINT_RECORDS, NonZeroU64::get),
             features: file.features.definitions,
             expectations: file.features.expectations,
+            storefront: file.storefront,
         })
     }
 

@@ -6,6 +6,7 @@ mod configuration;
 mod demo;
 mod evaluate;
 mod evaluate_sessions;
+mod experiments;
 mod failure;
 mod features;
 mod fleet;

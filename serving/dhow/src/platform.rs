@@ -99,6 +99,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         redis: redis(configuration)?,
         checkpoint_records: configuration.checkpoint_records,
         monitor: MonitorSettings { expectations: configuration.expectations()?, ..MonitorSettings::default() },
+        storefront: configuration.storefront.clone(),
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
         clock,

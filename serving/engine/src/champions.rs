@@ -97,6 +97,11 @@ impl Champions {
         }
     }
 
+    /// The live state of every tenant's recommender.
+    pub(crate) fn live(&self) -> Vec<Arc<LiveState>> {
+        self.0.read().values().filter_map(|models| models.live.clone()).collect()
+    }
+
     /// Frees live state of sessions and persons last seen before `time`.
     pub(crate) fn forget_before(&self, time: Timestamp) {
         let models: Vec<_> = self.0.read().values().cloned().collect();

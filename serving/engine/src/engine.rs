@@ -25,6 +25,7 @@ use crate::freshness::Freshness;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::sink::{PlatformSink, Shared};
+use crate::storefront::{Storefront, StorefrontSettings};
 use crate::{EngineError, FraudDesk};
 
 /// Route plans that may be under way at once.
@@ -81,6 +82,8 @@ pub struct EngineSettings {
     pub checkpoint_records: u64,
     /// How served features are watched.
     pub monitor: MonitorSettings,
+    /// How slates are arranged.
+    pub storefront: StorefrontSettings,
     /// Tenants whose models and catalogue are loaded.
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
@@ -121,6 +124,7 @@ pub struct Engine {
     tenants: Vec<TenantId>,
     monitor: Monitor,
     monitor_settings: MonitorSettings,
+    storefront: RwLock<Arc<Storefront>>,
     log: Arc<dyn Log>,
     store: Store,
     registry: Registry,
@@ -167,6 +171,7 @@ impl Engine {
             shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
             shared.champions.reload(&registry, *tenant)?;
         }
+        let storefront = Storefront::open(settings.storefront)?;
         let desk = Arc::new(FraudDesk { shared: shared.clone(), plan });
         let rail = SimulatedRail::new(settings.clock.clone());
         let ids = IdSource::new(settings.id_seed);
@@ -180,6 +185,7 @@ impl Engine {
             checkpoint_records: settings.checkpoint_records,
             tenants: settings.tenants,
             monitor: Monitor::default(),
+            storefront: RwLock::new(Arc::new(storefront)),
             monitor_settings: settings.monitor,
             log,
             store,
@@ -362,6 +368,19 @@ impl Engine {
     /// Random bits for an id.
     pub fn random(&self) -> u128 {
         self.commerce.ids().random()
+    }
+
+    /// Puts other settings for slates in force; what campaigns have spent is forgotten.
+    ///
+    /// # Errors
+    /// Settings out of their bounds; those in force then stay.
+    pub fn set_storefront(&self, settings: StorefrontSettings) -> Result<(), EngineError> {
+        *self.storefront.write() = Arc::new(Storefront::open(settings)?);
+        Ok(())
+    }
+
+    pub(crate) fn storefront(&self) -> Arc<Storefront> {
+        self.storefront.read().clone()
     }
 
     pub(crate) fn shared(&self) -> &Shared {

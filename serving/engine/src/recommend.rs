@@ -3,9 +3,11 @@
 use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::SlateServed;
 use dhow_events::{DecisionId, ProductId, TenantId};
-use dhow_recommend::{RecommendError, Recommender, SlateRequest, Step};
+use dhow_ranking::Kind;
+use dhow_recommend::{RecommendError, Recommender, Seen, Slate, SlateItem, SlateRequest, Step};
 
 use crate::decisions::Question;
+use crate::storefront::{ArmRecommender, Storefront, Treatment};
 use crate::{Answer, Engine, EngineError, Offer};
 
 /// A question for a slate.
@@ -30,6 +32,19 @@ pub struct RecommendedProduct {
     pub reason: dhow_recommend::Reason,
     /// The shopper's product that spoke for it most, if one did.
     pub because: Option<ProductId>,
+    /// Whether it stands here by its score, was paid for, or is tried out.
+    pub kind: Kind,
+    /// The probability with which it was put here.
+    pub propensity: f64,
+}
+
+/// A slate as a storefront shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecommendedSlate {
+    /// The products, best first.
+    pub products: Vec<RecommendedProduct>,
+    /// The experiment and the arm that the shopper is in, `experiment/arm`, where one runs.
+    pub arm: Option<String>,
 }
 
 impl Engine {
@@ -41,17 +56,22 @@ impl Engine {
         &self,
         tenant: TenantId,
         ask: RecommendAsk,
-    ) -> Result<Answer<Vec<RecommendedProduct>>, EngineError> {
+    ) -> Result<Answer<RecommendedSlate>, EngineError> {
         let (now, begin) = (self.clock().now(), self.stopwatch().now());
         let models = self.shared().champions.of(tenant);
         let champion = models.recommend.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
+        let shopper = ask.slate.person.map(|b| b.as_u128()).or(ask.slate.session.map(|s| s.as_u128()));
+        let storefront = self.storefront();
+        let treatment = storefront.treatment(shopper);
+        let request = self.arranged(&ask.slate, &storefront, &treatment);
         let catalogue = &self.shared().catalogue;
         let eligible = |product| catalogue.available(tenant, product);
-        let slate = champion.model.recommend(&ask.slate, &eligible).map_err(invalid)?;
-        let show = |item: &dhow_recommend::SlateItem| {
+        let mut slate = champion.model.recommend(&request, &eligible).map_err(invalid)?;
+        charge(&storefront, &mut slate);
+        let show = |item: &SlateItem| {
             let offer = catalogue.offer(tenant, item.product)?;
-            let (product, score, step) = (item.product, item.score, item.step);
-            Some(RecommendedProduct { product, offer, score, step, reason: item.reason, because: item.because })
+            let &SlateItem { product, score, step, reason, because, kind, propensity } = item;
+            Some(RecommendedProduct { product, offer, score, step, reason, because, kind, propensity })
         };
         let products: Vec<RecommendedProduct> = slate.items.iter().filter_map(show).collect();
         let latency_us = self.stopwatch().now().micros_since(begin);
@@ -74,6 +94,9 @@ impl Engine {
             model: format!("{}/{step}", champion.label),
             products: shown.join(","),
             degraded: slate.degraded,
+            kinds: Some(joined(products.iter().map(|product| kind_word(product.kind)))),
+            propensities: Some(joined(products.iter().map(|product| product.propensity))),
+            arm: treatment.arm.clone(),
         };
         let subject = match (ask.slate.person, ask.slate.session) {
             (Some(buyer), _) => buyer.to_string(),
@@ -85,13 +108,34 @@ impl Engine {
             kind: DecisionKind::Recommendation,
             subject,
             request: serde_json::json!({ "surface": fact.surface, "count": ask.slate.count, "session_items": ask.slate.session_items }),
-            answer: serde_json::json!({ "step": step, "products": shown }),
+            answer: serde_json::json!({
+                "step": step, "products": shown, "kinds": fact.kinds, "propensities": fact.propensities, "arm": fact.arm,
+            }),
             at: now,
         };
         let model = champion.label.to_string();
-        let answer = Answer { value: products, model, decision, reasons, degraded: slate.degraded, latency_us };
+        let value = RecommendedSlate { products, arm: treatment.arm };
+        let answer = Answer { value, model, decision, reasons, degraded: slate.degraded, latency_us };
         self.record_soon(answer.record(question), fact.into()).await?;
         Ok(answer)
+    }
+
+    /// The request as the storefront's settings and the shopper's arm make it.
+    fn arranged(&self, asked: &SlateRequest, storefront: &Storefront, treatment: &Treatment<'_>) -> SlateRequest {
+        let mut request = asked.clone();
+        request.policy = treatment.policy.clone();
+        request.seed = self.random() as u64;
+        if request.policy.sponsorship.is_some() {
+            request.offers = storefront.offers();
+        }
+        if treatment.recommender == ArmRecommender::Popular {
+            // What the shopper is known for is not used; the current product stays hidden.
+            request.exclude.extend(request.session_items.last().filter(|_| request.seen != Seen::Show));
+            (request.person, request.session) = (None, None);
+            request.session_items.clear();
+            request.person_history.clear();
+        }
+        request
     }
 
     /// Products that shoppers turn to after, or before, another; available ones only.
@@ -128,6 +172,9 @@ impl Engine {
             model: format!("{}/related", champion.label),
             products: shown.join(","),
             degraded: false,
+            kinds: None,
+            propensities: None,
+            arm: None,
         };
         let question = Question {
             tenant,
@@ -141,6 +188,27 @@ impl Engine {
         let answer = Answer { value: products, model, decision, reasons, degraded: false, latency_us };
         self.record_soon(answer.record(question), fact.into()).await?;
         Ok(answer)
+    }
+}
+
+/// Books the sponsored places; one that another slate left no budget for is taken out.
+fn charge(storefront: &Storefront, slate: &mut Slate) {
+    slate.items.retain(|item| match item.kind {
+        Kind::Sponsored { campaign, cost_minor } => storefront.charge(campaign, cost_minor),
+        Kind::Organic | Kind::Exploration => true,
+    });
+}
+
+fn joined<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
+    values.map(|value| value.to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// The word for why a product stands where it does.
+pub fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Organic => "organic",
+        Kind::Sponsored { .. } => "sponsored",
+        Kind::Exploration => "exploration",
     }
 }
 
@@ -159,6 +227,10 @@ fn invalid(error: RecommendError) -> EngineError {
         RecommendError::PriceBand { .. } => "/price_band",
         RecommendError::TooManyExcluded(_) => "/exclude",
         RecommendError::SellerLimit => "/max_per_seller",
+        RecommendError::CategoryLimit => "/max_per_category",
+        RecommendError::Arrangement(_) | RecommendError::Tastes(_) | RecommendError::Visits(_) => {
+            return EngineError::Failed { part: "recommender", reason: error.to_string() };
+        }
         RecommendError::UnknownProduct(product) => {
             return EngineError::NotFound(format!("product {product} in the model"));
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dhow_commerce::relay_batch;
+use dhow_events::MINUTE_MICROS;
 use tokio::sync::{mpsc, watch};
 
 use crate::decisions::{DECISION_BATCH_MAX, DECISION_GATHER, Decided};
@@ -14,6 +15,11 @@ const RELAY_BATCH: u32 = 1_000;
 const RELAY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a failing part is left alone before it is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How often recommenders are looked at for fresh visits to merge, and how many are worth it.
+const MERGE_PAUSE: Duration = Duration::from_secs(30);
+const MERGE_VISITS_MIN: usize = 2_000;
+/// A visit without a click for so long has ended.
+const VISIT_IDLE_MICROS: i64 = 30 * MINUTE_MICROS;
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -27,7 +33,8 @@ impl Engine {
         let writer = self.write_decisions(decisions, stop.clone());
         let recovery = self.recover_payments(stop.clone());
         let monitor = self.watch_features(stop.clone());
-        tokio::join!(writer, recovery, monitor, self.relay_outbox(stop));
+        let merging = self.merge_visits(stop.clone());
+        tokio::join!(writer, recovery, monitor, merging, self.relay_outbox(stop));
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -107,6 +114,27 @@ impl Engine {
             tokio::select! {
                 () = tokio::time::sleep(RECOVERY_PAUSE) => {}
                 () = stopped(&mut stop) => {}
+            }
+        }
+    }
+
+    /// Moves visits that ended from the recommenders' small index of fresh ones into the large one.
+    async fn merge_visits(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            tokio::select! {
+                () = tokio::time::sleep(MERGE_PAUSE) => {}
+                () = stopped(&mut stop) => return,
+            }
+            for live in self.shared().champions.live() {
+                if live.fresh_visits() < MERGE_VISITS_MIN {
+                    continue;
+                }
+                let idle_since = self.clock().now() - VISIT_IDLE_MICROS;
+                match tokio::task::spawn_blocking(move || live.merge_visits(idle_since)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "fresh visits could not be merged; trying again later"),
+                    Err(error) => tracing::error!(%error, "merging fresh visits broke down; trying again later"),
+                }
             }
         }
     }

@@ -1,8 +1,6 @@
 //! Chooses settings by their figures on validation sessions, one setting after another; it never sees a test part.
 
-use dhow_events::ProductId;
-
-use super::{ChainPredictor, Metrics, evaluate_sessions};
+use super::{ChainPredictor, Metrics, Visit, evaluate_sessions};
 use crate::model::TrainError;
 use crate::{CatalogueItem, Interaction, Seen, Settings, train};
 
@@ -88,12 +86,12 @@ pub struct Choice {
 pub fn choose_settings(
     interactions: &[Interaction],
     catalogue: &[CatalogueItem],
-    validation: &[Vec<ProductId>],
+    validation: &[Visit],
     start: &Settings,
     grid: &SettingsGrid,
     k: usize,
 ) -> Result<Choice, TrainError> {
-    if !validation.iter().any(|session| session.len() > 1) {
+    if !validation.iter().any(|visit| visit.products.len() > 1) {
         return Err(TrainError::NoValidation);
     }
     let attempt = |settings: Settings| -> Result<Trial, TrainError> {

@@ -7,6 +7,6 @@ mod sessions;
 pub use choose::{Axis, Choice, SettingsGrid, Trial, choose_settings};
 pub use metrics::{Metrics, MetricsSum};
 pub use sessions::{
-    ChainPredictor, MarkovBaseline, PopularityBaseline, Repeats, SessionPredictor, TimeSplit, evaluate_sessions,
-    sessions_of, split_by_time,
+    ChainPredictor, MarkovBaseline, PopularityBaseline, Repeats, SessionPredictor, TimeSplit, Visit, evaluate_sessions,
+    split_by_time, visits_of,
 };

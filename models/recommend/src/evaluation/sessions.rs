@@ -1,22 +1,41 @@
 //! The next-item protocol: after each product of a session the next one is predicted; with trivial baselines and a split by time.
 
-use dhow_events::{ProductId, SessionId, Timestamp};
+use dhow_events::{BuyerId, ProductId, Region, SessionId, Timestamp};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::{Metrics, MetricsSum};
 use crate::{Interaction, RecommendError, Recommender, Seen, SlateRequest};
 
-/// Predicts what comes next in a session.
+/// A visit with its products in order of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Visit {
+    /// Who, when signed in.
+    pub person: Option<BuyerId>,
+    /// Where, when known.
+    pub region: Option<Region>,
+    /// What the shopper turned to.
+    pub products: Vec<ProductId>,
+}
+
+impl From<Vec<ProductId>> for Visit {
+    /// A visit of nobody known.
+    fn from(products: Vec<ProductId>) -> Self {
+        Self { products, ..Self::default() }
+    }
+}
+
+/// Predicts what comes next in a visit.
 pub trait SessionPredictor: Sync {
-    /// Up to `count` distinct products, most likely first, after `session` (not empty, most recent last).
+    /// Up to `count` distinct products, most likely first, after the first `known` products of `visit`, at least one. The
+    /// rest of it must not be looked at.
     ///
     /// # Errors
     /// A count that the predictor does not serve.
-    fn predict(&self, session: &[ProductId], count: usize) -> Result<Vec<ProductId>, RecommendError>;
+    fn predict(&self, visit: &Visit, known: usize, count: usize) -> Result<Vec<ProductId>, RecommendError>;
 }
 
-/// A recommender asked through its fallback chain, as a shopper without a history would ask it.
+/// A recommender asked as the shopper would ask it.
 pub struct ChainPredictor<'a> {
     /// Who answers.
     pub recommender: &'a dyn Recommender,
@@ -25,9 +44,15 @@ pub struct ChainPredictor<'a> {
 }
 
 impl SessionPredictor for ChainPredictor<'_> {
-    fn predict(&self, session: &[ProductId], count: usize) -> Result<Vec<ProductId>, RecommendError> {
-        let request =
-            SlateRequest { session_items: session.to_vec(), seen: self.seen, count, ..SlateRequest::default() };
+    fn predict(&self, visit: &Visit, known: usize, count: usize) -> Result<Vec<ProductId>, RecommendError> {
+        let request = SlateRequest {
+            person: visit.person,
+            region: visit.region,
+            session_items: visit.products[..known].to_vec(),
+            seen: self.seen,
+            count,
+            ..SlateRequest::default()
+        };
         let slate = self.recommender.recommend(&request, &|_| true)?;
         Ok(slate.items.iter().map(|item| item.product).collect())
     }
@@ -38,9 +63,9 @@ pub struct PopularityBaseline(Vec<ProductId>);
 
 impl PopularityBaseline {
     /// Counts the products of the training sessions.
-    pub fn new(sessions: &[Vec<ProductId>]) -> Self {
+    pub fn new(visits: &[Visit]) -> Self {
         let mut counts: FxHashMap<ProductId, usize> = FxHashMap::default();
-        for product in sessions.iter().flatten() {
+        for product in visits.iter().flat_map(|visit| &visit.products) {
             *counts.entry(*product).or_default() += 1;
         }
         Self(most_counted(counts))
@@ -48,8 +73,9 @@ impl PopularityBaseline {
 }
 
 impl SessionPredictor for PopularityBaseline {
-    fn predict(&self, session: &[ProductId], count: usize) -> Result<Vec<ProductId>, RecommendError> {
-        Ok(self.0.iter().filter(|product| session.last() != Some(product)).take(count).copied().collect())
+    fn predict(&self, visit: &Visit, known: usize, count: usize) -> Result<Vec<ProductId>, RecommendError> {
+        let current = visit.products[..known].last();
+        Ok(self.0.iter().filter(|product| current != Some(product)).take(count).copied().collect())
     }
 }
 
@@ -58,9 +84,9 @@ pub struct MarkovBaseline(FxHashMap<ProductId, Vec<ProductId>>);
 
 impl MarkovBaseline {
     /// Counts which product follows which in the training sessions.
-    pub fn new(sessions: &[Vec<ProductId>]) -> Self {
+    pub fn new(visits: &[Visit]) -> Self {
         let mut counts: FxHashMap<ProductId, FxHashMap<ProductId, usize>> = FxHashMap::default();
-        for pair in sessions.iter().flat_map(|session| session.windows(2)).filter(|pair| pair[0] != pair[1]) {
+        for pair in visits.iter().flat_map(|visit| visit.products.windows(2)).filter(|pair| pair[0] != pair[1]) {
             *counts.entry(pair[0]).or_default().entry(pair[1]).or_default() += 1;
         }
         Self(counts.into_iter().map(|(product, next)| (product, most_counted(next))).collect())
@@ -68,8 +94,8 @@ impl MarkovBaseline {
 }
 
 impl SessionPredictor for MarkovBaseline {
-    fn predict(&self, session: &[ProductId], count: usize) -> Result<Vec<ProductId>, RecommendError> {
-        let next = session.last().and_then(|current| self.0.get(current));
+    fn predict(&self, visit: &Visit, known: usize, count: usize) -> Result<Vec<ProductId>, RecommendError> {
+        let next = visit.products[..known].last().and_then(|current| self.0.get(current));
         Ok(next.into_iter().flatten().take(count).copied().collect())
     }
 }
@@ -80,7 +106,7 @@ fn most_counted(counts: FxHashMap<ProductId, usize>) -> Vec<ProductId> {
     counts.into_iter().map(|(product, _)| product).collect()
 }
 
-/// Predicts every product of every session but the first from those before it.
+/// Predicts every product of every visit but the first from those before it.
 ///
 /// `products` is the size of the catalogue, for the coverage.
 ///
@@ -88,17 +114,17 @@ fn most_counted(counts: FxHashMap<ProductId, usize>) -> Vec<ProductId> {
 /// What the predictor refuses, `k` for instance.
 pub fn evaluate_sessions(
     predictor: &dyn SessionPredictor,
-    sessions: &[Vec<ProductId>],
+    visits: &[Visit],
     k: usize,
     products: usize,
 ) -> Result<Metrics, RecommendError> {
-    let predict_session = |session: &Vec<ProductId>| -> Result<Vec<Vec<ProductId>>, RecommendError> {
-        (1..session.len()).map(|next| predictor.predict(&session[..next], k)).collect()
+    let predict_visit = |visit: &Visit| -> Result<Vec<Vec<ProductId>>, RecommendError> {
+        (1..visit.products.len()).map(|known| predictor.predict(visit, known, k)).collect()
     };
-    let rankings: Vec<_> = sessions.par_iter().map(predict_session).collect::<Result<_, _>>()?;
+    let rankings: Vec<_> = visits.par_iter().map(predict_visit).collect::<Result<_, _>>()?;
     let mut sum = MetricsSum::new(k);
-    for (session, rankings) in sessions.iter().zip(&rankings) {
-        for (ranking, next) in rankings.iter().zip(&session[1..]) {
+    for (visit, rankings) in visits.iter().zip(&rankings) {
+        for (ranking, next) in rankings.iter().zip(visit.products.iter().skip(1)) {
             sum.add(ranking, &[*next]);
         }
     }
@@ -114,18 +140,19 @@ pub enum Repeats {
     Collapse,
 }
 
-/// The products of each session in order of time, sessions in order of their ids.
-pub fn sessions_of(interactions: &[Interaction], repeats: Repeats) -> Vec<Vec<ProductId>> {
+/// The visits in order of their sessions' ids; the first person and the first region named count.
+pub fn visits_of(interactions: &[Interaction], repeats: Repeats) -> Vec<Visit> {
     let mut sorted: Vec<&Interaction> = interactions.iter().collect();
     sorted.sort_by_key(|i| (i.session, i.time));
-    let products = |session: &[&Interaction]| {
+    let visit = |session: &[&Interaction]| {
         let mut products: Vec<ProductId> = session.iter().map(|i| i.product).collect();
         if repeats == Repeats::Collapse {
             products.dedup();
         }
-        products
+        let person = session.iter().find_map(|i| i.person);
+        Visit { person, region: session.iter().find_map(|i| i.region), products }
     };
-    sorted.chunk_by(|a, b| a.session == b.session).map(products).collect()
+    sorted.chunk_by(|a, b| a.session == b.session).map(visit).collect()
 }
 
 /// Interactions in three parts that follow each other in time.

@@ -180,6 +180,7 @@ fn requests() -> impl Strategy<Value = SlateRequest> {
                 seen,
                 max_per_seller,
                 count,
+                ..SlateRequest::default()
             }
         },
     )

@@ -2,11 +2,15 @@
 
 use dhow_recommend::evaluation::{
     Axis, ChainPredictor, MarkovBaseline, MetricsSum, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid,
-    choose_settings, evaluate_sessions, sessions_of, split_by_time,
+    Visit, choose_settings, evaluate_sessions, split_by_time, visits_of,
 };
 use dhow_recommend::{InteractionKind, RecommendError, Seen, Settings, TrainError};
 
-use crate::world::{act, at, catalogue, model, product, products, view};
+use crate::world::{act, at, catalogue, model, products, view};
+
+fn visit(numbers: &[u128]) -> Visit {
+    products(numbers).into()
+}
 
 #[test]
 fn metrics_are_those_counted_by_hand() {
@@ -24,7 +28,7 @@ fn metrics_are_those_counted_by_hand() {
 
 #[test]
 fn the_next_item_protocol_predicts_each_product_but_the_first() {
-    let sessions = [products(&[1, 2, 3]), products(&[1, 2]), products(&[4])];
+    let sessions = [visit(&[1, 2, 3]), visit(&[1, 2]), visit(&[4])];
     let markov = evaluate_sessions(&MarkovBaseline::new(&sessions), &sessions, 1, 4).unwrap();
     assert_eq!((markov.predictions, markov.hit_rate), (3, 1.0));
     let popular = evaluate_sessions(&PopularityBaseline::new(&sessions), &sessions, 1, 4).unwrap();
@@ -32,14 +36,14 @@ fn the_next_item_protocol_predicts_each_product_but_the_first() {
     let model = model(&[view(1, 1, 0), view(1, 2, 1)], 5);
     let predictor = ChainPredictor { recommender: &model, seen: Seen::HideCurrent };
     assert_eq!(evaluate_sessions(&predictor, &sessions, 101, 5), Err(RecommendError::Count(101)));
-    assert_eq!(predictor.predict(&products(&[1]), 1).unwrap(), products(&[2]));
+    assert_eq!(predictor.predict(&visit(&[1, 2]), 1, 1).unwrap(), products(&[2]));
 }
 
 #[test]
 fn sessions_are_ordered_by_time_and_repeats_collapse_only_when_asked() {
     let rows = [view(1, 2, 5), view(1, 1, 3), act(1, 1, InteractionKind::CartAdd, 4), view(0, 9, 9)];
-    assert_eq!(sessions_of(&rows, Repeats::Keep), [products(&[9]), products(&[1, 1, 2])]);
-    assert_eq!(sessions_of(&rows, Repeats::Collapse), [products(&[9]), products(&[1, 2])]);
+    assert_eq!(visits_of(&rows, Repeats::Keep), [visit(&[9]), visit(&[1, 1, 2])]);
+    assert_eq!(visits_of(&rows, Repeats::Collapse), [visit(&[9]), visit(&[1, 2])]);
 }
 
 #[test]
@@ -60,13 +64,13 @@ fn chosen_settings_are_the_best_trial_on_the_validation_sessions() {
         .collect();
     let start = Settings { gap_decay: 1.0, reverse_share: 1.0, ..Settings::default() };
     let grid = SettingsGrid(vec![(Axis::GapDecay, vec![0.2]), (Axis::ReverseShare, vec![0.0])]);
-    let validation = [products(&[1, 2])];
+    let validation = [visit(&[1, 2])];
     let choice = choose_settings(&rows, &catalogue(6), &validation, &start, &grid, 5).unwrap();
     assert_eq!(choice.trials.len(), 3);
     assert_eq!(choice.trials[0].settings, start);
     assert_eq!(choice.best.settings.gap_decay, 0.2);
     assert_eq!(choice.best.metrics.mrr, 1.0);
     assert!(choice.trials[0].metrics.mrr < 1.0);
-    let alone = [vec![product(1)]];
+    let alone = [visit(&[1])];
     assert_eq!(choose_settings(&rows, &catalogue(6), &alone, &start, &grid, 5), Err(TrainError::NoValidation));
 }

@@ -6,4 +6,5 @@ mod evaluation;
 mod live;
 mod oracle;
 mod public_sessions;
+mod ranked;
 mod world;

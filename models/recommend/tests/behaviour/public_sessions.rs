@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use dhow_events::{BuyerId, ProductId, SECOND_MICROS, SellerId, SessionId, Timestamp};
 use dhow_recommend::evaluation::{
     ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid,
-    choose_settings, evaluate_sessions, sessions_of,
+    choose_settings, evaluate_sessions, visits_of,
 };
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind, Seen, Settings, train};
 
@@ -36,6 +36,7 @@ fn clicks(path: &Path) -> Vec<Interaction> {
 fn catalogue_of(clicks: &[Interaction]) -> Vec<CatalogueItem> {
     let products: std::collections::BTreeSet<ProductId> = clicks.iter().map(|click| click.product).collect();
     let item = |product| CatalogueItem {
+        title: String::new(),
         product,
         category: category("all"),
         seller: SellerId::from_u128(0),
@@ -56,13 +57,13 @@ fn on_the_serenade_example_the_chain_beats_popularity_and_the_last_item_markov_c
     }
     let (training, validation, test) =
         (clicks(&folder.join("train.txt")), clicks(&folder.join("valid.txt")), clicks(&folder.join("test.txt")));
-    let (catalogue, validation) = (catalogue_of(&training), sessions_of(&validation, Repeats::Keep));
+    let (catalogue, validation) = (catalogue_of(&training), visits_of(&validation, Repeats::Keep));
     let grid = SettingsGrid::default();
     let choice = choose_settings(&training, &catalogue, &validation, &Settings::default(), &grid, 20).unwrap();
     println!("chosen on {} validation predictions: {:?}", choice.best.metrics.predictions, choice.best.settings);
 
     let model = train(&training, &catalogue, &choice.best.settings).unwrap();
-    let (known, test) = (sessions_of(&training, Repeats::Keep), sessions_of(&test, Repeats::Keep));
+    let (known, test) = (visits_of(&training, Repeats::Keep), visits_of(&test, Repeats::Keep));
     let figures = |name: &str, predictor: &dyn SessionPredictor| -> Metrics {
         let metrics = evaluate_sessions(predictor, &test, 20, catalogue.len()).unwrap();
         println!("{name}: {metrics:?}");

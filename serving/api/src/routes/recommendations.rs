@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use dhow_engine::{Offer, RecommendAsk};
+use dhow_engine::{Offer, RecommendAsk, kind_word};
 use dhow_events::{BuyerId, Category, Money, ProductId, Region, SellerId, SessionId};
 use dhow_recommend::{PriceBand, Reason, Seen, SlateRequest, Step, Surface};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,8 @@ pub(crate) struct RecommendationRequest {
     seen: Seen,
     /// At most so many of one seller.
     max_per_seller: Option<usize>,
+    /// At most so many of one category.
+    max_per_category: Option<usize>,
     /// How many, 1 to 100; 10 where it is absent.
     #[schema(minimum = 1, maximum = 100)]
     count: Option<usize>,
@@ -86,7 +88,9 @@ impl From<RecommendationRequest> for RecommendAsk {
             exclude: body.exclude,
             seen: body.seen,
             max_per_seller: body.max_per_seller,
+            max_per_category: body.max_per_category,
             count: body.count.unwrap_or(COUNT_DEFAULT),
+            ..SlateRequest::default()
         };
         Self { slate }
     }
@@ -118,12 +122,19 @@ pub(crate) struct RecommendedItem {
     /// The shopper's product that spoke for it most, if one did.
     #[schema(value_type = Option<String>, required)]
     because: Option<ProductId>,
+    /// `organic`, `sponsored` or `exploration`.
+    kind: &'static str,
+    /// The probability with which it was put here; below 1 only beside exploration.
+    propensity: f64,
 }
 
 /// A slate, best first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RecommendationAnswer {
     items: Vec<RecommendedItem>,
+    /// The experiment and the shopper's arm, where one runs.
+    #[schema(required)]
+    arm: Option<String>,
     #[serde(flatten)]
     model: ModelPart,
 }
@@ -141,7 +152,7 @@ pub(crate) async fn post_recommendations(
     body: JsonBody<RecommendationRequest>,
 ) -> Result<Json<RecommendationAnswer>, Problem> {
     let answer = app.engine.recommend(caller.tenant, body.value.into()).await?;
-    let (products, model) = ModelPart::split(answer);
+    let (slate, model) = ModelPart::split(answer);
     let item = |found: dhow_engine::RecommendedProduct| RecommendedItem {
         product: found.product,
         title: found.offer.title.to_string(),
@@ -153,8 +164,11 @@ pub(crate) async fn post_recommendations(
         step: found.step,
         reason: found.reason,
         because: found.because,
+        kind: kind_word(found.kind),
+        propensity: found.propensity,
     };
-    Ok(Json(RecommendationAnswer { items: products.into_iter().map(item).collect(), model }))
+    let items = slate.products.into_iter().map(item).collect();
+    Ok(Json(RecommendationAnswer { items, arm: slate.arm, model }))
 }
 
 /// A product that shoppers turn to after, or before, another.

@@ -48,6 +48,7 @@ pub fn recommender(world: &World, products: &[ProductId]) {
     let item = |product: &ProductId| CatalogueItem {
         product: *product,
         category: Category::new("home/kitchen").unwrap(),
+        title: String::new(),
         seller: seller(),
         regions: Vec::new(),
         price_usd_minor: 500,

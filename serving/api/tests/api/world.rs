@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request};
 use dhow_api::{ApiSettings, router};
 use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permission};
 use dhow_definitions::FeatureSet;
-use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings};
+use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings, StorefrontSettings};
 use dhow_events::*;
 use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
@@ -128,6 +128,7 @@ impl World {
             log: LogPlace::Local(LocalLogSettings::default()),
             redis: None,
             checkpoint_records: 1_000,
+            storefront: StorefrontSettings::default(),
             monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
             tenants: vec![TenantId::default()],
             rates: ExchangeRates::new(clock.now(), rates).unwrap(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dhow_commerce::{ImportedProduct, ProductInput};
 use dhow_datasets::ceiling::{CeilingCollector, Gap};
+use dhow_datasets::simulator::OfferCollector;
 use dhow_datasets::{Arrival, Simulation, SimulationSettings, Truth};
 use dhow_engine::Engine;
 use dhow_events::facts::ProductListed;
@@ -30,6 +31,8 @@ const IMPORT_BATCH: usize = 1_000;
 pub struct History {
     /// What the simulator knows; for judging only.
     pub truth: Truth,
+    /// What is on offer and how often it was looked at and ordered, from the events.
+    pub offers: OfferCollector,
     /// What an oracle and trivial methods reach on it.
     pub ceilings: Vec<Gap>,
     /// Arrivals of the held-out day, in order.
@@ -100,10 +103,11 @@ pub fn stream(
     let mut counted_ids = RecentlySeen::default();
     let mut held_out = Vec::new();
     let mut batch: Vec<(Event, Timestamp)> = Vec::with_capacity(BATCH);
-    let mut ceilings = CeilingCollector::new();
+    let (mut ceilings, mut offers) = (CeilingCollector::new(), OfferCollector::new());
     let mut views: FxHashMap<ProductId, u64> = FxHashMap::default();
     for arrival in simulation.by_ref() {
         ceilings.observe(&arrival.event);
+        offers.observe(&arrival.event);
         if arrival.arrives_at >= cut {
             held_out.push(arrival);
             continue;
@@ -131,9 +135,11 @@ pub fn stream(
     bar.finish_and_clear();
     report.stage(Stage::new("simulate, encode and log events", event_count, begin));
 
-    wait_until_applied(engine, report)?;
+    let begin = SystemClock.now();
+    let applied = wait_until_applied(engine)?;
+    report.stage(Stage::new("apply to online features and lake", applied, begin));
     let truth = simulation.into_truth();
-    Ok(History { ceilings: ceilings.finish(&truth), truth, held_out, products, stock, views })
+    Ok(History { ceilings: ceilings.finish(&truth), truth, offers, held_out, products, stock, views })
 }
 
 /// Which of the latest arrivals were there before: a duplicate comes soon after the first.
@@ -170,8 +176,11 @@ impl Resume {
     }
 }
 
-fn wait_until_applied(engine: &Engine, report: &mut Report) -> Result<(), Failure> {
-    let begin = SystemClock.now();
+/// Waits until features and lake have what the log holds: how many events there were to apply.
+///
+/// # Errors
+/// The stream worker ended.
+pub fn wait_until_applied(engine: &Engine) -> Result<u64, Failure> {
     let (total, _) = engine.lag()?;
     let bar = progress("apply to features and lake", total);
     loop {
@@ -187,8 +196,7 @@ fn wait_until_applied(engine: &Engine, report: &mut Report) -> Result<(), Failur
     }
     engine.checkpoint()?;
     bar.finish_and_clear();
-    report.stage(Stage::new("apply to online features and lake", total, begin));
-    Ok(())
+    Ok(total)
 }
 
 fn note_product(products: &mut BTreeMap<ProductId, Known>, fact: &Fact) {

@@ -8,6 +8,7 @@ mod deliveries;
 mod history;
 mod replay;
 mod report;
+mod shoppers;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,7 +48,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
     let clock = Arc::new(ReplayClock::new(cut));
     let world = World::claim(&configuration, &simulation)?;
     let engine = crate::platform::open(&configuration, clock.clone()).await?;
-    let history = history::stream(&engine, &simulation, cut, &mut report)?;
+    let history = Arc::new(history::stream(&engine, &simulation, cut, &mut report)?);
     if arguments.only_stream {
         return stop(&engine);
     }
@@ -73,6 +74,8 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
     });
 
     replay::run(&engine, &clock, address, &history, cut, &mut report).await?;
+    shoppers::run(&engine, &clock, &history, configuration.tenant, arguments.visits, arguments.seed, &mut report).await?;
+    engine.set_storefront(configuration.storefront.clone())?;
     report.routes = deliveries::plan(&history, address).await?;
     report.ceilings = history.ceilings.clone();
     report.status = Some(engine.status(configuration.tenant)?);

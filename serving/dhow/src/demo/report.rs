@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::client::Latencies;
 use super::deliveries::RouteFigures;
 use super::history::History;
+use super::shoppers::{AbTest, PerVisit};
 use crate::arguments::DemoArguments;
 use crate::configuration::Configuration;
 use crate::output::{micros, percent, table, thousands};
@@ -123,6 +124,8 @@ pub struct Report {
     latency_us: Vec<(String, Quantiles)>,
     #[serde(skip)]
     latencies: Latencies,
+    /// What the A/B test on simulated shoppers found.
+    pub ab_test: Option<AbTest>,
     /// The replayed day.
     pub replay: Option<ReplayFigures>,
     /// The day's route plans.
@@ -148,6 +151,7 @@ impl Report {
             tasks: Vec::new(),
             latency_us: Vec::new(),
             latencies: Latencies::new(),
+            ab_test: None,
             replay: None,
             routes: Vec::new(),
             ceilings: Vec::new(),
@@ -194,6 +198,7 @@ impl Report {
         self.print_stages();
         self.print_models();
         self.print_replay();
+        self.print_ab_test();
         self.print_latencies();
         self.print_routes();
         self.print_ceilings();
@@ -246,6 +251,34 @@ impl Report {
             vec!["recall at 1 % false positives".to_owned(), optional(replay.fraud_recall_at_1_percent)],
         ];
         println!("The held-out day, replayed over HTTP\n{}\n", table(&["what", "found"], &rows, true));
+    }
+
+    fn print_ab_test(&self) {
+        let Some(test) = &self.ab_test else { return };
+        let row = |name: &str, found: &PerVisit| {
+            let beside = |value: f64, base: f64| format!("{:+.0} %", 100.0 * (value / base - 1.0));
+            vec![
+                name.to_owned(),
+                format!("{:.2}", found.clicks),
+                beside(found.clicks, test.most_popular.clicks),
+                format!("{:.2}", found.sales_usd_minor / 100.0),
+                beside(found.sales_usd_minor, test.most_popular.sales_usd_minor),
+            ]
+        };
+        let rows = [
+            row("most popular, to everybody", &test.most_popular),
+            row("arm: popular in the region", &test.popular_arm),
+            row("arm: champion", &test.champion_arm),
+            row("oracle that knows the tastes", &test.oracle),
+        ];
+        println!(
+            "A/B test: {} visits of simulated shoppers who answer to slates by their true tastes\n{}",
+            thousands(test.visits),
+            table(&["slates by", "clicks a visit", "", "sales a visit, $", ""], &rows, true)
+        );
+        println!("The champion closes {} of the gap in clicks between popularity and the oracle.", percent(test.gap_closed()));
+        crate::experiments::print(&test.report);
+        println!();
     }
 
     fn print_latencies(&self) {
