@@ -267,6 +267,11 @@ impl View {
         self.cells.iter().map(|(_, kind)| *kind)
     }
 
+    /// For each of [`View::cells`] the number of the source's column that it is read from.
+    pub fn cell_columns(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.cells.iter().map(|&(column, _)| column)
+    }
+
     /// The values of [`View::cells`] in a row of the source.
     pub fn read_cells<'a, R: Row>(&'a self, row: &'a R) -> impl ExactSizeIterator<Item = Cell> + 'a {
         self.cells.iter().map(|&(column, kind)| read_cell(kind, row.value(column)))

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array};
+use arrow::array::{Array, ArrayRef, Float64Array};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use dhow_definitions::{Cell, CellKind, FeatureSet, Ratio, Source, SourceColumn, TableSchema, View, entity_id};
@@ -111,8 +112,8 @@ struct EventTable {
     file: UserTable,
     source: Source,
     columns: Vec<TypedColumn>,
-    event_times: Vec<i64>,
-    known_times: Option<Vec<i64>>,
+    event_times: ScalarBuffer<i64>,
+    known_times: Option<ScalarBuffer<i64>>,
     ids: Option<Vec<u128>>,
 }
 
@@ -135,22 +136,36 @@ impl EventTable {
     }
 
     fn sweep(&self, view: &View, point_keys: Vec<Option<u128>>, at: &[i64]) -> Result<Vec<Vec<f64>>, OfflineError> {
-        let rows = self.event_times.len();
-        let mut cells: Vec<Cells> = view.cells().map(|kind| Cells::new(kind, rows)).collect();
-        let mut event_keys = Vec::with_capacity(rows);
-        for row in 0..rows {
-            let table_row = TableRow { columns: &self.columns, row };
-            event_keys.push(view.entity_of(&table_row));
-            for (cells, cell) in cells.iter_mut().zip(view.read_cells(&table_row)) {
-                cells.push(cell);
+        let rows = 0..self.event_times.len();
+        let table_row = |row: usize| TableRow { columns: &self.columns, row };
+        let kinds = || view.cells().zip(view.cell_columns());
+        // A column without a gap is read where it lies, others row by row.
+        let whole: Vec<Option<CellColumn<'_>>> =
+            kinds().map(|(kind, column)| self.columns[column].whole(kind)).collect();
+        let mut parts: Vec<Option<Cells>> = kinds()
+            .zip(&whole)
+            .map(|((kind, _), whole)| whole.is_none().then(|| Cells::new(kind, rows.len())))
+            .collect();
+        if parts.iter().any(Option::is_some) {
+            for row in rows.clone() {
+                for (part, cell) in parts.iter_mut().zip(view.read_cells(&table_row(row))) {
+                    if let Some(part) = part {
+                        part.push(cell);
+                    }
+                }
             }
         }
+        let columns: Vec<CellColumn<'_>> = whole
+            .iter()
+            .zip(&parts)
+            .filter_map(|(whole, part)| (*whole).or(part.as_ref().map(Cells::column)))
+            .collect();
         let refused = |error: dhow_sweep::SweepError| OfflineError::Table {
             table: view.name().to_owned(),
             reason: error.to_string(),
         };
+        let event_keys = rows.map(|row| view.entity_of(&table_row(row)));
         let entities = densify(event_keys, point_keys).map_err(refused)?;
-        let columns: Vec<CellColumn<'_>> = cells.iter().map(Cells::column).collect();
         let events = Events {
             entities: &entities.events,
             entity_count: entities.count,
@@ -160,6 +175,24 @@ impl EventTable {
             columns: &columns,
         };
         sweep(view, &events, &Points { entities: &entities.points, at }).map_err(refused)
+    }
+}
+
+impl TypedColumn {
+    /// The values as a view's cells of this kind, where they are just that and each row has one.
+    fn whole(&self, kind: CellKind) -> Option<CellColumn<'_>> {
+        match (kind, self) {
+            (CellKind::Integer, Self::Int(array)) if array.null_count() == 0 => {
+                Some(CellColumn::Integer { values: array.values(), valid: None })
+            }
+            (CellKind::Integer, Self::Time(array)) if array.null_count() == 0 => {
+                Some(CellColumn::Integer { values: array.values(), valid: None })
+            }
+            (CellKind::Float, Self::Float(array)) if array.null_count() == 0 => {
+                Some(CellColumn::Float { values: array.values(), valid: None })
+            }
+            _ => None,
+        }
     }
 }
 

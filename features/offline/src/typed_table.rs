@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{
     Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
 };
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
@@ -18,8 +19,9 @@ use crate::OfflineError;
 
 /// The most rows of one table: rows are numbered by 32 bits.
 pub const TABLE_ROWS_MAX: usize = u32::MAX as usize - 1;
-/// Rows that are decoded at once.
-const BATCH_ROWS: usize = 65_536;
+/// Rows that are decoded at once, at most: whole row groups as most programs write them, so that a table of one need not
+/// be put together from parts.
+const BATCH_ROWS: usize = 1 << 20;
 
 /// A whole Parquet file in memory, in the order of its rows.
 pub(crate) struct UserTable {
@@ -80,7 +82,7 @@ impl UserTable {
     }
 
     /// A column of instants without a gap, in microseconds.
-    pub(crate) fn times(&self, name: &str) -> Result<Vec<i64>, OfflineError> {
+    pub(crate) fn times(&self, name: &str) -> Result<ScalarBuffer<i64>, OfflineError> {
         let TypedColumn::Time(times) = self.typed_column(name, ColumnType::Time)? else {
             return Err(self.error(format!("column `{name}` holds no times")));
         };
@@ -88,7 +90,7 @@ impl UserTable {
             Some(row) => {
                 Err(self.error(format!("column `{name}` has no time in row {}; every row needs one", row + 1)))
             }
-            None => Ok(times.values().to_vec()),
+            None => Ok(times.values().clone()),
         }
     }
 

@@ -289,13 +289,14 @@ impl PartReader {
         }
         let first = out.len();
         out.resize(first + layout.feature_count, f64::NAN);
+        let mut folds = Vec::new();
         match series {
             None => {
-                read_nothing(layout, at, &mut out[first..]);
+                read_nothing(layout, at, &mut folds, &mut out[first..]);
                 Ok(None)
             }
             Some(series) => {
-                series.read(layout, at, &mut out[first..]);
+                series.read(layout, at, &mut folds, &mut out[first..]);
                 Ok(series.latest_event_time(layout))
             }
         }

@@ -191,11 +191,11 @@ impl Series {
         count
     }
 
-    /// Writes the view's features at `at` over `out`, which has one place for each.
-    pub(crate) fn read(&self, layout: &Layout, at: Timestamp, out: &mut [f64]) {
-        let mut folds = Vec::with_capacity(layout.folds.len());
+    /// Writes the view's features at `at` over `out`, which has one place for each. What `folds` holds does not matter: it
+    /// is memory to be used again.
+    pub(crate) fn read(&self, layout: &Layout, at: Timestamp, folds: &mut Vec<Accumulator>, out: &mut [f64]) {
         for group in &layout.groups {
-            self.read_group(layout, group, at, &mut folds, out);
+            self.read_group(layout, group, at, folds, out);
         }
         for &[place, numerator, denominator] in &layout.ratios {
             out[place] = Ratio::of(out[numerator], out[denominator]);
@@ -339,8 +339,8 @@ fn indexed_distinct(index: &Index, token: usize, range: Range<usize>, start: i64
 }
 
 /// What an entity without any event reads.
-pub(crate) fn read_nothing(layout: &Layout, at: Timestamp, out: &mut [f64]) {
-    Series::default().read(layout, at, out);
+pub(crate) fn read_nothing(layout: &Layout, at: Timestamp, folds: &mut Vec<Accumulator>, out: &mut [f64]) {
+    Series::default().read(layout, at, folds, out);
 }
 
 /// The instant before which no window with a start can reach from `reads_from` on.

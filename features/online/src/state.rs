@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use dhow_definitions::{EntityKey, FeatureSet};
+use dhow_definitions::FeatureSet;
 use dhow_events::{Event, TenantId, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use crate::{Cut, Share};
 /// Slices of the state that are expired one after another, so that nobody waits for all of it.
 pub(crate) const SHARDS: usize = 64;
 
-/// The key of a series: an [`EntityKey`] whose tenant is a number, to keep the table small.
+/// The key of a series: a [`dhow_definitions::EntityKey`] whose tenant is a number, to keep the table small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SeriesKey {
     id: (u64, u64),
@@ -222,21 +223,46 @@ impl State {
         self.shards[key.shard()].get(key)
     }
 
-    /// Reads an entity's features, and when the latest of its events that are kept happened.
-    pub(crate) fn read(&self, key: EntityKey, at: Timestamp, out: &mut [f64]) -> Option<Timestamp> {
-        let layout = &self.layouts[usize::from(key.view)];
-        let tenant = self.progress.tenants.get(&key.tenant);
-        let series = tenant.and_then(|&tenant| self.series(&SeriesKey::new(key.id, tenant, key.view)));
-        match series {
-            Some(series) => {
-                series.read(layout, at, out);
-                series.latest_event_time(layout)
-            }
-            None => {
-                read_nothing(layout, at, out);
-                None
-            }
+    /// Appends each ask's features to `out`; gives when the latest of each entity's events that are kept happened. The
+    /// views must exist.
+    pub(crate) fn read_many(
+        &self,
+        tenant: TenantId,
+        asks: &[(usize, u128)],
+        at: Timestamp,
+        out: &mut Vec<f64>,
+    ) -> Vec<Option<Timestamp>> {
+        let tenant = self.progress.tenants.get(&tenant);
+        let find = |&(view, id): &(usize, u128)| {
+            tenant.and_then(|&tenant| self.series(&SeriesKey::new(id, tenant, view as u16)))
+        };
+        // Series lie far apart. All are sought first and their newest rows asked for, so that they come from memory
+        // together and not one after the other.
+        let found: Vec<Option<&Series>> = asks.iter().map(find).collect();
+        for series in found.iter().flatten() {
+            black_box(series.rows().last().copied());
         }
+        let mut folds = Vec::new();
+        let mut times = Vec::with_capacity(asks.len());
+        // Of each view where an entity without events was read; all others without any read the same.
+        let mut nothing: Vec<Option<usize>> = vec![None; self.layouts.len()];
+        for (&(view, _), series) in asks.iter().zip(found) {
+            let (layout, first) = (&self.layouts[view], out.len());
+            match (series, nothing[view]) {
+                (None, Some(same)) => out.extend_from_within(same..same + layout.feature_count),
+                (None, None) => {
+                    nothing[view] = Some(first);
+                    out.resize(first + layout.feature_count, f64::NAN);
+                    read_nothing(layout, at, &mut folds, &mut out[first..]);
+                }
+                (Some(series), _) => {
+                    out.resize(first + layout.feature_count, f64::NAN);
+                    series.read(layout, at, &mut folds, &mut out[first..]);
+                }
+            }
+            times.push(series.and_then(|series| series.latest_event_time(layout)));
+        }
+        times
     }
 
     /// Frees what no read from `reads_from` on can reach, in one shard.

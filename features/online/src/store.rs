@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dhow_definitions::{EntityKey, FeatureSet, VectorPlan};
+use dhow_definitions::{FeatureSet, VectorPlan};
 use dhow_events::{DAY_MICROS, Event, Fact, TenantId, Timestamp};
 use dhow_streams::Offsets;
 use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
@@ -154,13 +154,7 @@ impl OnlineStore {
                 return Err(ReadError::OtherShare { share: state.share });
             }
         }
-        let mut latest_event_times = Vec::with_capacity(asks.len());
-        for &(view, id) in asks {
-            let first = out.len();
-            out.resize(first + state.layouts[view].feature_count, f64::NAN);
-            let key = EntityKey { tenant, view: view as u16, id };
-            latest_event_times.push(state.read(key, at, &mut out[first..]));
-        }
+        let latest_event_times = state.read_many(tenant, asks, at, out);
         Ok(Readings { latest_event_times, as_of: vec![cut] })
     }
 

@@ -140,20 +140,35 @@ fn resolve<'a>(views: &'a [View], names: &[String]) -> Result<Vec<Asked<'a>>, En
 
 /// For each entity the keys of all views, in the order of the views.
 fn entity_keys(views: &[Asked<'_>], entities: &[BTreeMap<String, Json>]) -> Result<Vec<(usize, u128)>, EngineError> {
+    // Views that are keyed by the same columns have the same keys, which are read once.
+    let mut keyed: Vec<&Asked<'_>> = Vec::new();
+    let key_of: Vec<usize> = views
+        .iter()
+        .map(|asked| {
+            keyed.iter().position(|other| other.entity == asked.entity).unwrap_or_else(|| {
+                keyed.push(asked);
+                keyed.len() - 1
+            })
+        })
+        .collect();
     let mut keys = Vec::with_capacity(views.len() * entities.len());
     let mut problems = Vec::new();
     for (index, entity) in entities.iter().enumerate() {
         for name in
-            entity.keys().filter(|name| !views.iter().any(|view| view.entity.iter().any(|(known, _)| known == name)))
+            entity.keys().filter(|name| !keyed.iter().any(|view| view.entity.iter().any(|(known, _)| known == name)))
         {
             let message = "is no column that the features asked for are keyed by".to_owned();
             problems.push(FieldProblem::new(format!("/entities/{index}/{name}"), message));
         }
-        for asked in views {
+        let mut of_entity = Vec::with_capacity(keyed.len());
+        for asked in &keyed {
             match entity_key(asked, entity) {
-                Ok(key) => keys.push((asked.number, key)),
+                Ok(key) => of_entity.push(key),
                 Err((name, message)) => problems.push(FieldProblem::new(format!("/entities/{index}/{name}"), message)),
             }
+        }
+        if problems.is_empty() {
+            keys.extend(views.iter().zip(&key_of).map(|(asked, key)| (asked.number, of_entity[*key])));
         }
     }
     if problems.is_empty() { Ok(keys) } else { Err(EngineError::Invalid(problems)) }
