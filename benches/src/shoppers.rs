@@ -145,7 +145,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let model = Arc::new(fitted(&interactions, ranked)?);
         let live = Arc::new(LiveState::new(&model));
         let recommender = LiveRecommender::new(model, live.clone());
-        let offered: std::collections::HashSet<ProductId> = offer.by_popularity(Popularity::Views).into_iter().collect();
+        let offered: std::collections::HashSet<ProductId> =
+            offer.by_popularity(Popularity::Views).into_iter().collect();
         let fill = |visit: &Visit, page: Page| -> Vec<ProductId> {
             let slate = recommender.recommend(&ask(visit, page), &|product| offered.contains(&product));
             slate.map(|slate| slate.items.iter().map(|item| item.product).collect()).unwrap_or_default()

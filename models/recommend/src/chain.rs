@@ -327,18 +327,12 @@ impl<'a> Filler<'a> {
         self.barred.insert(item);
         *self.per_seller.entry(self.model.items.seller(item)).or_default() += 1;
         *self.per_category.entry(self.category(item)).or_default() += 1;
-        let (product, because) =
-            (self.model.items.product(item), because.map(|seed| self.model.items.product(seed)));
+        let (product, because) = (self.model.items.product(item), because.map(|seed| self.model.items.product(seed)));
         self.items.push(SlateItem { product, score, reason, step, because, kind, propensity });
     }
 
     /// Fills what is open from ranked candidates.
-    fn offer_ranked(
-        &mut self,
-        chain: &Chain<'_>,
-        ranking: &Ranking,
-        shopper: &Shopper,
-    ) -> Result<(), RecommendError> {
+    fn offer_ranked(&mut self, chain: &Chain<'_>, ranking: &Ranking, shopper: &Shopper) -> Result<(), RecommendError> {
         if self.is_full() {
             return Ok(());
         }

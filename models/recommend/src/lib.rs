@@ -53,10 +53,12 @@ pub use model::{
     Companion, MAX_INTERACTIONS, ModelFileError, RecommendModel, Related, TrainError, TrainingSummary, train,
 };
 pub use popularity::{MAX_REGION_CATEGORY_PRODUCTS, MAX_REGION_PRODUCTS};
-pub use ranking::{Attraction, Learned, MAX_CANDIDATES, MAX_RANKED_CASES, RankingSettings, TrainedRanker, choose_ranking, learn_ranker};
+pub use ranking::{
+    Attraction, Learned, MAX_CANDIDATES, MAX_RANKED_CASES, RankingSettings, TrainedRanker, choose_ranking, learn_ranker,
+};
 pub use settings::{KindWeights, Settings};
 pub use slate::{
-    MAX_COUNT, MAX_EXCLUDED, MAX_SEEDS, Outcome, Reason, RecommendError, Recommender, Seen, Slate, SlateItem,
-    SlateRequest, SponsoredOffer, Step, StepCount, Surface,
+    MAX_COUNT, MAX_EXCLUDED, MAX_SEEDS, Objective, Outcome, Reason, RecommendError, Recommender, Seen, Slate,
+    SlateItem, SlateRequest, SponsoredOffer, Step, StepCount, Surface,
 };
 pub use together::MAX_BASKET_PRODUCTS;

@@ -28,6 +28,17 @@ pub enum Surface {
     Email,
 }
 
+/// What a slate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objective {
+    /// That it is opened: what is likely to be clicked when it is shown.
+    #[default]
+    Opened,
+    /// To name what the shopper would turn to next if nothing were shown, as next-item protocols ask.
+    Next,
+}
+
 /// Which of the session's own products may be shown again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +79,8 @@ pub struct SlateRequest {
     pub max_per_seller: Option<usize>,
     /// At most so many products of one category, at least 1. None: no limit.
     pub max_per_category: Option<usize>,
+    /// What the slate is for, where the model ranks.
+    pub objective: Objective,
     /// Variety, fairness, sponsored places and exploration, for models that rank.
     pub policy: Policy,
     /// What campaigns pay for, for models that rank; at most [`dhow_ranking::MAX_OFFERS`].

@@ -3,16 +3,14 @@
 use std::collections::BTreeMap;
 
 use dhow_events::{DAY_MICROS, Timestamp};
-use dhow_offline::tables::{
-    CatalogueRow, InteractionRow, SlateRow, Touch, catalogue, interactions, served_slates,
-};
+use dhow_offline::tables::{CatalogueRow, InteractionRow, SlateRow, Touch, catalogue, interactions, served_slates};
 use dhow_recommend::evaluation::{
     ChainPredictor, MarkovBaseline, Metrics, PopularityBaseline, Repeats, SessionPredictor, SettingsGrid, Visit,
     choose_settings, evaluate_sessions, split_by_time, visits_of,
 };
 use dhow_recommend::{
-    CatalogueItem, Interaction, InteractionKind, Learned, RankingSettings, RecommendModel, Seen, ServedSlate, Settings, TrainedRanker,
-    choose_ranking, learn_ranker, train,
+    CatalogueItem, Interaction, InteractionKind, Learned, RankingSettings, RecommendModel, Seen, ServedSlate, Settings,
+    TrainedRanker, choose_ranking, learn_ranker, train,
 };
 use dhow_registry::{ModelFormat, Task};
 use serde_json::{Value, json};
@@ -93,8 +91,7 @@ fn settings_of(
     ranking: &RankingSettings,
     learned: Option<&Learned>,
 ) -> Result<BTreeMap<String, Value>, TrainingError> {
-    let mut chosen =
-        BTreeMap::from([("settings".to_owned(), serde_json::to_value(settings).map_err(trainer(TASK))?)]);
+    let mut chosen = BTreeMap::from([("settings".to_owned(), serde_json::to_value(settings).map_err(trainer(TASK))?)]);
     let ranker = match learned {
         None => Value::from("none: too few next clicks to learn from"),
         Some(learned) => {

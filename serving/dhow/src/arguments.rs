@@ -422,7 +422,7 @@ pub struct EvaluateArguments {
     /// The tasks; all where none is named.
     pub tasks: Vec<TrainTask>,
     /// Judge the method on files of public or own data instead of the model in force.
-    #[arg(long, value_name = "PROTOCOL", requires_all = ["train", "test"])]
+    #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<EvaluateProtocol>,
     /// Sessions to learn from: lines of session, item and time, or Parquet with lists of items.
     #[arg(long, value_name = "FILE", requires = "protocol")]
@@ -433,6 +433,12 @@ pub struct EvaluateArguments {
     /// Sessions to choose settings on; the latest of the training sessions otherwise.
     #[arg(long, value_name = "FILE", requires = "protocol")]
     pub valid: Option<PathBuf>,
+    /// A line for each person with the items in time order, for the protocol `interactions`.
+    #[arg(long, value_name = "FILE", requires = "protocol")]
+    pub data: Option<PathBuf>,
+    /// The items' attributes as a JSON object of lists.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    pub attributes: Option<PathBuf>,
     /// Another model than the champion, `mdl_…`; its task must be named.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<dhow_events::ModelId>,
@@ -452,6 +458,8 @@ pub struct EvaluateArguments {
 pub enum EvaluateProtocol {
     /// The next item of each session, for `recommend`.
     Sessions,
+    /// The last items of each person's history, for `recommend`.
+    Interactions,
 }
 
 /// What can be trained.

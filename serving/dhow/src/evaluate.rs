@@ -5,20 +5,21 @@ use dhow_training::{Evaluation, Figure, evaluate};
 
 use crate::arguments::{EvaluateArguments, EvaluateProtocol, TrainTask};
 use crate::configuration::Configuration;
-use crate::evaluate_sessions;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
 use crate::train::{ALL, TrainingParts, print_figures};
+use crate::{evaluate_interactions, evaluate_sessions};
 
 /// Runs the command.
 ///
 /// # Errors
 /// No data folder, no such model, or nothing to judge it on.
 pub async fn run(arguments: &EvaluateArguments, configuration: &Configuration) -> Result<(), Failure> {
-    if let Some(EvaluateProtocol::Sessions) = arguments.protocol {
-        return match arguments.tasks.as_slice() {
-            [TrainTask::Recommend] => evaluate_sessions::run(arguments),
-            _ => Err(Failure::Input("--protocol sessions judges `recommend` alone".to_owned())),
+    if let Some(protocol) = arguments.protocol {
+        return match (protocol, arguments.tasks.as_slice()) {
+            (EvaluateProtocol::Sessions, [TrainTask::Recommend]) => evaluate_sessions::run(arguments),
+            (EvaluateProtocol::Interactions, [TrainTask::Recommend]) => evaluate_interactions::run(arguments),
+            _ => Err(Failure::Input("--protocol judges `recommend` alone".to_owned())),
         };
     }
     if arguments.model.is_some() && arguments.tasks.len() != 1 {

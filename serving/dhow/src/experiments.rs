@@ -49,7 +49,9 @@ fn verdict(verdict: Verdict) -> String {
         Verdict::Better => "better".to_owned(),
         Verdict::Worse => "worse".to_owned(),
         Verdict::Alike => "alike".to_owned(),
-        Verdict::NoVerdictYet { more_visitors: Some(more) } => format!("no verdict yet: about {} more", thousands(more)),
+        Verdict::NoVerdictYet { more_visitors: Some(more) } => {
+            format!("no verdict yet: about {} more", thousands(more))
+        }
         Verdict::NoVerdictYet { more_visitors: None } => "no verdict yet".to_owned(),
         Verdict::SampleRatioMismatch => "arms of the wrong size: look for a fault".to_owned(),
     }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::{Metrics, MetricsSum};
-use crate::{Interaction, RecommendError, Recommender, Seen, SlateRequest};
+use crate::{Interaction, Objective, RecommendError, Recommender, Seen, SlateRequest};
 
 /// A visit with its products in order of time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl SessionPredictor for ChainPredictor<'_> {
             region: visit.region,
             session_items: visit.products[..known].to_vec(),
             seen: self.seen,
+            objective: Objective::Next,
             count,
             ..SlateRequest::default()
         };

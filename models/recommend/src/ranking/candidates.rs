@@ -165,22 +165,31 @@ pub(crate) fn gather(
         }
     }
     if let Some(current) = current {
-        let follower = |&(item, share): &(u32, f32)| {
-            Candidate { item, score: f64::from(share), reason: Reason::AlsoViewed, because: Some(current) }
+        let follower = |&(item, share): &(u32, f32)| Candidate {
+            item,
+            score: f64::from(share),
+            reason: Reason::AlsoViewed,
+            because: Some(current),
         };
         let followers = sources.followers(current).iter().map(follower);
         pool.add_all(Step::Session, Some(Column::Follower), FROM_FOLLOWERS, followers, admits);
     }
     if let Some(taste) = &taste {
         let liked = sources.liked(taste, FROM_TASTE, admits)?;
-        let by_taste = |&(item, score): &(u32, f32)| {
-            Candidate { item, score: f64::from(score), reason: Reason::BasedOnHistory, because: None }
+        let by_taste = |&(item, score): &(u32, f32)| Candidate {
+            item,
+            score: f64::from(score),
+            reason: Reason::BasedOnHistory,
+            because: None,
         };
         pool.add_all(Step::History, None, FROM_TASTE, liked.iter().map(by_taste), admits);
     }
     let by_content = sources.liked_content(shopper, FROM_CONTENT);
-    let by_content = by_content.iter().map(|&(item, score)| {
-        Candidate { item, score, reason: Reason::BasedOnHistory, because: None }
+    let by_content = by_content.iter().map(|&(item, score)| Candidate {
+        item,
+        score,
+        reason: Reason::BasedOnHistory,
+        because: None,
     });
     pool.add_all(Step::History, None, FROM_CONTENT, by_content, admits);
     let also_viewed = chain.session_candidates().into_iter();
@@ -195,8 +204,10 @@ pub(crate) fn gather(
                 pool.set(row, Column::AfterCurrent, f64::from(neighbour.score));
             }
         }
-        let popular = model.items.categories_of(current).first().map(|category| model.popularity.of_category(*category));
-        let popular = popular.unwrap_or_default().iter().map(|popular| Candidate::popular(popular, Reason::CategoryBestSeller));
+        let popular =
+            model.items.categories_of(current).first().map(|category| model.popularity.of_category(*category));
+        let popular =
+            popular.unwrap_or_default().iter().map(|popular| Candidate::popular(popular, Reason::CategoryBestSeller));
         pool.add_all(Step::CategoryBestSellers, None, FROM_CATEGORY, popular, admits);
     }
     for region in shopper.region.into_iter().flat_map(region_and_around).take(1) {

@@ -87,8 +87,11 @@ fn word_vectors(model: &RecommendModel) -> Vec<Vec<f32>> {
     let words: Vec<FxHashSet<String>> = items.map(|item| words(model, item)).collect();
     let mut counts: FxHashMap<&str, usize> = FxHashMap::default();
     words.iter().flatten().for_each(|word| *counts.entry(word).or_default() += 1);
-    let mut frequent: Vec<(usize, &str)> =
-        counts.into_iter().map(|(word, count)| (count, word)).filter(|(count, _)| *count >= MIN_WORD_PRODUCTS).collect();
+    let mut frequent: Vec<(usize, &str)> = counts
+        .into_iter()
+        .map(|(word, count)| (count, word))
+        .filter(|(count, _)| *count >= MIN_WORD_PRODUCTS)
+        .collect();
     frequent.sort_unstable_by(|a, b| b.cmp(a));
     frequent.truncate(MAX_WORDS);
     let places: FxHashMap<&str, usize> = frequent.iter().enumerate().map(|(at, (_, word))| (*word, at)).collect();

@@ -112,7 +112,8 @@ pub(crate) fn complete(
     for (row, score) in sources.content_scores(shopper, items.into_iter()).into_iter().flatten().enumerate() {
         pool.set(row, Column::Content, score);
     }
-    for column in [Column::Visits, Column::AlsoViewed, Column::AfterCurrent, Column::Taste, Column::History, Column::Basket]
+    for column in
+        [Column::Visits, Column::AlsoViewed, Column::AfterCurrent, Column::Taste, Column::History, Column::Basket]
     {
         pool.as_shares(column);
     }

@@ -10,10 +10,10 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::attraction::{Attraction, MIN_SLATES, Showing};
-use super::{RankingSettings, TrainedRanker};
 use super::candidates::{Shopper, gather};
 use super::features::{COLUMN_NAMES, Column, WIDTH};
 use super::sources::{Sources, no_views, sessions, visits};
+use super::{RankingSettings, TrainedRanker};
 use crate::chain::Chain;
 use crate::model::TrainError;
 use crate::sequences::actions;

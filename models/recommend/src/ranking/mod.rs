@@ -37,7 +37,7 @@ pub use self::learn::{Learned, MAX_RANKED_CASES, choose_ranking, learn_ranker};
 pub(crate) use self::sources::Sources;
 use crate::chain::{Candidate, Chain};
 use crate::model::TrainError;
-use crate::{Interaction, Reason, RecommendError, RecommendModel, SlateRequest, Step};
+use crate::{Interaction, Objective, Reason, RecommendError, RecommendModel, SlateRequest, Step};
 
 /// Sellers that hold this share of all actions between them, largest first, are the top ones; the others' places count for
 /// the fairness floor.
@@ -133,7 +133,8 @@ impl Ranking {
     pub(crate) fn is_sound(&self, items: usize) -> bool {
         self.sources.is_sound(items)
             && self.attraction.as_ref().is_none_or(|attraction| attraction.is_sound(features::WIDTH))
-            && self.sellers.len() == items && self.ranker.ranker().feature_names() == features::COLUMN_NAMES
+            && self.sellers.len() == items
+            && self.ranker.ranker().feature_names() == features::COLUMN_NAMES
     }
 
     /// Up to `open` places, best first, for candidates that `admits` lets through.
@@ -145,7 +146,7 @@ impl Ranking {
         admits: &dyn Fn(u32) -> bool,
     ) -> Result<Vec<(Step, Candidate, Place)>, RecommendError> {
         let pool = gather(chain, &self.sources, shopper, &[], admits)?;
-        let scores = self.scores(&pool)?;
+        let scores = self.scores(&pool, chain.request.objective, !shopper.session.is_empty())?;
         let rated = |row: usize| self.rated(chain.model, pool.item(row), scores[row]);
         let organic: Vec<usize> = (0..pool.len()).filter(|row| pool.reason(*row) != Reason::Sponsored).collect();
         let candidates: Vec<_> = organic.iter().map(|row| rated(*row)).collect();
@@ -182,23 +183,32 @@ impl Ranking {
                 Kind::Organic | Kind::Exploration => organic[place.source as usize],
             };
             let (step, candidate) = proposed[row];
-            let reason = if matches!(place.kind, Kind::Sponsored { .. }) { Reason::Sponsored } else { candidate.reason };
+            let reason =
+                if matches!(place.kind, Kind::Sponsored { .. }) { Reason::Sponsored } else { candidate.reason };
             (step, Candidate { score: place.relevance, reason, ..candidate }, place)
         };
         Ok(arranged.places.into_iter().map(placed).collect())
     }
 
-    /// The probability that each candidate is where the shopper goes: because it is shown, or because it would have been
-    /// next in any case. Without slates to learn the first from, the second alone.
-    fn scores(&self, pool: &Pool) -> Result<Vec<f64>, RecommendError> {
+    /// By what the slate is for: how likely each candidate is next in any case, or the probability that it is opened, because
+    /// it is shown or because it would have been next. Without slates to learn from the first stands for the second.
+    fn scores(&self, pool: &Pool, objective: Objective, in_visit: bool) -> Result<Vec<f64>, RecommendError> {
+        let attraction = self.attraction.as_ref().filter(|_| objective == Objective::Opened);
+        let opened = |row: &[f64]| attraction.map_or(0.0, |attraction| attraction.probability(row));
+        let rows = || pool.rows().chunks_exact(features::WIDTH);
+        // Before the first step of a visit nothing is next: the ranker has learned from steps alone.
+        if attraction.is_some() && !in_visit {
+            return Ok(rows().map(opened).collect());
+        }
         let mut next = Vec::with_capacity(pool.len());
         self.ranker.ranker().score(pool.rows(), &mut next)?;
-        let Some(attraction) = &self.attraction else { return Ok(next) };
+        if attraction.is_none() {
+            return Ok(next);
+        }
         let best = next.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         next.iter_mut().for_each(|score| *score = (*score - best).exp());
         let sum: f64 = next.iter().sum();
-        let opened = pool.rows().chunks_exact(features::WIDTH).map(|row| attraction.probability(row));
-        Ok(next.iter().zip(opened).map(|(next, opened)| 1.0 - (1.0 - opened) * (1.0 - next / sum)).collect())
+        Ok(next.iter().zip(rows()).map(|(next, row)| 1.0 - (1.0 - opened(row)) * (1.0 - next / sum)).collect())
     }
 
     fn rated(&self, model: &RecommendModel, item: u32, score: f64) -> dhow_ranking::Candidate {

@@ -55,7 +55,7 @@ impl Sources {
         let actions = actions(interactions, &model.items);
         let from_baskets = no_views(&actions);
         let visits = visits(&actions, from_baskets);
-                let histories = Histories::new(&actions);
+        let histories = Histories::new(&actions);
         let of_persons: Vec<Vec<u32>> = histories.all().map(<[u32]>::to_vec).collect();
         let tastes = match of_persons.is_empty() {
             true => None,
@@ -68,7 +68,15 @@ impl Sources {
             popularity[popular.item as usize] = f64::from(popular.score).ln_1p();
         }
         let followers = followers(&visits, model.items.len());
-        Ok(Self { visits: SessionIndex::build(&sessions(&visits), &settings.visits)?, from_baskets, followers, histories, tastes, content, popularity })
+        Ok(Self {
+            visits: SessionIndex::build(&sessions(&visits), &settings.visits)?,
+            from_baskets,
+            followers,
+            histories,
+            tastes,
+            content,
+            popularity,
+        })
     }
 
     pub(crate) fn visits(&self) -> &SessionIndex {

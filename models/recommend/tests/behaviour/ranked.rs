@@ -75,9 +75,8 @@ fn ranked_slates_beat_the_last_item_markov_chain_and_popularity_on_visits_that_n
     let shop = shop();
     let test = visits_of(&visits(3, 1_300, 300), Repeats::Collapse);
     let known = visits_of(&shop.known, Repeats::Collapse);
-    let mrr = |predictor: &dyn SessionPredictor| {
-        evaluate_sessions(predictor, &test, 20, shop.catalogue.len()).unwrap().mrr
-    };
+    let mrr =
+        |predictor: &dyn SessionPredictor| evaluate_sessions(predictor, &test, 20, shop.catalogue.len()).unwrap().mrr;
     let ranked = mrr(&ChainPredictor { recommender: &shop.model, seen: Seen::HideCurrent });
     let markov = mrr(&MarkovBaseline::new(&known));
     let popular = mrr(&PopularityBaseline::new(&known));
@@ -153,7 +152,8 @@ fn no_rule_is_broken_in_twenty_thousand_random_requests_and_no_slate_is_short_wi
         let mut ask = request(&session, random.random_range(1..=30));
         ask.exclude = products(&exclude);
         ask.person = (random.random_range(0..2) == 0).then(|| BuyerId::from_u128(random.random_range(0..PERSONS + 5)));
-        ask.category = (random.random_range(0..3) == 0).then(|| category(["home", "toys", "books"][random.random_range(0..3)]));
+        ask.category =
+            (random.random_range(0..3) == 0).then(|| category(["home", "toys", "books"][random.random_range(0..3)]));
         ask.region = (random.random_range(0..3) == 0).then(|| region(["GB", "NG-LA", "US"][random.random_range(0..3)]));
         ask.price_band = (random.random_range(0..3) == 0)
             .then(|| PriceBand { from_usd_minor: 1_000, to_usd_minor: random.random_range(1_000..12_000) });
@@ -173,11 +173,12 @@ fn no_rule_is_broken_in_twenty_thousand_random_requests_and_no_slate_is_short_wi
                 && !ask.exclude.contains(&item.product)
                 && ask.session_items.last() != Some(&item.product)
                 && ask.category.is_none_or(|wanted| item.category.as_str().starts_with(wanted.as_str()))
-                && ask.price_band.is_none_or(|band| {
-                    (band.from_usd_minor..=band.to_usd_minor).contains(&item.price_usd_minor)
-                })
+                && ask
+                    .price_band
+                    .is_none_or(|band| (band.from_usd_minor..=band.to_usd_minor).contains(&item.price_usd_minor))
                 && ask.region.is_none_or(|wanted| {
-                    item.regions.is_empty() || item.regions.iter().any(|sold| wanted.as_str().starts_with(sold.as_str()))
+                    item.regions.is_empty()
+                        || item.regions.iter().any(|sold| wanted.as_str().starts_with(sold.as_str()))
                 })
         };
         assert!(shown.iter().all(|item| fits(item)), "{ask:?} {slate:?}");

@@ -74,7 +74,8 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
     });
 
     replay::run(&engine, &clock, address, &history, cut, &mut report).await?;
-    shoppers::run(&engine, &clock, &history, configuration.tenant, arguments.visits, arguments.seed, &mut report).await?;
+    shoppers::run(&engine, &clock, &history, configuration.tenant, arguments.visits, arguments.seed, &mut report)
+        .await?;
     engine.set_storefront(configuration.storefront.clone())?;
     report.routes = deliveries::plan(&history, address).await?;
     report.ceilings = history.ceilings.clone();

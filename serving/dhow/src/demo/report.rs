@@ -276,7 +276,10 @@ impl Report {
             thousands(test.visits),
             table(&["slates by", "clicks a visit", "", "sales a visit, $", ""], &rows, true)
         );
-        println!("The champion closes {} of the gap in clicks between popularity and the oracle.", percent(test.gap_closed()));
+        println!(
+            "The champion closes {} of the gap in clicks between popularity and the oracle.",
+            percent(test.gap_closed())
+        );
         crate::experiments::print(&test.report);
         println!();
     }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_datasets::simulator::{Page, Popularity, Response, ShopperError, Shoppers, Visit};
-use dhow_engine::{ArmRecommender, ArmSettings, Engine, ExperimentReport, ExperimentSettings, RecommendAsk, StorefrontSettings};
+use dhow_engine::{
+    ArmRecommender, ArmSettings, Engine, ExperimentReport, ExperimentSettings, RecommendAsk, StorefrontSettings,
+};
 use dhow_events::facts::{ItemOrdered, ProductViewed};
 use dhow_events::{
     CheckoutId, Clock, DecisionId, Event, EventId, Fact, Money, OrderId, ProductId, SystemClock, TenantId,
@@ -116,7 +118,8 @@ pub async fn run(
 
     let shoppers = Shoppers::new(&history.truth, &history.offers, seed)?;
     let shown = |fill: &dyn Fn(&Visit) -> Vec<ProductId>| everybody(&shoppers, visits, fill);
-    let popular = [Popularity::Views, Popularity::OrderLines].map(|by| shown(&|v| shoppers.popular_slate(v, SLATE, by)));
+    let popular =
+        [Popularity::Views, Popularity::OrderLines].map(|by| shown(&|v| shoppers.popular_slate(v, SLATE, by)));
     let [views, orders] = popular;
     let (views, orders) = (views?, orders?);
     report.ab_test = Some(AbTest {

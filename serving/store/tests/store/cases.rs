@@ -467,6 +467,9 @@ pub async fn decisions_and_servings_of_models_are_read_back(world: World) {
         model: slate.model.clone(),
         products: CUP.to_string(),
         degraded: true,
+        kinds: Some("organic".to_owned()),
+        propensities: Some("1".to_owned()),
+        arm: None,
     };
     world.shop.record_decisions(&[(slate.clone(), fact.into())]).await.expect("it is recorded");
     assert_eq!(world.decisions().await, [slate]);
