@@ -189,7 +189,7 @@ fn show(
     fill: &dyn Fn(&Visit, Page) -> Vec<ProductId>,
     live: Option<&LiveState>,
 ) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
-    let (mut clicks, mut sales_usd_minor, mut slates) = (0_u64, 0_i64, 0_u64);
+    let (mut clicks, mut sales_usd_minor, mut slates, mut on_home, mut homes) = (0_u64, 0_i64, 0_u64, 0_u64, 0_u64);
     for number in 0..visits {
         let mut visit = shoppers.visit(number);
         while let Some(page) = visit.page() {
@@ -198,6 +198,10 @@ fn show(
             clicks += response.clicks.len() as u64;
             sales_usd_minor += response.sales_usd_minor();
             slates += 1;
+            if page == Page::Home {
+                homes += 1;
+                on_home += response.clicks.len() as u64;
+            }
         }
         for product in live.iter().flat_map(|_| &visit.viewed) {
             let (person, session, region, time) = (Some(visit.buyer), visit.session, Some(visit.region), visit.at);
@@ -211,5 +215,7 @@ fn show(
     Ok(json!({
         "clicks": per_visit(clicks as f64), "sales_usd_minor": per_visit(sales_usd_minor as f64),
         "slates": per_visit(slates as f64),
+        "clicks_on_a_home_page": on_home as f64 / homes.max(1) as f64,
+        "clicks_on_a_product_page": (clicks - on_home) as f64 / (slates - homes).max(1) as f64,
     }))
 }
