@@ -22,7 +22,7 @@
 //!    [`Reason`] and its [`Step`]; a slate that needed a weaker step than its request had context for says `degraded`; it is
 //!    empty only when nothing is eligible.
 //!
-//! [`train`] learns the chain, [`RecommendModel::with_ranking`] adds steps 2 to 4. [`LiveState`] takes each interaction in as
+//! [`train`] learns the chain, [`RecommendModel::with_ranking`] adds steps 2 to 4, [`RecommendModel::with_kits`] starter kits. [`LiveState`] takes each interaction in as
 //! it happens; [`LiveRecommender`] lets the next slate know it. [`evaluation`] holds the metrics, the next-item protocol with
 //! its baselines, and the choice of settings on a validation part.
 //!
@@ -33,6 +33,7 @@ mod chain;
 pub mod evaluation;
 mod input;
 mod items;
+mod kits;
 mod lists;
 mod live;
 mod model;
@@ -46,6 +47,7 @@ mod slate;
 mod together;
 
 pub use input::{CatalogueItem, Interaction, InteractionKind, PriceBand, ServedSlate};
+pub use kits::Complement;
 pub use live::{
     LiveRecommender, LiveState, MAX_LIVE_KEYS, MAX_LIVE_REGIONS, MAX_RECENT_PRODUCTS, MAX_TRENDING_PRODUCTS, Trending,
 };

@@ -4,6 +4,7 @@ use dhow_events::{ProductId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::items::Items;
+use crate::kits::Kits;
 use crate::lists::Lists;
 use crate::neighbours::{Neighbour, neighbours};
 use crate::popularity::Popularity;
@@ -58,6 +59,9 @@ pub enum TrainError {
     /// No validation session has two actions, so that settings cannot be compared.
     #[error("no validation session has two actions; settings are chosen by predicting each next action")]
     NoValidation,
+    /// Baskets could not be counted.
+    #[error("starter kits could not be counted: {0}")]
+    Kits(#[from] dhow_bundles::BundlesError),
     /// Past visits could not be indexed, or a setting of theirs is out of its range.
     #[error("past visits could not be learned from: {0}")]
     Visits(#[from] dhow_sessions::SessionsError),
@@ -127,6 +131,8 @@ pub struct RecommendModel {
     pub(crate) popularity: Popularity,
     /// The second stage, where it was learned.
     pub(crate) ranking: Option<Ranking>,
+    /// Starter kits, where they were counted.
+    pub(crate) kits: Option<Kits>,
 }
 
 /// At most so many interactions are trained on at once.
@@ -169,7 +175,16 @@ pub fn train(
         products_with_neighbours: (0..items.len()).filter(|item| !neighbours.row(*item).is_empty()).count(),
         trained_until,
     };
-    Ok(RecommendModel { settings: *settings, summary, items, neighbours, together, popularity, ranking: None })
+    Ok(RecommendModel {
+        settings: *settings,
+        summary,
+        items,
+        neighbours,
+        together,
+        popularity,
+        ranking: None,
+        kits: None,
+    })
 }
 
 /// A product that shoppers turn to after, or before, another.
@@ -285,7 +300,9 @@ impl RecommendModel {
         let items = self.items.len();
         let known = |n: &Neighbour| (n.item as usize) < items && n.score.is_finite();
         let ranked = self.ranking.as_ref().is_none_or(|ranking| ranking.is_sound(items));
+        let kits = self.kits.as_ref().is_none_or(|kits| kits.is_sound(items));
         let parts = [
+            (kits, "starter kits"),
             (ranked, "second stage"),
             (self.settings.check().is_ok(), "settings"),
             (self.items.is_sound(), "catalogue"),

@@ -231,6 +231,9 @@ pub enum RecommendError {
     /// A policy or an offer out of its bounds.
     #[error(transparent)]
     Arrangement(#[from] dhow_ranking::RankingError),
+    /// Rules of a starter kit out of their ranges.
+    #[error(transparent)]
+    Kit(#[from] dhow_bundles::BundlesError),
     /// The person's tastes could not be worked out.
     #[error("the person's tastes could not be worked out: {0}")]
     Tastes(#[from] dhow_factors::FactorsError),

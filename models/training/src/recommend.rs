@@ -53,7 +53,7 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
         .map_err(trainer(TASK))?;
     // The second stage is learned from visits that the first has not seen; then both know all that comes before.
     let fitted = |rows: &[Interaction]| -> Result<RecommendModel, TrainingError> {
-        let model = train(rows, &items, &settings).map_err(trainer(TASK))?;
+        let model = train(rows, &items, &settings).and_then(|model| model.with_kits(rows)).map_err(trainer(TASK))?;
         match &learned {
             Some(learned) => model.with_ranking(rows, &ranking, learned).map_err(trainer(TASK)),
             None => Ok(model),

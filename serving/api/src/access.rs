@@ -39,6 +39,7 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v1/events", Need::Of(Permission::EventsWrite)),
     ("POST", "/v1/recommendations", Need::Of(Permission::RecommendationsRead)),
     ("GET", "/v1/products/{id}/related", Need::Of(Permission::RecommendationsRead)),
+    ("POST", "/v1/bundles", Need::Of(Permission::RecommendationsRead)),
     ("GET", "/v1/experiment", Need::Of(Permission::ModelsRead)),
     ("POST", "/v1/fraud/scores", Need::Of(Permission::FraudScore)),
     ("GET", "/v1/decisions", Need::Of(Permission::DecisionsRead)),

@@ -42,7 +42,7 @@ pub use fraud::FraudDesk;
 pub use freshness::Quantiles;
 pub use log_place::LogPlace;
 pub use monitor::{DriftCheck, DriftedFeature, FeatureHealth, MonitorSettings, served_vectors};
-pub use recommend::{RecommendAsk, RecommendedProduct, RecommendedSlate, kind_word};
+pub use recommend::{BundleAsk, BundledProduct, RecommendAsk, RecommendedProduct, RecommendedSlate, kind_word};
 pub use routes::{ROUTE_STOPS_MAX, ROUTE_TIME_MAX_MICROS, RouteAnswer};
 pub use similar::{SIMILAR_TEXTS_MAX, SimilarText};
 pub use status::Status;

@@ -1,10 +1,11 @@
 //! Slates of recommendations: the champion with live state, available products only, every slate recorded.
 
+use dhow_bundles::KitRules;
 use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::SlateServed;
-use dhow_events::{DecisionId, ProductId, TenantId};
+use dhow_events::{DecisionId, ProductId, Region, TenantId};
 use dhow_ranking::Kind;
-use dhow_recommend::{RecommendError, Recommender, Seen, Slate, SlateItem, SlateRequest, Step};
+use dhow_recommend::{Complement, RecommendError, Recommender, Seen, Slate, SlateItem, SlateRequest, Step};
 
 use crate::decisions::Question;
 use crate::storefront::{ArmRecommender, Storefront, Treatment};
@@ -36,6 +37,26 @@ pub struct RecommendedProduct {
     pub kind: Kind,
     /// The probability with which it was put here.
     pub propensity: f64,
+}
+
+/// A question for a starter kit.
+#[derive(Debug, Clone, Copy)]
+pub struct BundleAsk {
+    /// The product that the kit is around.
+    pub product: ProductId,
+    /// Where the shopper is.
+    pub region: Option<Region>,
+    /// How large and how varied it is.
+    pub rules: KitRules,
+}
+
+/// A product of a kit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BundledProduct {
+    /// The product and how it goes with the first.
+    pub complement: Complement,
+    /// What is on offer.
+    pub offer: Offer,
 }
 
 /// A slate as a storefront shows it.
@@ -189,6 +210,54 @@ impl Engine {
         self.record_soon(answer.record(question), fact.into()).await?;
         Ok(answer)
     }
+
+    /// A starter kit: available products that complete another, as they were bought in one basket with it.
+    ///
+    /// # Errors
+    /// No recommender in force, an unknown product, or rules out of their ranges.
+    pub async fn bundle(&self, tenant: TenantId, ask: BundleAsk) -> Result<Answer<Vec<BundledProduct>>, EngineError> {
+        let (now, begin) = (self.clock().now(), self.stopwatch().now());
+        let models = self.shared().champions.of(tenant);
+        let champion = models.recommend.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
+        let model = models.catalogue_model.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
+        let catalogue = &self.shared().catalogue;
+        let eligible = |product| catalogue.available(tenant, product);
+        let kit = model.kit(ask.product, ask.region, ask.rules, &eligible).map_err(invalid)?;
+        let show = |complement: &Complement| {
+            let offer = catalogue.offer(tenant, complement.product)?;
+            Some(BundledProduct { complement: *complement, offer })
+        };
+        let products: Vec<BundledProduct> = kit.iter().filter_map(show).collect();
+        let latency_us = self.stopwatch().now().micros_since(begin);
+        let decision = DecisionId::at(now, self.random());
+        let text = format!("bought in one basket with {} more often than by chance", ask.product);
+        let reasons = vec![Reason { code: "bought_together".to_owned(), text, contribution: products.len() as f64 }];
+        let shown: Vec<String> = products.iter().map(|product| product.complement.product.to_string()).collect();
+        let fact = SlateServed {
+            decision,
+            buyer: None,
+            session: None,
+            surface: "bundle".to_owned(),
+            model: format!("{}/bundle", champion.label),
+            products: shown.join(","),
+            degraded: false,
+            kinds: None,
+            propensities: None,
+            arm: None,
+        };
+        let question = Question {
+            tenant,
+            kind: DecisionKind::Recommendation,
+            subject: ask.product.to_string(),
+            request: serde_json::json!({ "surface": "bundle", "product": ask.product, "region": ask.region }),
+            answer: serde_json::json!({ "products": shown }),
+            at: now,
+        };
+        let model = champion.label.to_string();
+        let answer = Answer { value: products, model, decision, reasons, degraded: false, latency_us };
+        self.record_soon(answer.record(question), fact.into()).await?;
+        Ok(answer)
+    }
 }
 
 /// Books the sponsored places; one that another slate left no budget for is taken out.
@@ -228,6 +297,7 @@ fn invalid(error: RecommendError) -> EngineError {
         RecommendError::TooManyExcluded(_) => "/exclude",
         RecommendError::SellerLimit => "/max_per_seller",
         RecommendError::CategoryLimit => "/max_per_category",
+        RecommendError::Kit(_) => "/complements",
         RecommendError::Arrangement(_) | RecommendError::Tastes(_) | RecommendError::Visits(_) => {
             return EngineError::Failed { part: "recommender", reason: error.to_string() };
         }

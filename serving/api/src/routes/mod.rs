@@ -28,6 +28,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(events::post_events))
         .routes(routes!(recommendations::post_recommendations))
         .routes(routes!(recommendations::get_related))
+        .routes(routes!(recommendations::post_bundles))
         .routes(routes!(experiments::get_experiment))
         .routes(routes!(fraud::post_fraud_scores))
         .routes(routes!(decisions::get_decisions))

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use dhow_engine::{Offer, RecommendAsk, kind_word};
+use dhow_bundles::KitRules;
+use dhow_engine::{BundleAsk, Offer, RecommendAsk, kind_word};
 use dhow_events::{BuyerId, Category, Money, ProductId, Region, SellerId, SessionId};
 use dhow_recommend::{PriceBand, Reason, Seen, SlateRequest, Step, Surface};
 use serde::{Deserialize, Serialize};
@@ -229,4 +230,82 @@ pub(crate) async fn get_related(
         score,
     };
     Ok(Json(RelatedAnswer { items: related.into_iter().map(item).collect(), model }))
+}
+
+/// A question for a starter kit.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BundleRequest {
+    /// The product that the kit is around.
+    #[schema(value_type = String)]
+    product: ProductId,
+    /// Where the shopper is; what is bought there counts first.
+    #[schema(value_type = Option<String>)]
+    region: Option<Region>,
+    /// How many products complete it at most, 2 to 4; 4 where it is absent.
+    #[schema(minimum = 2, maximum = 4)]
+    complements: Option<usize>,
+    /// At most so many of one category.
+    max_per_category: Option<usize>,
+}
+
+/// A product of a kit.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BundledItem {
+    #[schema(value_type = String)]
+    product: ProductId,
+    title: String,
+    #[schema(value_type = String)]
+    category: Category,
+    #[schema(value_type = schemas::Money)]
+    price_usd: Money,
+    /// Baskets with it and the first product.
+    baskets: u32,
+    /// The share of the first product's baskets that hold it too.
+    confidence: f64,
+    /// How many times more often than by chance the two are bought together.
+    lift: f64,
+    /// `region` where this was counted in the shopper's region, otherwise `all`.
+    counted_in: &'static str,
+}
+
+/// A starter kit; empty where too little was bought with the product.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BundleAnswer {
+    items: Vec<BundledItem>,
+    #[serde(flatten)]
+    model: ModelPart,
+}
+
+/// Put a starter kit together.
+///
+/// Available products that complete one product, as they were bought in one basket with it more often than by chance.
+#[utoipa::path(
+    post, path = "/v1/bundles", tag = "models",
+    request_body = BundleRequest, responses((status = 200, body = BundleAnswer)),
+)]
+pub(crate) async fn post_bundles(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: JsonBody<BundleRequest>,
+) -> Result<Json<BundleAnswer>, Problem> {
+    let BundleRequest { product, region, complements, max_per_category } = body.value;
+    let usual = KitRules::default();
+    let rules = KitRules {
+        complements: complements.unwrap_or(usual.complements),
+        max_per_category: max_per_category.unwrap_or(usual.max_per_category),
+    };
+    let answer = app.engine.bundle(caller.tenant, BundleAsk { product, region, rules }).await?;
+    let (kit, model) = ModelPart::split(answer);
+    let item = |found: dhow_engine::BundledProduct| BundledItem {
+        product: found.complement.product,
+        title: found.offer.title.to_string(),
+        category: found.offer.category,
+        price_usd: Money::usd(found.offer.price_usd_minor),
+        baskets: found.complement.baskets,
+        confidence: found.complement.confidence,
+        lift: found.complement.lift,
+        counted_in: if found.complement.regional { "region" } else { "all" },
+    };
+    Ok(Json(BundleAnswer { items: kit.into_iter().map(item).collect(), model }))
 }

@@ -1,6 +1,8 @@
 //! Models' answers: what each carries, and what is said where there is none.
 
-use dhow_events::{ProductId, TenantId};
+use dhow_engine::{ArmRecommender, ArmSettings, ExperimentSettings, StorefrontSettings};
+use dhow_events::{BuyerId, ProductId, TenantId};
+use dhow_experiments::TestSettings;
 use serde_json::{Value, json};
 
 use crate::trained;
@@ -176,4 +178,85 @@ async fn a_route_plan_speaks_vroom_and_says_what_it_saved() {
     let mut wrong = problem.clone();
     wrong["jobs"][2]["location"] = json!([3.3]);
     assert_eq!(world.post("/v1/routes", &wrong).await.pointers()[0].split('/').nth(1), Some("jobs"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_starter_kit_holds_what_is_bought_with_the_product_and_is_in_stock() {
+    let world = World::new().await;
+    let mut products: Vec<ProductId> = Vec::new();
+    for title in ["Cup", "Pot", "Pan", "Jug"] {
+        products.push(world.product(title, 500, 3).await.parse().unwrap());
+    }
+    world.until("/v1/status", |status| status["products"] == 4 && status["lag_events"] == 0).await;
+    trained::kits(&world, &products);
+    let ask = json!({ "product": products[0], "region": "GB" });
+    let answer = world.post("/v1/bundles", &ask).await.json();
+    carries_a_models_part(&answer);
+    let items = answer["items"].as_array().unwrap();
+    let mut shown: Vec<&str> = items.iter().map(|item| item["title"].as_str().unwrap()).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, ["Pan", "Pot"]);
+    assert!(items.iter().all(|item| item["baskets"] == 100 && item["confidence"] == 1.0 && item["lift"] == 2.0));
+
+    let pan = format!("/v1/products/{}/stock", products[2]);
+    assert_eq!(world.ask("PUT", pan).json(&json!({ "on_hand": 0 })).send().await.status, 200);
+    world.until("/v1/status", |status| status["log_events"].as_u64() >= Some(9) && status["lag_events"] == 0).await;
+    let alone = world.post("/v1/bundles", &ask).await.json();
+    assert_eq!(alone["items"], json!([]), "a kit has two complements or none");
+    assert_eq!(world.post("/v1/bundles", &json!({ "product": products[3] })).await.json()["items"], json!([]));
+    let wrong = json!({ "product": products[0], "complements": 9 });
+    assert_eq!(world.post("/v1/bundles", &wrong).await.pointers(), ["/complements"]);
+    let unknown = json!({ "product": "prd_01890a5d-ac96-774b-bcce-b302099a8057" });
+    assert_eq!(world.post("/v1/bundles", &unknown).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_experiment_deals_shoppers_out_and_counts_what_came_of_each_arm() {
+    let world = World::new().await;
+    assert_eq!(world.get("/v1/experiment").await.status, 404, "none runs");
+    let mut products: Vec<ProductId> = Vec::new();
+    for title in ["Cup", "Pot", "Pan", "Jug"] {
+        products.push(world.product(title, 500, 3).await.parse().unwrap());
+    }
+    world.until("/v1/status", |status| status["products"] == 4 && status["lag_events"] == 0).await;
+    trained::recommender(&world, &products);
+    let arm = |name: &str, recommender| ArmSettings { name: name.to_owned(), weight: 1.0, recommender, policy: None };
+    let experiment = ExperimentSettings {
+        name: "trial".to_owned(),
+        share: 1.0,
+        arms: vec![arm("popular", ArmRecommender::Popular), arm("champion", ArmRecommender::Champion)],
+        test: TestSettings::default(),
+    };
+    let settings = StorefrontSettings { experiment: Some(experiment), ..StorefrontSettings::default() };
+    world.engine.set_storefront(settings).unwrap();
+
+    let mut slates = std::collections::BTreeMap::<String, u64>::new();
+    for shopper in 0..40 {
+        let buyer = BuyerId::from_u128(shopper);
+        let ask = json!({ "buyer": buyer, "surface": "home", "count": 2 });
+        let arms: Vec<String> = {
+            let (first, second) = (
+                world.post("/v1/recommendations", &ask).await.json(),
+                world.post("/v1/recommendations", &ask).await.json(),
+            );
+            [first, second].iter().map(|answer| answer["arm"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(arms[0], arms[1], "a shopper stays in an arm");
+        *slates.entry(arms[0].clone()).or_default() += 2;
+    }
+    assert_eq!(slates.keys().collect::<Vec<_>>(), ["trial/champion", "trial/popular"]);
+    // The slates come through the outbox into the log, and with a checkpoint into the lake.
+    for _ in 0..100 {
+        world.engine.checkpoint().unwrap();
+        let report = world.get("/v1/experiment").await.json();
+        let counted = |at: usize| report["arms"][at]["slates"].as_u64().unwrap();
+        if counted(0) + counted(1) == 80 {
+            assert_eq!(counted(0), slates["trial/popular"]);
+            assert_eq!(report["arms"][0]["visitors"].as_u64().unwrap() * 2, counted(0));
+            assert_eq!(report["clicks"][0]["verdict"], "no_verdict_yet");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("the lake does not hold the slates");
 }

@@ -70,3 +70,30 @@ pub fn recommender(world: &World, products: &[ProductId]) {
     let model = dhow_recommend::train(&interactions, &catalogue, &dhow_recommend::Settings::default()).unwrap();
     promote(world, Task::Recommend, &model.to_bytes().unwrap());
 }
+
+/// Puts a recommender in force with starter kits: the first three products are bought together, each other one alone.
+pub fn kits(world: &World, products: &[ProductId]) {
+    let item = |(at, product): (usize, &ProductId)| CatalogueItem {
+        product: *product,
+        category: Category::new(["home/kitchen", "home/garden", "toys"][at % 3]).unwrap(),
+        title: String::new(),
+        seller: seller(),
+        regions: Vec::new(),
+        price_usd_minor: 500,
+    };
+    let catalogue: Vec<CatalogueItem> = products.iter().enumerate().map(item).collect();
+    let mut interactions = Vec::new();
+    for session in 0..200 {
+        let bought = if session % 2 == 0 { &products[..3] } else { &products[3..] };
+        interactions.extend(bought.iter().map(|product| Interaction {
+            person: None,
+            session: SessionId::from_u128(1_000 + session),
+            product: *product,
+            kind: InteractionKind::Purchase,
+            region: Some(Region::new("GB").unwrap()),
+            time: Timestamp::from_millis(session as i64 * 100_000),
+        }));
+    }
+    let model = dhow_recommend::train(&interactions, &catalogue, &dhow_recommend::Settings::default()).unwrap();
+    promote(world, Task::Recommend, &model.with_kits(&interactions).unwrap().to_bytes().unwrap());
+}
