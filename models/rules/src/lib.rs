@@ -1,0 +1,1 @@
+//! Rules over features in CEL: checked types, versions, shadow mode, backtests; features and storage live elsewhere.

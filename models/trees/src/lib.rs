@@ -1,0 +1,5 @@
+//! Boosted decision trees: learning, prediction, exact reasons, and the formats of other systems; what the features mean is the caller's.
+
+mod forest;
+
+pub use forest::{Forest, Missing, Node, Output, Rule, Tree};
