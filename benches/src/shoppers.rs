@@ -55,7 +55,7 @@ impl Told {
                 self.catalogue.push(CatalogueItem {
                     product: f.product,
                     category: f.category,
-                    title: f.title.clone(),
+                    text: format!("{} {}", f.title, f.description),
                     seller: f.seller,
                     regions: Vec::new(),
                     price_usd_minor: f.price_usd_minor,
@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let chain = Settings::default();
     let first_stage = train(&split.train, &catalogue, &chain)?;
     let ranking = choose_ranking(&first_stage, &split.train, &split.validation)?;
-    let within = |time| (end - 2 * part..end - part).contains(&time);
+    let within = |time: dhow_events::Timestamp| time < end - part;
     let slates: Vec<ServedSlate> = slates.into_iter().map(|(_, slate)| slate).filter(|s| within(s.time)).collect();
     eprintln!("{} slates were served in the days that the ranker learns from", slates.len());
     let learned = learn_ranker(&first_stage, &split.train, &split.validation, &slates, &ranking, arguments.seed)?
@@ -161,6 +161,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "oracle".into(),
         show(&shoppers, arguments.visits, &|visit, _| shoppers.oracle_slate(visit, SLATE), None)?,
     );
+    let mut picks: std::collections::HashMap<_, Vec<ProductId>> = std::collections::HashMap::new();
+    for row in &interactions {
+        picks.entry(row.person).or_default().push(row.product);
+    }
+    let clusters: std::collections::HashMap<_, _> =
+        picks.iter().map(|(person, picks)| (*person, shoppers.clusters_of_picks(picks))).collect();
+    let nobody = shoppers.clusters_of_picks(&[]);
+    let informed =
+        |visit: &Visit, _| shoppers.informed_slate(visit, clusters.get(&Some(visit.buyer)).unwrap_or(&nobody), SLATE);
+    arms.insert("informed".into(), show(&shoppers, arguments.visits, &informed, None)?);
     let report = json!({
         "scale": arguments.scale.to_string(), "seed": arguments.seed, "visits": arguments.visits,
         "next_view": figures, "per_visit": arms,

@@ -17,7 +17,12 @@ pub(crate) const NEIGHBOUR_WEIGHTS: [f64; NEIGHBOURS] = [0.36, 0.22, 0.15, 0.11,
 
 /// The probability that a buyer clicks a product that is shown in the first position.
 pub(crate) fn click_probability(taste: &Vector, vector: &Vector, popularity: f64) -> f64 {
-    let log_odds = CLICK_BASE + CLICK_TASTE * dot(taste, vector) + CLICK_POPULARITY * popularity.max(1e-3).ln();
+    click_probability_of_liking(dot(taste, vector), popularity)
+}
+
+/// The same for a taste that meets the product so well.
+pub(crate) fn click_probability_of_liking(liking: f64, popularity: f64) -> f64 {
+    let log_odds = CLICK_BASE + CLICK_TASTE * liking + CLICK_POPULARITY * popularity.max(1e-3).ln();
     1.0 / (1.0 + (-log_odds).exp())
 }
 

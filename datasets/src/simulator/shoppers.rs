@@ -22,18 +22,19 @@
 //! are compared on the same visits meet equal luck as long as the pages are the same.
 
 use dhow_events::{
-    BuyerId, DAY_MICROS, DeviceId, Event, Fact, ProductId, Region, SECOND_MICROS, SessionId, TenantId, Timestamp,
+    BuyerId, DAY_MICROS, DeviceId, Event, Fact, ProductId, Region, SECOND_MICROS, SellerId, SessionId, TenantId,
+    Timestamp,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::catalog::dot;
-use super::market::{CLUSTER_TASTE, NEIGHBOUR_WEIGHTS, OWN_TASTE, position_share};
+use super::market::{CLUSTER_TASTE, NEIGHBOUR_WEIGHTS, OWN_TASTE, click_probability_of_liking, position_share};
 use super::people::{CLUSTER_PART, CLUSTERS};
 use super::random::{Cumulative, Random};
 use super::shopping::{
     CART_CHANCE, MOST_CART_UNITS, MOST_STEPS, ONE_MORE_STEP, STEP_TO_LIKED, STEP_TO_NEIGHBOUR, TAKEN_OUT_AGAIN,
 };
-use super::truth::Truth;
+use super::truth::{ProductTruth, Truth};
 
 /// A slate has at most so many products.
 pub const MOST_SLATE: usize = 100;
@@ -90,6 +91,7 @@ pub enum ShopperError {
 /// What the log tells of a product.
 #[derive(Debug, Clone, Copy, Default)]
 struct Offer {
+    seller: Option<SellerId>,
     price_usd_minor: i64,
     priced_at: Timestamp,
     delisted: bool,
@@ -121,7 +123,10 @@ impl OfferCollector {
     /// Takes note of an event.
     pub fn observe(&mut self, event: &Event) {
         match &event.fact {
-            Fact::ProductListed(fact) => self.price(fact.product, event.event_time, fact.price_usd_minor),
+            Fact::ProductListed(fact) => {
+                self.offers.entry(fact.product).or_default().seller = Some(fact.seller);
+                self.price(fact.product, event.event_time, fact.price_usd_minor);
+            }
             Fact::ProductPriceChanged(fact) => self.price(fact.product, event.event_time, fact.price_usd_minor),
             Fact::ProductDelisted(fact) => self.offers.entry(fact.product).or_default().delisted = true,
             Fact::ProductViewed(fact) => self.offers.entry(fact.product).or_default().views += 1,
@@ -239,6 +244,8 @@ pub struct Shoppers<'t> {
     seed: u64,
     numbers: FxHashMap<ProductId, usize>,
     prices_usd_minor: Vec<i64>,
+    /// For each cluster, the logarithm of how likely each product is picked among its seller's.
+    choices: Vec<Vec<f64>>,
     by_views: Vec<ProductId>,
     by_order_lines: Vec<ProductId>,
     /// The numbers of the products on offer on the last day.
@@ -246,6 +253,19 @@ pub struct Shoppers<'t> {
     visitors: Cumulative,
     wanted: Cumulative,
     wanted_by_cluster: Vec<Cumulative>,
+}
+
+/// The logarithm of how likely somebody of the cluster picks each product among those of its seller.
+fn choices_among_sellers(truth: &Truth, sellers: &[Option<SellerId>], cluster: usize) -> Vec<f64> {
+    let wanted: Vec<f64> = truth
+        .products
+        .iter()
+        .zip(truth.liking(cluster))
+        .map(|(product, liking)| product.popularity * f64::from(*liking))
+        .collect();
+    let mut totals: FxHashMap<Option<SellerId>, f64> = FxHashMap::default();
+    sellers.iter().zip(&wanted).for_each(|(seller, wanted)| *totals.entry(*seller).or_default() += wanted);
+    sellers.iter().zip(&wanted).map(|(seller, wanted)| (wanted / totals[seller]).ln()).collect()
 }
 
 impl<'t> Shoppers<'t> {
@@ -257,6 +277,9 @@ impl<'t> Shoppers<'t> {
         let weights = truth.last_weights().ok_or(ShopperError::Unfinished { days: truth.days })?;
         let offered: Vec<usize> = (0..weights.len()).filter(|product| weights[*product] > 0.0).collect();
         let mut prices_usd_minor = vec![0; weights.len()];
+        let seller = |product: &ProductTruth| offer.offers.get(&product.product).and_then(|offer| offer.seller);
+        let sellers: Vec<Option<SellerId>> = truth.products.iter().map(seller).collect();
+        let choices = (0..CLUSTERS).map(|cluster| choices_among_sellers(truth, &sellers, cluster)).collect();
         for number in &offered {
             let product = truth.products[*number].product;
             let known = offer.offers.get(&product).filter(|offer| offer.price_usd_minor > 0);
@@ -284,6 +307,7 @@ impl<'t> Shoppers<'t> {
             seed,
             numbers,
             prices_usd_minor,
+            choices,
             by_views: offer.by_popularity(Popularity::Views),
             by_order_lines: offer.by_popularity(Popularity::OrderLines),
             offered,
@@ -356,7 +380,8 @@ impl<'t> Shoppers<'t> {
                 if !shown.insert(number) {
                     return Err(ShopperError::Repeated { position, product: *product });
                 }
-                Ok(self.interest(visit, number) * position_share(position))
+                let liking = self.truth.click_probability(visit.buyer_number, number);
+                Ok(self.interest(visit, number, liking) * position_share(position))
             })
             .collect()
     }
@@ -364,8 +389,13 @@ impl<'t> Shoppers<'t> {
     /// The slate with the most expected clicks on the open page, by the truth: the ceiling of every recommender for one
     /// page. Over a whole visit another slate may lead to better pages.
     pub fn oracle_slate(&self, visit: &Visit, count: usize) -> Vec<ProductId> {
-        let mut best: Vec<(f64, usize)> =
-            self.offered.iter().map(|number| (self.interest(visit, *number), *number)).collect();
+        self.best_slate(visit, count, |number| self.truth.click_probability(visit.buyer_number, number))
+    }
+
+    /// The slate with the most expected clicks for a shopper whose liking of a product, as the probability of a click, is given.
+    fn best_slate(&self, visit: &Visit, count: usize, liking: impl Fn(usize) -> f64) -> Vec<ProductId> {
+        let interest = |number: &usize| (self.interest(visit, *number, liking(*number)), *number);
+        let mut best: Vec<(f64, usize)> = self.offered.iter().map(interest).collect();
         let order = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         if count < best.len() {
             best.select_nth_unstable_by(count, order);
@@ -373,6 +403,32 @@ impl<'t> Shoppers<'t> {
         }
         best.sort_unstable_by(order);
         best.into_iter().map(|(_, number)| self.truth.products[number].product).collect()
+    }
+
+    /// The likely cluster of a person who picked these products, by the simulation's own laws of choice: the probability
+    /// of each cluster. A pick counts half, as the picks of one basket follow one another.
+    pub fn clusters_of_picks(&self, picks: &[ProductId]) -> [f64; CLUSTERS] {
+        let numbers: FxHashSet<usize> = picks.iter().filter_map(|pick| self.numbers.get(pick)).copied().collect();
+        let log = |choice: &Vec<f64>| numbers.iter().map(|number| 0.5 * choice[*number]).sum::<f64>();
+        let logs: [f64; CLUSTERS] = std::array::from_fn(|cluster| log(&self.choices[cluster]));
+        let best = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let weights = logs.map(|log| (log - best).exp());
+        let total: f64 = weights.iter().sum();
+        weights.map(|weight| weight / total)
+    }
+
+    /// The slate of a recommender that knows every law of the simulation, every product's truth and what goes with what,
+    /// and of the person only what the log tells about the cluster: what a recommender can hope to learn from the log, but
+    /// for the person's own part of the taste.
+    pub fn informed_slate(&self, visit: &Visit, clusters: &[f64; CLUSTERS], count: usize) -> Vec<ProductId> {
+        self.best_slate(visit, count, |number| {
+            let product = &self.truth.products[number];
+            let expected = |(cluster, probability): (usize, &f64)| {
+                let liking = f64::from(self.truth.liking(cluster)[number]).ln() / CLUSTER_TASTE;
+                probability * click_probability_of_liking(CLUSTER_PART * liking, product.popularity)
+            };
+            clusters.iter().enumerate().map(expected).sum()
+        })
     }
 
     /// The most popular products by the log, without those opened in this visit: the floor.
@@ -390,12 +446,11 @@ impl<'t> Shoppers<'t> {
     }
 
     /// The probability of a click in the first position of the open page.
-    fn interest(&self, visit: &Visit, number: usize) -> f64 {
+    fn interest(&self, visit: &Visit, number: usize, liking: f64) -> f64 {
         let product = &self.truth.products[number];
         if self.prices_usd_minor[number] == 0 || visit.viewed.contains(&product.product) {
             return 0.0;
         }
-        let liking = self.truth.click_probability(visit.buyer_number, number);
         let together = visit.viewed.last().map_or(0.0, |open| self.goes_with(self.numbers[open], number));
         1.0 - (1.0 - liking) * (1.0 - STEP_TO_NEIGHBOUR * together)
     }

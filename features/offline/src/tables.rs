@@ -213,6 +213,8 @@ pub struct CatalogueRow {
     pub category: Category,
     /// Its title.
     pub title: String,
+    /// Its description.
+    pub description: String,
     /// Where it ships from.
     pub region: Region,
     /// The price of one unit now, in cents.
@@ -235,7 +237,7 @@ pub async fn catalogue(session: &SqlSession, until: Timestamp) -> Result<Vec<Cat
              SELECT product, price_usd_minor, row_number() OVER (PARTITION BY product ORDER BY event_time DESC, event_id DESC) AS position
              FROM product_price_changed WHERE {before}
          ), gone AS (SELECT product, max(event_time) AS gone_at FROM product_delisted WHERE {before} GROUP BY product)
-         SELECT l.product, l.seller, l.category, l.title, l.region, coalesce(p.price_usd_minor, l.price_usd_minor) AS price,
+         SELECT l.product, l.seller, l.category, l.title, l.description, l.region, coalesce(p.price_usd_minor, l.price_usd_minor) AS price,
                 CASE WHEN g.gone_at IS NULL OR g.gone_at < l.event_time THEN 1 ELSE 0 END AS offered
          FROM listed l LEFT JOIN priced p ON l.product = p.product AND p.position = 1 LEFT JOIN gone g ON l.product = g.product
          WHERE l.position = 1 ORDER BY l.product"
@@ -243,8 +245,12 @@ pub async fn catalogue(session: &SqlSession, until: Timestamp) -> Result<Vec<Cat
     let batches = session.query(&sql).await?;
     let products = ids(&batches, "product", ProductId::KIND)?;
     let sellers = ids(&batches, "seller", SellerId::KIND)?;
-    let (categories, titles, regions) =
-        (texts(&batches, "category")?, texts(&batches, "title")?, texts(&batches, "region")?);
+    let (categories, titles, descriptions, regions) = (
+        texts(&batches, "category")?,
+        texts(&batches, "title")?,
+        texts(&batches, "description")?,
+        texts(&batches, "region")?,
+    );
     let (prices, offered) = (integers(&batches, "price")?, integers(&batches, "offered")?);
     let mut rows = Vec::with_capacity(products.len());
     for index in 0..products.len() {
@@ -254,6 +260,7 @@ pub async fn catalogue(session: &SqlSession, until: Timestamp) -> Result<Vec<Cat
             seller: SellerId::from_u128(seller),
             category: parse_short(categories[index].as_deref().unwrap_or_default(), "category")?,
             title: titles[index].clone().unwrap_or_default(),
+            description: descriptions[index].clone().unwrap_or_default(),
             region: parse_short(regions[index].as_deref().unwrap_or_default(), "region")?,
             price_usd_minor: prices[index],
             offered: offered[index] == 1,

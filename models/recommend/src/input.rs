@@ -53,8 +53,8 @@ pub struct CatalogueItem {
     pub product: ProductId,
     /// Its category; the parents of `home/kitchen` (here `home`) hold it too.
     pub category: Category,
-    /// What it is called; its words tell what it is like.
-    pub title: String,
+    /// What it is called and how it is described; the words tell what it is like.
+    pub text: String,
     /// Who sells it.
     pub seller: SellerId,
     /// Where it may be sold; a country includes its parts. Empty: everywhere.

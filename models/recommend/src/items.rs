@@ -14,7 +14,7 @@ pub(crate) struct Items {
     products: Vec<ProductId>,
     sellers: Vec<SellerId>,
     prices_usd_minor: Vec<i64>,
-    titles: Vec<String>,
+    texts: Vec<String>,
     /// Every category of the catalogue and its parents, ascending.
     categories: Vec<Category>,
     /// Per item: its category and the parents, nearest first, as positions in `categories`.
@@ -53,7 +53,7 @@ impl Items {
         Ok(Self {
             products: sorted.iter().map(|item| item.product).collect(),
             sellers: sorted.iter().map(|item| item.seller).collect(),
-            titles: sorted.iter().map(|item| item.title.clone()).collect(),
+            texts: sorted.iter().map(|item| item.text.clone()).collect(),
             prices_usd_minor: sorted.iter().map(|item| item.price_usd_minor).collect(),
             item_categories: Lists::from_rows(item_categories),
             item_regions: Lists::from_rows(sorted.iter().map(|item| item.regions.clone())),
@@ -81,8 +81,8 @@ impl Items {
         self.sellers[item as usize]
     }
 
-    pub(crate) fn title(&self, item: u32) -> &str {
-        &self.titles[item as usize]
+    pub(crate) fn text(&self, item: u32) -> &str {
+        &self.texts[item as usize]
     }
 
     /// The item's category and its parents, nearest first, by name.
@@ -140,7 +140,7 @@ impl Items {
             && self.products.is_sorted_by(|a, b| a < b)
             && self.sellers.len() == items
             && self.prices_usd_minor.len() == items
-            && self.titles.len() == items
+            && self.texts.len() == items
             && self.prices_usd_minor.len() == items
             && self.categories.is_sorted_by(|a, b| a < b)
             && self.item_categories.is_sound(items, |category| (*category as usize) < self.categories.len())

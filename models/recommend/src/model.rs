@@ -318,4 +318,4 @@ impl RecommendModel {
 }
 
 const MARK: &[u8] = b"DHOWRECO";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;

@@ -212,7 +212,7 @@ fn item(row: &CatalogueRow) -> CatalogueItem {
     CatalogueItem {
         product: row.product,
         category: row.category,
-        title: row.title.clone(),
+        text: format!("{} {}", row.title, row.description),
         seller: row.seller,
         regions: Vec::new(),
         price_usd_minor: row.price_usd_minor,

@@ -1,11 +1,12 @@
 //! Who may be in the slate: a few hundred items from several sources, each with the step and the reason that speak for it.
 
-use dhow_events::{BuyerId, ProductId, Region};
+use dhow_events::{ProductId, Region};
 use rustc_hash::FxHashMap;
 
 use crate::chain::{Candidate, Chain};
 use crate::places::region_and_around;
 use crate::ranking::Sources;
+use crate::ranking::content::Direction;
 use crate::ranking::features::{Column, WIDTH, complete};
 use crate::{Reason, RecommendError, RecommendModel, SlateRequest, Step};
 
@@ -27,7 +28,6 @@ const FROM_ALL: usize = 40;
 pub(crate) struct Shopper {
     pub(crate) session: Vec<u32>,
     pub(crate) history: Vec<u32>,
-    pub(crate) person: Option<BuyerId>,
     pub(crate) region: Option<Region>,
 }
 
@@ -47,7 +47,7 @@ impl Shopper {
             Some(ranking) => ranking.sources.history_of(request.person, &since),
             None => since,
         };
-        Self { session: known(session), history, person: request.person, region: request.region }
+        Self { session: known(session), history, region: request.region }
     }
 
     /// Whether anything is known of the shopper's tastes.
@@ -62,6 +62,8 @@ pub(crate) struct Pool {
     candidates: Vec<(Step, Candidate)>,
     places: FxHashMap<u32, usize>,
     rows: Vec<f64>,
+    /// The shopper's taste for words and categories.
+    pub(crate) content_taste: Option<Direction>,
 }
 
 impl Pool {
@@ -184,14 +186,17 @@ pub(crate) fn gather(
         };
         pool.add_all(Step::History, None, FROM_TASTE, liked.iter().map(by_taste), admits);
     }
-    let by_content = sources.liked_content(shopper, FROM_CONTENT);
-    let by_content = by_content.iter().map(|&(item, score)| Candidate {
-        item,
-        score,
-        reason: Reason::BasedOnHistory,
-        because: None,
-    });
-    pool.add_all(Step::History, None, FROM_CONTENT, by_content, admits);
+    pool.content_taste = sources.content_taste(shopper);
+    if let Some(taste) = &pool.content_taste {
+        let by_content = sources.liked_content(taste, FROM_CONTENT);
+        let by_content = by_content.iter().map(|&(item, score)| Candidate {
+            item,
+            score,
+            reason: Reason::BasedOnHistory,
+            because: None,
+        });
+        pool.add_all(Step::History, None, FROM_CONTENT, by_content, admits);
+    }
     let also_viewed = chain.session_candidates().into_iter();
     pool.add_all(Step::Session, Some(Column::AlsoViewed), FROM_ALSO_VIEWED, also_viewed, admits);
     let history = chain.history_candidates().into_iter();

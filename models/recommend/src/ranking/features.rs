@@ -108,9 +108,10 @@ pub(crate) fn complete(
         pool.set(row, Column::SeenInVisit, nearness(&shopper.session, item));
         pool.set(row, Column::SeenInHistory, nearness(&shopper.history, item));
     }
-    let items: Vec<u32> = (0..pool.len()).map(|row| pool.item(row)).collect();
-    for (row, score) in sources.content_scores(shopper, items.into_iter()).into_iter().flatten().enumerate() {
-        pool.set(row, Column::Content, score);
+    if let Some(taste) = pool.content_taste {
+        for row in 0..pool.len() {
+            pool.set(row, Column::Content, sources.content_score(&taste, pool.item(row)));
+        }
     }
     for column in
         [Column::Visits, Column::AlsoViewed, Column::AfterCurrent, Column::Taste, Column::History, Column::Basket]
@@ -120,7 +121,7 @@ pub(crate) fn complete(
 }
 
 /// 1 / steps back from the end; 0 where the item is not there.
-fn nearness(items: &[u32], item: u32) -> f64 {
+pub(super) fn nearness(items: &[u32], item: u32) -> f64 {
     items.iter().rev().position(|other| *other == item).map_or(0.0, |steps| 1.0 / (steps as f64 + 1.0))
 }
 

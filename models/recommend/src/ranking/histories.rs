@@ -3,7 +3,6 @@
 use dhow_events::BuyerId;
 use serde::{Deserialize, Serialize};
 
-use crate::InteractionKind;
 use crate::lists::Lists;
 use crate::sequences::Action;
 
@@ -13,8 +12,6 @@ pub(crate) struct Histories {
     /// Ascending.
     persons: Vec<BuyerId>,
     items: Lists<u32>,
-    /// Of these, and earlier ones, what was bought.
-    bought: Lists<u32>,
 }
 
 impl Histories {
@@ -25,8 +22,6 @@ impl Histories {
         for of_person in of_persons.chunk_by(|a, b| a.person == b.person) {
             histories.persons.extend(of_person[0].person);
             histories.items.push(last_distinct(of_person.iter().map(|action| action.item)));
-            let orders = of_person.iter().filter(|action| action.kind == InteractionKind::Purchase);
-            histories.bought.push(last_distinct(orders.map(|action| action.item)));
         }
         histories
     }
@@ -39,18 +34,6 @@ impl Histories {
         }
     }
 
-    /// What the person bought, oldest first.
-    pub(crate) fn bought(&self, person: BuyerId) -> &[u32] {
-        match self.persons.binary_search(&person) {
-            Ok(row) => self.bought.row(row),
-            Err(_) => &[],
-        }
-    }
-
-    pub(crate) fn all_bought(&self) -> impl Iterator<Item = &[u32]> {
-        (0..self.persons.len()).map(|row| self.bought.row(row))
-    }
-
     pub(crate) fn all(&self) -> impl Iterator<Item = &[u32]> {
         (0..self.persons.len()).map(|row| self.items.row(row))
     }
@@ -58,7 +41,6 @@ impl Histories {
     pub(crate) fn is_sound(&self, items: usize) -> bool {
         self.persons.is_sorted_by(|a, b| a < b)
             && self.items.is_sound(self.persons.len(), |item| (*item as usize) < items)
-            && self.bought.is_sound(self.persons.len(), |item| (*item as usize) < items)
     }
 }
 
@@ -66,7 +48,7 @@ impl Histories {
 pub(crate) const MAX_HISTORY: usize = 200;
 
 /// The last [`MAX_HISTORY`] distinct items, each where it stood last.
-fn last_distinct(items: impl DoubleEndedIterator<Item = u32>) -> Vec<u32> {
+pub(super) fn last_distinct(items: impl DoubleEndedIterator<Item = u32>) -> Vec<u32> {
     let mut kept: Vec<u32> = Vec::new();
     for item in items.rev() {
         if kept.len() == MAX_HISTORY {

@@ -1,6 +1,6 @@
 //! Learns the ranker from what shoppers turned to next, in visits later than all that the sources know.
 
-use dhow_events::{BuyerId, Region, SessionId, Timestamp};
+use dhow_events::{BuyerId, ProductId, Region, Timestamp};
 use dhow_ranking::{
     FactorisationRanker, FactorisationSettings, LinearRanker, RankingGroups, RankingReport, TrainingReport,
     TrainingSettings, judge,
@@ -9,9 +9,10 @@ use dhow_sessions::{cases_of, choose_settings};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
-use super::attraction::{Attraction, MIN_SLATES, Showing};
+use super::attraction::{Attraction, MIN_SLATES, Showing, traits};
 use super::candidates::{Shopper, gather};
 use super::features::{COLUMN_NAMES, Column, WIDTH};
+use super::histories::last_distinct;
 use super::sources::{Sources, no_views, sessions, visits};
 use super::{RankingSettings, TrainedRanker};
 use crate::chain::Chain;
@@ -34,7 +35,7 @@ const VALIDATION_SHARE: f64 = 0.3;
 const L2_TRIALS: [f64; 2] = [1e-4, 1e-2];
 const DIMENSIONS: usize = 8;
 /// Attraction is learned from at most so many slates, spread evenly.
-const MAX_SLATES: usize = 6_000;
+const MAX_SLATES: usize = 20_000;
 /// The places that orders are compared by.
 const CUTOFF: usize = 20;
 
@@ -115,7 +116,6 @@ pub fn learn_ranker(
         let shopper = Shopper {
             session: case.session.clone(),
             history: sources.history_of(case.person, &case.since),
-            person: case.person,
             region: case.region,
         };
         let chain = Chain::new(model, None, &request, &shopper);
@@ -137,7 +137,7 @@ pub fn learn_ranker(
         return Ok(None);
     }
     let (ranker, judged, trials) = fit(&groups, seed)?;
-    let attraction = learn_attraction(model, &sources, later, slates)?;
+    let attraction = learn_attraction(model, &sources, [earlier, later], slates);
     Ok(Some(Learned { ranker, attraction, judged, trials, cases: cases.len(), with_candidate: groups.len() }))
 }
 
@@ -166,76 +166,54 @@ fn fit(groups: &RankingGroups, seed: u64) -> Result<(TrainedRanker, RankingRepor
     })
 }
 
-/// Learns from slates served in the later part, each as of the moment when it was served.
+/// Learns from served slates, each as of the moment when it was served: what the shopper did later is not known then.
 fn learn_attraction(
     model: &RecommendModel,
     sources: &Sources,
-    later: &[Interaction],
+    parts: [&[Interaction]; 2],
     slates: &[ServedSlate],
-) -> Result<Option<Attraction>, TrainError> {
+) -> Option<Attraction> {
     if slates.len() < MIN_SLATES {
-        return Ok(None);
+        return None;
     }
     let step = slates.len().div_ceil(MAX_SLATES).max(1);
-    let moments = Moments::of(model, later);
-    let showings = |slate: &ServedSlate| -> Result<Vec<Showing>, TrainError> {
-        let request = SlateRequest { person: slate.person, count: 1, ..SlateRequest::default() };
-        let (session, since) = moments.before(slate);
-        let history = sources.history_of(slate.person, &since);
-        let shopper = Shopper { session, history, person: slate.person, region: None };
-        let chain = Chain::new(model, None, &request, &shopper);
-        let shown: Vec<(usize, u32, bool)> = slate
-            .products
-            .iter()
-            .enumerate()
-            .filter_map(|(position, (product, opened))| Some((position, model.items.find(*product)?, *opened)))
-            .collect();
-        let items: Vec<u32> = shown.iter().map(|(_, item, _)| *item).collect();
-        let pool = gather(&chain, sources, &shopper, &items, &|_| true)?;
-        let showing = |(position, item, opened)| {
-            let row = pool.find(item)?;
-            Some(Showing { row: pool.rows()[row * WIDTH..(row + 1) * WIDTH].to_vec(), position, opened })
+    let timelines = Timelines::of(model, parts);
+    let showings = |slate: &&ServedSlate| -> Vec<Showing> {
+        let history = timelines.before(slate);
+        let shopper = Shopper { session: Vec::new(), history, region: None };
+        let taste = sources.content_taste(&shopper);
+        let showing = |(position, (product, opened)): (usize, &(ProductId, bool))| {
+            let traits = traits(sources, taste.as_ref(), &shopper.history, model.items.find(*product)?);
+            Some(Showing { traits, position, opened: *opened })
         };
-        Ok(shown.into_iter().filter_map(showing).collect())
+        slate.products.iter().enumerate().filter_map(showing).collect()
     };
     let sample: Vec<&ServedSlate> = slates.iter().step_by(step).collect();
-    let found: Vec<Vec<Showing>> = sample.into_par_iter().map(showings).collect::<Result<_, _>>()?;
+    let found: Vec<Vec<Showing>> = sample.par_iter().map(showings).collect();
     let found: Vec<Showing> = found.into_iter().flatten().collect();
-    Ok(Attraction::fit(&found))
+    Attraction::fit(&found)
 }
 
-/// What persons and visits did in the later part, by time.
-struct Moments {
-    of_persons: FxHashMap<BuyerId, Vec<(Timestamp, SessionId, u32)>>,
-    of_visits: FxHashMap<SessionId, Vec<(Timestamp, u32)>>,
-}
+/// What each person did, by time.
+struct Timelines(FxHashMap<BuyerId, Vec<(Timestamp, u32)>>);
 
-impl Moments {
-    fn of(model: &RecommendModel, later: &[Interaction]) -> Self {
-        let mut moments = Self { of_persons: FxHashMap::default(), of_visits: FxHashMap::default() };
-        for action in actions(later, &model.items) {
+impl Timelines {
+    fn of(model: &RecommendModel, parts: [&[Interaction]; 2]) -> Self {
+        let mut timelines: FxHashMap<BuyerId, Vec<(Timestamp, u32)>> = FxHashMap::default();
+        for action in parts.into_iter().flat_map(|part| actions(part, &model.items)) {
             if let Some(person) = action.person {
-                moments.of_persons.entry(person).or_default().push((action.time, action.session, action.item));
+                timelines.entry(person).or_default().push((action.time, action.item));
             }
-            moments.of_visits.entry(action.session).or_default().push((action.time, action.item));
         }
-        moments.of_persons.values_mut().for_each(|known| known.sort_unstable());
-        moments.of_visits.values_mut().for_each(|known| known.sort_unstable());
-        moments
+        timelines.values_mut().for_each(|known| known.sort_unstable());
+        Self(timelines)
     }
 
-    /// The visit's items and the person's from other visits, before the slate was served.
-    fn before(&self, slate: &ServedSlate) -> (Vec<u32>, Vec<u32>) {
-        let visit = slate.session.and_then(|session| self.of_visits.get(&session)).map_or(&[][..], Vec::as_slice);
-        let session = visit.iter().take_while(|(time, _)| *time < slate.time).map(|(_, item)| *item).collect();
-        let known = slate.person.and_then(|person| self.of_persons.get(&person)).map_or(&[][..], Vec::as_slice);
-        let mut since = Vec::new();
-        for (_, session, item) in known.iter().take_while(|(time, ..)| *time < slate.time) {
-            if Some(*session) != slate.session {
-                remember(&mut since, &[*item]);
-            }
-        }
-        (session, since)
+    /// The last distinct items before the slate was served.
+    fn before(&self, slate: &ServedSlate) -> Vec<u32> {
+        let known = slate.person.and_then(|person| self.0.get(&person)).map_or(&[][..], Vec::as_slice);
+        let before = known.partition_point(|(time, _)| *time < slate.time);
+        last_distinct(known[..before].iter().map(|(_, item)| *item))
     }
 }
 

@@ -14,6 +14,7 @@
 
 mod attraction;
 mod candidates;
+mod cholesky;
 mod content;
 mod features;
 mod histories;
@@ -31,6 +32,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::attraction::Attraction;
+use self::attraction::traits;
 pub use self::candidates::MAX_CANDIDATES;
 pub(crate) use self::candidates::{Pool, Shopper, gather};
 pub use self::learn::{Learned, MAX_RANKED_CASES, choose_ranking, learn_ranker};
@@ -132,7 +134,7 @@ impl Ranking {
     /// Refuses content that would make an answer fail later.
     pub(crate) fn is_sound(&self, items: usize) -> bool {
         self.sources.is_sound(items)
-            && self.attraction.as_ref().is_none_or(|attraction| attraction.is_sound(features::WIDTH))
+            && self.attraction.as_ref().is_none_or(|attraction| attraction.is_sound())
             && self.sellers.len() == items
             && self.ranker.ranker().feature_names() == features::COLUMN_NAMES
     }
@@ -146,7 +148,7 @@ impl Ranking {
         admits: &dyn Fn(u32) -> bool,
     ) -> Result<Vec<(Step, Candidate, Place)>, RecommendError> {
         let pool = gather(chain, &self.sources, shopper, &[], admits)?;
-        let scores = self.scores(&pool, chain.request.objective, !shopper.session.is_empty())?;
+        let scores = self.scores(&pool, shopper, chain.request.objective)?;
         let rated = |row: usize| self.rated(chain.model, pool.item(row), scores[row]);
         let organic: Vec<usize> = (0..pool.len()).filter(|row| pool.reason(*row) != Reason::Sponsored).collect();
         let candidates: Vec<_> = organic.iter().map(|row| rated(*row)).collect();
@@ -192,13 +194,15 @@ impl Ranking {
 
     /// By what the slate is for: how likely each candidate is next in any case, or the probability that it is opened, because
     /// it is shown or because it would have been next. Without slates to learn from the first stands for the second.
-    fn scores(&self, pool: &Pool, objective: Objective, in_visit: bool) -> Result<Vec<f64>, RecommendError> {
+    fn scores(&self, pool: &Pool, shopper: &Shopper, objective: Objective) -> Result<Vec<f64>, RecommendError> {
         let attraction = self.attraction.as_ref().filter(|_| objective == Objective::Opened);
-        let opened = |row: &[f64]| attraction.map_or(0.0, |attraction| attraction.probability(row));
-        let rows = || pool.rows().chunks_exact(features::WIDTH);
+        let opened = |row: usize| {
+            let traits = || traits(&self.sources, pool.content_taste.as_ref(), &shopper.history, pool.item(row));
+            attraction.map_or(0.0, |attraction| attraction.probability(&traits()))
+        };
         // Before the first step of a visit nothing is next: the ranker has learned from steps alone.
-        if attraction.is_some() && !in_visit {
-            return Ok(rows().map(opened).collect());
+        if attraction.is_some() && shopper.session.is_empty() {
+            return Ok((0..pool.len()).map(opened).collect());
         }
         let mut next = Vec::with_capacity(pool.len());
         self.ranker.ranker().score(pool.rows(), &mut next)?;
@@ -208,7 +212,7 @@ impl Ranking {
         let best = next.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         next.iter_mut().for_each(|score| *score = (*score - best).exp());
         let sum: f64 = next.iter().sum();
-        Ok(next.iter().zip(rows()).map(|(next, row)| 1.0 - (1.0 - opened(row)) * (1.0 - next / sum)).collect())
+        Ok(next.iter().enumerate().map(|(row, next)| 1.0 - (1.0 - opened(row)) * (1.0 - next / sum)).collect())
     }
 
     fn rated(&self, model: &RecommendModel, item: u32, score: f64) -> dhow_ranking::Candidate {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RankingSettings;
 use super::candidates::{FROM_VISITS, Shopper};
-use super::content::ContentTastes;
+use super::content::{ContentTastes, Direction};
 use super::histories::{Histories, MAX_HISTORY};
 use super::tastes::Tastes;
 use crate::chain::Chain;
@@ -40,10 +40,12 @@ pub(crate) struct Sources {
     histories: Histories,
     /// None where nobody was signed in.
     tastes: Option<Tastes>,
-    /// None where products have no words in common, or nobody bought enough.
+    /// None where products have no words in common, or nobody picked enough.
     content: Option<ContentTastes>,
     /// ln(1 + popularity) of each item.
     popularity: Vec<f64>,
+    /// ln(1 + views) and ln(1 + orders) of each item, which do not fade.
+    demand: Vec<(f64, f64)>,
 }
 
 impl Sources {
@@ -61,8 +63,8 @@ impl Sources {
             true => None,
             false => Some(Tastes::fit(&of_persons, model.items.len(), &settings.tastes)?),
         };
-        let bought: Vec<&[u32]> = histories.all_bought().collect();
-        let content = ContentTastes::fit(model, &bought);
+        let picked: Vec<&[u32]> = histories.all().collect();
+        let content = ContentTastes::fit(model, &picked);
         let mut popularity = vec![0.0; model.items.len()];
         for popular in &model.popularity.overall {
             popularity[popular.item as usize] = f64::from(popular.score).ln_1p();
@@ -76,6 +78,7 @@ impl Sources {
             tastes,
             content,
             popularity,
+            demand: demand(&actions, model.items.len()),
         })
     }
 
@@ -86,6 +89,8 @@ impl Sources {
     /// Refuses content that would make an answer fail later.
     pub(crate) fn is_sound(&self, items: usize) -> bool {
         self.popularity.len() == items
+            && self.demand.len() == items
+            && self.demand.iter().all(|(views, orders)| views.is_finite() && orders.is_finite())
             && self.popularity.iter().all(|value| value.is_finite())
             && self.visits.item_count() <= items
             && self.followers.is_sound(items, |(item, share)| (*item as usize) < items && share.is_finite())
@@ -115,24 +120,24 @@ impl Sources {
         self.tastes.as_ref().map_or((0.0, 0.0), |tastes| tastes.score(taste, item))
     }
 
-    /// How the person's taste for words and categories meets each item; none of a person about whom nothing is known.
-    pub(crate) fn content_scores(&self, shopper: &Shopper, items: impl Iterator<Item = u32>) -> Option<Vec<f64>> {
-        let content = self.content.as_ref()?;
-        let bought = shopper.person.map(|person| self.histories.bought(person)).unwrap_or_default();
-        let picked = if bought.is_empty() { &shopper.history[..] } else { bought };
-        if picked.is_empty() {
-            return None;
-        }
-        let taste = content.of(picked);
-        Some(items.map(|item| content.score(&taste, item)).collect())
+    /// The shopper's taste for words and categories; none of a shopper about whom nothing is known.
+    pub(crate) fn content_taste(&self, shopper: &Shopper) -> Option<Direction> {
+        let content = self.content.as_ref().filter(|_| shopper.is_known())?;
+        let fresh = shopper.session.iter().filter(|item| !shopper.history.contains(item));
+        let picked: Vec<u32> = shopper.history.iter().chain(fresh).copied().collect();
+        Some(content.of(&picked))
     }
 
-    /// The items that the person's taste for words and categories meets best.
-    pub(crate) fn liked_content(&self, shopper: &Shopper, count: usize) -> Vec<(u32, f64)> {
-        let items = self.popularity.len() as u32;
-        let Some(scores) = self.content_scores(shopper, 0..items) else { return Vec::new() };
-        let value = |(item, score): (usize, f64)| (item as u32, score * self.popularity[item].max(0.1));
-        let mut liked: Vec<(u32, f64)> = scores.into_iter().enumerate().map(value).collect();
+    /// How such a taste meets an item, in log odds; 0 where nothing was learned.
+    pub(crate) fn content_score(&self, taste: &Direction, item: u32) -> f64 {
+        self.content.as_ref().map_or(0.0, |content| content.score(taste, item))
+    }
+
+    /// The items that the taste for words and categories meets best, popularity counted.
+    pub(crate) fn liked_content(&self, taste: &Direction, count: usize) -> Vec<(u32, f64)> {
+        let value =
+            |(item, popularity): (usize, &f64)| (item as u32, self.content_score(taste, item as u32) + popularity);
+        let mut liked: Vec<(u32, f64)> = self.popularity.iter().enumerate().map(value).collect();
         let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if liked.len() > count {
             liked.select_nth_unstable_by(count, order);
@@ -156,6 +161,11 @@ impl Sources {
 
     pub(crate) fn popularity_of(&self, item: u32) -> f64 {
         self.popularity[item as usize]
+    }
+
+    /// ln(1 + views) and ln(1 + orders), all that were known.
+    pub(crate) fn demand_of(&self, item: u32) -> (f64, f64) {
+        self.demand[item as usize]
     }
 
     /// What came right after `item`, likeliest first, with the probability.
@@ -212,6 +222,19 @@ fn followers(visits: &[(Vec<u32>, i64)], items: usize) -> Lists<(u32, f32)> {
         lists.push(row);
     }
     lists
+}
+
+fn demand(actions: &[Action], items: usize) -> Vec<(f64, f64)> {
+    let mut counts = vec![(0.0_f64, 0.0_f64); items];
+    for action in actions {
+        let (views, orders) = &mut counts[action.item as usize];
+        match action.kind {
+            InteractionKind::View => *views += 1.0,
+            InteractionKind::Purchase => *orders += 1.0,
+            InteractionKind::CartAdd => {}
+        }
+    }
+    counts.into_iter().map(|(views, orders)| (views.ln_1p(), orders.ln_1p())).collect()
 }
 
 /// Whether nothing but orders is there.

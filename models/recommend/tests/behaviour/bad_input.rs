@@ -91,7 +91,7 @@ fn a_training_set_that_teaches_nothing_is_refused_with_its_reason() {
     let twice = [catalogue(3), catalogue(1)].concat();
     assert_eq!(train(&[view(1, 0, 0)], &twice, &settings), Err(TrainError::DuplicateProduct(product(0))));
     let negative = CatalogueItem {
-        title: String::new(),
+        text: String::new(),
         product: product(9),
         category: category("toys"),
         seller: SellerId::from_u128(1),
@@ -129,7 +129,7 @@ fn a_model_survives_its_file_and_foreign_or_damaged_files_are_refused() {
     }
     let mut newer = bytes.clone();
     newer[8] = 9;
-    assert_eq!(RecommendModel::from_bytes(&newer), Err(ModelFileError::Version { found: 9, supported: 2 }));
+    assert_eq!(RecommendModel::from_bytes(&newer), Err(ModelFileError::Version { found: 9, supported: 3 }));
     let mut flipped = bytes.clone();
     flipped[60] ^= 1;
     assert_eq!(RecommendModel::from_bytes(&flipped), Err(ModelFileError::Damaged));

@@ -36,7 +36,7 @@ fn clicks(path: &Path) -> Vec<Interaction> {
 fn catalogue_of(clicks: &[Interaction]) -> Vec<CatalogueItem> {
     let products: std::collections::BTreeSet<ProductId> = clicks.iter().map(|click| click.product).collect();
     let item = |product| CatalogueItem {
-        title: String::new(),
+        text: String::new(),
         product,
         category: category("all"),
         seller: SellerId::from_u128(0),

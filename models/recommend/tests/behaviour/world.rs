@@ -46,7 +46,7 @@ pub const REGIONS: [&str; 4] = ["NG-LA", "NG", "GB", "GB-LND"];
 pub fn catalogue(count: u128) -> Vec<CatalogueItem> {
     (0..count)
         .map(|n| CatalogueItem {
-            title: String::new(),
+            text: String::new(),
             product: product(n),
             category: category(CATEGORIES[n as usize % 4]),
             seller: SellerId::from_u128(n % 3),

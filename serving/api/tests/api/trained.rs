@@ -48,7 +48,7 @@ pub fn recommender(world: &World, products: &[ProductId]) {
     let item = |product: &ProductId| CatalogueItem {
         product: *product,
         category: Category::new("home/kitchen").unwrap(),
-        title: String::new(),
+        text: String::new(),
         seller: seller(),
         regions: Vec::new(),
         price_usd_minor: 500,
@@ -76,7 +76,7 @@ pub fn kits(world: &World, products: &[ProductId]) {
     let item = |(at, product): (usize, &ProductId)| CatalogueItem {
         product: *product,
         category: Category::new(["home/kitchen", "home/garden", "toys"][at % 3]).unwrap(),
-        title: String::new(),
+        text: String::new(),
         seller: seller(),
         regions: Vec::new(),
         price_usd_minor: 500,
