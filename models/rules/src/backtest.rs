@@ -20,7 +20,8 @@ const CHUNK: usize = 64 * TASK;
 pub struct Recorded {
     /// The decision.
     pub decision: DecisionId,
-    /// The feature vector as seen, in the schema's order; NaN where missing.
+    /// The feature vector as seen, in the schema's order; NaN where missing, which is written as null.
+    #[serde(with = "missing_as_null")]
     pub features: Vec<f64>,
     /// The request's fields as seen, in the schema's order.
     pub fields: Vec<FieldValue>,
@@ -36,6 +37,20 @@ pub struct Recorded {
     pub fraud: Option<bool>,
     /// The amount, US cents.
     pub amount_usd_minor: i64,
+}
+
+/// JSON has no NaN, so a missing feature is written as nothing.
+mod missing_as_null {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(features: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(features.iter().map(|value| (!value.is_nan()).then_some(*value)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let features = Vec::<Option<f64>>::deserialize(deserializer)?;
+        Ok(features.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    }
 }
 
 impl Recorded {

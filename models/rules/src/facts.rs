@@ -82,10 +82,10 @@ pub enum FactsError {
         /// The declared type.
         wanted: &'static str,
     },
-    /// A field of type double holds no number.
-    #[error("request.{name} is not a number; leave the field out where its value is not known")]
-    NotANumber {
-        /// The field.
+    /// A feature is infinite, or a field of type double is no finite number.
+    #[error("{name} is not a finite number; where its value is not known, a feature is NaN and a field is left out")]
+    NotFinite {
+        /// The feature or field, with its group.
         name: String,
     },
     /// A score that is no probability.
@@ -108,9 +108,12 @@ impl Schema {
                 return Err(FactsError::WrongLength { what, found, wanted });
             }
         }
+        if let Some(place) = facts.features.iter().position(|value| value.is_infinite()) {
+            return Err(FactsError::NotFinite { name: format!("features.{}", self.features()[place]) });
+        }
         for (field, value) in self.fields().iter().zip(facts.fields) {
-            if matches!(value, FieldValue::Double(value) if value.is_nan()) {
-                return Err(FactsError::NotANumber { name: field.name.to_string() });
+            if matches!(value, FieldValue::Double(value) if !value.is_finite()) {
+                return Err(FactsError::NotFinite { name: format!("request.{}", field.name) });
             }
             let fits = match field.field_type {
                 FieldType::Boolean => matches!(value, FieldValue::Boolean(_) | FieldValue::Missing),

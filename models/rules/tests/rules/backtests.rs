@@ -121,3 +121,13 @@ fn a_backtest_without_labels_claims_neither_recall_nor_precision() {
     assert_eq!((report.recall, report.false_positive_rate, report.rules[0].precision), (None, None, None));
     assert_eq!(backtest(&set, Vec::new()).unwrap().decisions, 0);
 }
+
+#[test]
+fn a_record_reads_back_from_json_with_what_was_missing() {
+    let set = set(rules());
+    let decisions = recorded(&set, 200, 5);
+    let stored = serde_json::to_string(&decisions).unwrap();
+    let read: Vec<Recorded> = serde_json::from_str(&stored).unwrap();
+    assert_eq!(backtest(&set, read).unwrap(), backtest(&set, decisions).unwrap());
+    assert!(stored.contains("null"));
+}

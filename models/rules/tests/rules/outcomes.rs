@@ -115,7 +115,10 @@ fn facts_that_do_not_fit_are_refused_by_name() {
     assert_eq!(error.to_string(), "request.amount_minor is string, but was declared as int");
     let mut nan = case();
     nan.fields[5] = FieldValue::Double(f64::NAN);
-    assert!(matches!(set.evaluate(&nan.facts()), Err(FactsError::NotANumber { .. })));
+    assert_eq!(set.evaluate(&nan.facts()), Err(FactsError::NotFinite { name: "request.distance_km".to_owned() }));
+    let mut infinite = case();
+    infinite.features[3] = f64::INFINITY;
+    assert_eq!(set.evaluate(&infinite.facts()), Err(FactsError::NotFinite { name: "features.ring_size".to_owned() }));
     let score = Case { score: f64::NAN, ..case() };
     assert!(matches!(set.evaluate(&score.facts()), Err(FactsError::BadScore(_))));
 }
