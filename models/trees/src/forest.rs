@@ -88,50 +88,6 @@ pub enum Missing {
     ZeroRight,
 }
 
-/// Values at most this far from 0 count as missing under [`Missing::ZeroLeft`] and [`Missing::ZeroRight`]: LightGBM's
-/// `kZeroThreshold`, a single-precision constant.
-pub const ZERO_BOUND: f64 = 1e-35_f32 as f64;
-
-impl Rule {
-    /// Whether a present value goes left; NaN never does.
-    pub fn keeps(&self, value: f64) -> bool {
-        match self {
-            Rule::AtMost(threshold) => value <= *threshold,
-            Rule::Below(threshold) => value < *threshold,
-            Rule::OneOf(categories) => {
-                category_of(value).is_some_and(|category| categories.binary_search(&category).is_ok())
-            }
-        }
-    }
-}
-
-impl Missing {
-    /// Whether a value, which may be NaN, goes left by this rule.
-    pub fn goes_left(self, rule: &Rule, value: f64) -> bool {
-        let absent = match self {
-            Missing::ZeroLeft | Missing::ZeroRight => value.is_nan() || value.abs() <= ZERO_BOUND,
-            Missing::Left | Missing::Right | Missing::AsZero => value.is_nan(),
-        };
-        match self {
-            _ if !absent => rule.keeps(value),
-            Missing::Left | Missing::ZeroLeft => true,
-            Missing::Right | Missing::ZeroRight => false,
-            Missing::AsZero => rule.keeps(0.0),
-        }
-    }
-}
-
-impl Output {
-    /// The prediction of a margin.
-    pub fn prediction(self, margin: f64) -> f64 {
-        match self {
-            Output::Identity => margin,
-            Output::Logistic => 1.0 / (1.0 + (-margin).exp()),
-            Output::Exponential => margin.exp(),
-        }
-    }
-}
-
 impl Node {
     /// Training rows (or their weight) that came here.
     pub fn cover(&self) -> f64 {
@@ -139,31 +95,4 @@ impl Node {
             Node::Split { cover, .. } | Node::Leaf { cover, .. } => *cover,
         }
     }
-}
-
-impl Tree {
-    /// The value of the leaf that a row reaches, where `value_of` gives the row's value of a feature. It is for trees
-    /// that [`Forest::check`] accepts; of others a walk that leaves the nodes gives 0.
-    pub fn value(&self, value_of: impl Fn(usize) -> f64) -> f64 {
-        let mut at = 0;
-        loop {
-            match self.nodes.get(at) {
-                Some(Node::Split { feature, rule, missing, left, right, .. }) => {
-                    let next = if missing.goes_left(rule, value_of(*feature as usize)) { *left } else { *right };
-                    if next as usize <= at {
-                        return 0.0;
-                    }
-                    at = next as usize;
-                }
-                Some(Node::Leaf { value, .. }) => return *value,
-                None => return 0.0,
-            }
-        }
-    }
-}
-
-/// The category that a value stands for: it is truncated towards zero; none where it is NaN, negative or above `u32::MAX`.
-pub(crate) fn category_of(value: f64) -> Option<u32> {
-    let whole = value.trunc();
-    (0.0..=f64::from(u32::MAX)).contains(&whole).then_some(whole as u32)
 }

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::bins::{Binned, Scale};
-use crate::data::{Kind, TrainingData};
+use crate::data::{Column, Kind, TrainingData};
 use crate::error::LearnError;
 use crate::forest::{Forest, Node, Tree};
 use crate::grow::{Grower, Grown};
@@ -13,6 +13,9 @@ use crate::histogram::{Derivatives, Quantised};
 use crate::loss::{Loss, weighted_quantile};
 use crate::metric::Metric;
 use crate::settings::{RowSampling, Settings};
+
+/// Rows of one task that walk a tree.
+const WALKED_ROWS: usize = 1 << 10;
 
 /// Rows that early stopping judges by: later ones than the training set's, where time matters.
 #[derive(Debug, Clone, Copy)]
@@ -213,10 +216,7 @@ impl<'a> Boosting<'a> {
     /// Adds the tree's values; rows that it was not grown on walk it.
     fn add_to_margins(&mut self, grown: &Grown, rows: &[u32]) {
         if rows.len() < self.margins.len() {
-            let columns = self.data.columns;
-            let margins = self.margins.par_iter_mut().with_min_len(1 << 10).enumerate();
-            margins.for_each(|(row, margin)| *margin += grown.tree.value(|feature| columns[feature].values[row]));
-            return;
+            return add_tree(&grown.tree, self.data.columns, &mut self.margins);
         }
         for (node, places) in &grown.leaves {
             let Node::Leaf { value, .. } = &grown.tree.nodes[*node] else { continue };
@@ -225,6 +225,19 @@ impl<'a> Boosting<'a> {
             }
         }
     }
+}
+
+/// Walks every row down a tree and adds the values.
+fn add_tree(tree: &Tree, columns: &[Column], margins: &mut [f64]) {
+    margins.par_chunks_mut(WALKED_ROWS).enumerate().for_each(|(task, margins)| {
+        let mut row = vec![0.0; columns.len()];
+        for (at, margin) in margins.iter_mut().enumerate() {
+            for (value, column) in row.iter_mut().zip(columns) {
+                *value = column.values[task * WALKED_ROWS + at];
+            }
+            *margin += tree.value(&row);
+        }
+    });
 }
 
 /// Sets each split's cover to the sum of its children's, from the last node to the first.
@@ -267,8 +280,7 @@ impl<'a> Judge<'a> {
     fn stops_after(&mut self, tree: &Tree, base_margin: f64) -> bool {
         let Validation { data, metric, patience } = self.validation;
         self.margins.resize(data.rows(), base_margin);
-        let margins = self.margins.par_iter_mut().with_min_len(1 << 10).enumerate();
-        margins.for_each(|(row, margin)| *margin += tree.value(|feature| data.columns[feature].values[row]));
+        add_tree(tree, data.columns, &mut self.margins);
         let value = metric.value(self.loss, data, &self.margins);
         let best = self.best_rounds.checked_sub(1).map(|round| self.history[round]);
         self.history.push(value);

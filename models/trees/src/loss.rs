@@ -136,7 +136,7 @@ fn by_row(data: &TrainingData, margins: &[f64], into: &mut [Derivatives], of: im
 }
 
 fn logistic(label: f64, margin: f64) -> Derivatives {
-    let probability = Output::Logistic.prediction(margin);
+    let probability = Output::Logistic.of(margin);
     Derivatives { gradient: probability - label, hessian: (probability * (1.0 - probability)).max(LEAST_HESSIAN) }
 }
 

@@ -3,7 +3,8 @@
 use rayon::prelude::*;
 
 use crate::error::ForestError;
-use crate::forest::{Forest, Missing, Node, Output, Rule, Tree};
+use crate::flat::{Asked, MISSING_LEFT, OtherRules};
+use crate::forest::{Forest, Node, Output, Tree};
 
 /// Trees that are walked side by side, so that the machine works on one while it waits for another's node.
 const TOGETHER: usize = 8;
@@ -24,22 +25,17 @@ pub struct Predictor {
     roots: Vec<u32>,
     /// The most splits on a path, of each [`TOGETHER`] trees.
     depths: Vec<u32>,
-    rules: Vec<(Rule, Missing)>,
+    rules: OtherRules,
 }
 
 /// A leaf leads to itself.
 #[derive(Debug, Clone, Copy)]
 struct FlatNode {
     threshold: f64,
-    /// The feature, with [`MISSING_LEFT`] or [`BY_RULE`]; by rule, `threshold` is the rule's number.
-    feature: u32,
+    asked: Asked,
     /// The left child; the right one follows it.
     left: u32,
 }
-
-const MISSING_LEFT: u32 = 1 << 31;
-const BY_RULE: u32 = 1 << 30;
-const FEATURE: u32 = BY_RULE - 1;
 
 impl Predictor {
     /// Lays out a forest; refuses one that [`Forest::check`] refuses.
@@ -53,7 +49,7 @@ impl Predictor {
             values: Vec::new(),
             roots: Vec::with_capacity(forest.trees.len()),
             depths: Vec::new(),
-            rules: Vec::new(),
+            rules: OtherRules::default(),
         };
         for trees in forest.trees.chunks(TOGETHER) {
             let depths = trees.iter().map(|tree| predictor.add(tree));
@@ -78,7 +74,7 @@ impl Predictor {
 
     /// The prediction of a row: its margin as the loss means it, a probability or a mean.
     pub fn predict(&self, row: &[f64]) -> Result<f64, ForestError> {
-        Ok(self.output.prediction(self.margin(row)?))
+        Ok(self.output.of(self.margin(row)?))
     }
 
     /// The margins of many rows that follow each other in `rows`, shared among threads; `margins` has one place for each.
@@ -104,7 +100,7 @@ impl Predictor {
     pub fn predictions(&self, rows: &[f64], predictions: &mut [f64]) -> Result<(), ForestError> {
         self.margins(rows, predictions)?;
         for prediction in predictions {
-            *prediction = self.output.prediction(*prediction);
+            *prediction = self.output.of(*prediction);
         }
         Ok(())
     }
@@ -130,15 +126,7 @@ impl Predictor {
     #[inline]
     fn step(&self, at: u32, row: &[f64]) -> u32 {
         let node = self.nodes[at as usize];
-        let value = row[(node.feature & FEATURE) as usize];
-        let right = if node.feature & BY_RULE == 0 {
-            // NaN is not at most anything, and not above anything either.
-            !((value <= node.threshold) | (value.is_nan() & (node.feature & MISSING_LEFT != 0)))
-        } else {
-            let (rule, missing) = &self.rules[node.threshold as usize];
-            !missing.goes_left(rule, value)
-        };
-        node.left.wrapping_add(u32::from(right))
+        node.left.wrapping_add(u32::from(!self.rules.goes_left(node.asked, node.threshold, row)))
     }
 
     /// Adds a tree's nodes, siblings beside each other; tells the most splits on a path.
@@ -146,7 +134,7 @@ impl Predictor {
         let first = self.nodes.len() as u32;
         self.roots.push(first);
         self.values.resize(self.values.len() + tree.nodes.len(), 0.0);
-        let leaf_at = |at: u32| FlatNode { threshold: f64::INFINITY, feature: MISSING_LEFT, left: at };
+        let leaf_at = |at: u32| FlatNode { threshold: f64::INFINITY, asked: Asked(MISSING_LEFT), left: at };
         self.nodes.resize(self.values.len(), leaf_at(0));
         let (mut next, mut deepest) = (first + 1, 0);
         let mut waiting = vec![(0_u32, first, 0_u32)];
@@ -158,35 +146,13 @@ impl Predictor {
                     self.nodes[at as usize] = leaf_at(at);
                 }
                 Node::Split { feature, rule, missing, left, right, .. } => {
-                    let (threshold, flag) = self.flatten(rule, *missing);
-                    self.nodes[at as usize] = FlatNode { threshold, feature: feature | flag, left: next };
+                    let (asked, threshold) = self.rules.flatten(*feature, rule, *missing);
+                    self.nodes[at as usize] = FlatNode { threshold, asked, left: next };
                     waiting.extend([(*right, next + 1, depth + 1), (*left, next, depth + 1)]);
                     next += 2;
                 }
             }
         }
         deepest
-    }
-
-    /// A rule as a threshold, where it is one; else its number among the rules.
-    fn flatten(&mut self, rule: &Rule, missing: Missing) -> (f64, u32) {
-        let threshold = match rule {
-            Rule::AtMost(threshold) => Some(*threshold),
-            Rule::Below(threshold) => Some(threshold.next_down()),
-            Rule::OneOf(_) => None,
-        };
-        let missing_left = match missing {
-            Missing::Left => Some(true),
-            Missing::Right => Some(false),
-            Missing::AsZero => Some(rule.keeps(0.0)),
-            Missing::ZeroLeft | Missing::ZeroRight => None,
-        };
-        match threshold.zip(missing_left) {
-            Some((threshold, missing_left)) => (threshold, if missing_left { MISSING_LEFT } else { 0 }),
-            None => {
-                self.rules.push((rule.clone(), missing));
-                ((self.rules.len() - 1) as f64, BY_RULE)
-            }
-        }
     }
 }
