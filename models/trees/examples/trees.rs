@@ -127,7 +127,7 @@ fn reasons(file: &str) -> Result<(), Box<dyn Error>> {
     let (mut contributions, mut scratch) = (vec![0.0; FEATURES], Scratch::default());
     let mut furthest: f64 = 0.0;
     let held_out = &rows[TRAINING_ROWS * FEATURES..];
-    let times = each_row(&held_out[..10_000 * FEATURES], |row| {
+    let times = each_row(&held_out[..2_000 * FEATURES], |row| {
         let margin = predictor.margin(row)?;
         reasons.explain(row, &mut contributions, &mut scratch)?;
         let sum = reasons.expected_margin() + contributions.iter().sum::<f64>();

@@ -138,48 +138,55 @@ impl Reasons {
         states[0].sums = points.weight;
         for (at, node) in tree.nodes.iter().enumerate() {
             match node {
-                FlatNode::Leaf { value } => states[at].sums = states[at].sums.map(|product| product * value),
+                FlatNode::Leaf { value } => states[at].sums.iter_mut().for_each(|product| *product *= value),
                 FlatNode::Split { asked, threshold, children, before } => {
                     let left = self.rules.goes_left(*asked, *threshold, row);
-                    let sums = states[at].sums;
-                    let earlier = (*before != NONE).then(|| states[*before as usize]);
-                    for (child, taken) in children.iter().zip([left, !left]) {
-                        states[child.node as usize] = enter(sums, child.share, taken, earlier, points);
+                    let (mut products, mut taken) = (states[at].sums, true);
+                    if *before != NONE {
+                        let earlier = &states[*before as usize];
+                        products.iter_mut().zip(&earlier.factor).for_each(|(product, factor)| *product /= factor);
+                        taken = earlier.taken;
                     }
+                    let [on_left, on_right] = children;
+                    enter(&mut states[on_left.node as usize], &products, on_left.share, taken & left, points);
+                    enter(&mut states[on_right.node as usize], &products, on_right.share, taken & !left, points);
                 }
             }
         }
     }
 }
 
-/// The state of a child, from its parent's products and what an earlier split of the same feature left.
+/// Sets the state of a child, from the products of its path without its feature.
 #[inline]
-fn enter(products: Lanes, share: f64, taken: bool, earlier: Option<State>, points: &Points) -> State {
-    let taken = taken && earlier.is_none_or(|earlier| earlier.taken);
-    let one = f64::from(u8::from(taken));
-    let factor: Lanes = std::array::from_fn(|lane| share * points.rest[lane] + one * points.t[lane]);
-    let ratio = factor.map(|factor| (one - share) / factor);
-    let mut sums: Lanes = std::array::from_fn(|lane| products[lane] * factor[lane]);
-    if let Some(earlier) = earlier {
-        sums = std::array::from_fn(|lane| sums[lane] / earlier.factor[lane]);
+fn enter(state: &mut State, products: &Lanes, share: f64, taken: bool, points: &Points) {
+    state.taken = taken;
+    let one = if taken { 1.0 } else { 0.0 };
+    for lane in 0..LANES {
+        let factor = share * points.rest[lane] + one * points.t[lane];
+        state.factor[lane] = factor;
+        state.ratio[lane] = (one - share) / factor;
+        state.sums[lane] = products[lane] * factor;
     }
-    State { sums, taken, factor, ratio }
 }
 
 /// Steps 2 and 3: from the leaves up, sums over leaves, and what each split adds to its feature.
 fn ascend(tree: &FlatTree, contributions: &mut [f64], scratch: &mut Scratch) {
     let states = &mut scratch.states;
     for (at, node) in tree.nodes.iter().enumerate().rev() {
-        let FlatNode::Split { asked, children, before, .. } = node else { continue };
-        let [left, right] = children.map(|child| states[child.node as usize]);
-        let mut adds: Lanes =
-            std::array::from_fn(|lane| left.sums[lane] * left.ratio[lane] + right.sums[lane] * right.ratio[lane]);
-        let sums: Lanes = std::array::from_fn(|lane| left.sums[lane] + right.sums[lane]);
-        if *before != NONE {
-            let earlier = states[*before as usize].ratio;
-            adds = std::array::from_fn(|lane| adds[lane] - sums[lane] * earlier[lane]);
+        let FlatNode::Split { asked, children: [on_left, on_right], before, .. } = node else { continue };
+        let (left, right) = (&states[on_left.node as usize], &states[on_right.node as usize]);
+        let (mut sums, mut adds) = ([0.0; LANES], [0.0; LANES]);
+        for lane in 0..LANES {
+            sums[lane] = left.sums[lane] + right.sums[lane];
+            adds[lane] = left.sums[lane] * left.ratio[lane] + right.sums[lane] * right.ratio[lane];
         }
-        contributions[asked.feature()] += adds.iter().sum::<f64>();
+        if *before != NONE {
+            let earlier = &states[*before as usize].ratio;
+            for lane in 0..LANES {
+                adds[lane] -= sums[lane] * earlier[lane];
+            }
+        }
+        contributions[asked.feature()] += (adds[0] + adds[1]) + (adds[2] + adds[3]);
         states[at].sums = sums;
     }
 }
