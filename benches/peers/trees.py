@@ -1,4 +1,7 @@
-"""The peers' side of benches/trees.sh: trees.py train|predict|reasons lightgbm|xgboost|onnxruntime FILE THREADS, prints RESULT {json}."""
+"""The peers' side of benches/trees.sh: trees.py train lightgbm|xgboost, predict lightgbm|onnxruntime or reasons lightgbm, FILE THREADS.
+
+Each prints RESULT {json}. The file is what `trees generate` writes. All sides get the same settings.
+"""
 
 import json
 import sys
@@ -6,12 +9,15 @@ import time
 
 import numpy as np
 
-FEATURES, TRAINING_ROWS = 15, 67_000
+ROWS_TIMED = 10_000
 
 
 def load(file):
-    table = np.fromfile(file, "<f8").reshape(-1, FEATURES + 1)
-    return table[:TRAINING_ROWS, :-1], table[:TRAINING_ROWS, -1], table[TRAINING_ROWS:, :-1], table[TRAINING_ROWS:, -1]
+    numbers = np.fromfile(file, "<f8")
+    features, training = int(numbers[0]), int(numbers[1])
+    table = numbers[2:].reshape(-1, features + 1)
+    rows, labels = np.ascontiguousarray(table[:, :-1]), table[:, -1].copy()
+    return rows[:training], labels[:training], rows[training:], labels[training:]
 
 
 def average_precision(labels, margins):
@@ -36,14 +42,12 @@ def xgboost_of(rows, labels, depth, rounds, threads):
 
 
 def train(peer, file, threads):
-    """Binning counts, loading and importing do not."""
+    """Binning counts; loading and importing do not."""
     rows, labels, held_out, truth = load(file)
-    {"lightgbm": lightgbm_of, "xgboost": xgboost_of}[peer](rows[:1000], labels[:1000], 2, 1, threads)
+    of = {"lightgbm": lightgbm_of, "xgboost": xgboost_of}[peer]
+    of(rows[:1000], labels[:1000], 2, 1, threads)
     begin, wall = time.process_time(), time.perf_counter()
-    if peer == "lightgbm":
-        model = lightgbm_of(rows, labels, 5, 200, threads)
-    else:
-        model = xgboost_of(rows, labels, 5, 200, threads)
+    model = of(rows, labels, 5, 200, threads)
     cpu, wall = time.process_time() - begin, time.perf_counter() - wall
     if peer == "lightgbm":
         margins = model.predict(held_out, raw_score=True)
@@ -54,10 +58,46 @@ def train(peer, file, threads):
     return {"fit_cpu_s": round(cpu, 3), "fit_wall_s": round(wall, 3), "ap": round(average_precision(truth, margins), 5)}
 
 
+def each_row(rows, of):
+    times = []
+    for at in range(min(len(rows), ROWS_TIMED)):
+        row = rows[at : at + 1]
+        begin = time.perf_counter()
+        of(row)
+        times.append((time.perf_counter() - begin) * 1e6)
+    p50, p99, p999 = np.quantile(times, [0.5, 0.99, 0.999])
+    return {"latency_us_mean": round(float(np.mean(times)), 2), "latency_us_p50": round(p50, 2), "latency_us_p99": round(p99, 2), "latency_us_p999": round(p999, 2)}
+
+
+def predict(peer, file, threads):
+    """One row of 100 trees of depth 6."""
+    rows, labels, held_out, _ = load(file)
+    model = lightgbm_of(rows, labels, 6, 100, threads)
+    if peer == "lightgbm":
+        return each_row(held_out, lambda row: model.predict(row, num_threads=1))
+    import onnxruntime
+    from onnxmltools import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    exported = convert_lightgbm(model, initial_types=[("rows", FloatTensorType([None, rows.shape[1]]))], zipmap=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(exported.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in session.get_outputs() if "prob" in output.name]
+    return each_row(held_out.astype(np.float32), lambda row: session.run(outputs, {"rows": row}))
+
+
+def reasons(peer, file, threads):
+    """What each feature adds to one row's margin, 200 trees of depth 6."""
+    rows, labels, held_out, _ = load(file)
+    model = lightgbm_of(rows, labels, 6, 200, threads)
+    return each_row(held_out, lambda row: model.predict(row, pred_contrib=True, num_threads=1))
+
+
 def main():
     match sys.argv[1:]:
-        case ["train", peer, file, threads]:
-            result = train(peer, file, int(threads))
+        case [("train" | "predict" | "reasons") as what, peer, file, threads]:
+            result = {"train": train, "predict": predict, "reasons": reasons}[what](peer, file, int(threads))
         case _:
             sys.exit(__doc__)
     print("RESULT", json.dumps(result))

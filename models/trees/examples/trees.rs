@@ -1,6 +1,7 @@
 //! Dhow's side of benches/trees.sh: `trees generate FILE`, `trees train|predict|reasons FILE`; one `RESULT {json}` line each.
 //!
-//! A file is rows of 15 features and a label, numbers of 8 bytes, little end first; the last third is held out.
+//! A file is numbers of 8 bytes, little end first: how many features a row has, how many rows are trained on, and the
+//! rows, each with its label last. The others are held out.
 
 use std::error::Error;
 use std::io::Write;
@@ -14,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 const FEATURES: usize = 15;
 const ROWS: usize = 100_500;
 const TRAINING_ROWS: usize = 67_000;
+const ROWS_TIMED: usize = 10_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,6 +41,9 @@ fn generate(file: &str) -> Result<(), Box<dyn Error>> {
     let mut rng = ChaCha8Rng::seed_from_u64(20);
     let mut written = std::io::BufWriter::new(std::fs::File::create(file)?);
     let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+    for count in [FEATURES, TRAINING_ROWS] {
+        written.write_all(&(count as f64).to_le_bytes())?;
+    }
     for _ in 0..ROWS {
         let mut row = [0.0; FEATURES];
         for (feature, value) in row.iter_mut().enumerate() {
@@ -62,25 +67,39 @@ fn generate(file: &str) -> Result<(), Box<dyn Error>> {
     Ok(written.flush()?)
 }
 
-/// The rows of a file, and the labels.
-fn load(file: &str) -> Result<(Vec<f64>, Vec<f64>), Box<dyn Error>> {
-    let bytes = std::fs::read(file)?;
-    let (mut rows, mut labels) = (Vec::new(), Vec::new());
-    for (at, value) in bytes.as_chunks().0.iter().enumerate() {
-        let into = if at % (FEATURES + 1) == FEATURES { &mut labels } else { &mut rows };
-        into.push(f64::from_le_bytes(*value));
-    }
-    Ok((rows, labels))
+/// Rows that follow each other, and their labels.
+#[derive(Default)]
+struct Rows {
+    features: usize,
+    values: Vec<f64>,
+    labels: Vec<f64>,
 }
 
-fn fit(rows: &[f64], labels: &[f64], depth: usize, rounds: usize) -> Result<Learned, Box<dyn Error>> {
-    let features = rows.len() / labels.len();
-    let names: Vec<String> = (0..features).map(|feature| format!("f{feature}")).collect();
-    let values: Vec<Vec<f64>> =
-        (0..features).map(|feature| rows.iter().skip(feature).step_by(features).copied().collect()).collect();
-    let columns: Vec<Column> =
-        names.iter().zip(&values).map(|(name, values)| Column { name, values, kind: Kind::Number }).collect();
-    let data = TrainingData { columns: &columns, labels, weights: None, groups: None };
+/// The rows of a file to train on, and those that are held out.
+fn load(file: &str) -> Result<(Rows, Rows), Box<dyn Error>> {
+    let bytes = std::fs::read(file)?;
+    let numbers: Vec<f64> = bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+    let [features, training_rows, table @ ..] = numbers.as_slice() else {
+        return Err(format!("{file} is too short to be a table").into());
+    };
+    let (features, training_rows) = (*features as usize, *training_rows as usize);
+    let mut parts = [features, features].map(|features| Rows { features, ..Rows::default() });
+    for (at, row) in table.chunks_exact(features + 1).enumerate() {
+        let part = &mut parts[usize::from(at >= training_rows)];
+        part.values.extend(&row[..features]);
+        part.labels.extend(&row[features..]);
+    }
+    let [training, held_out] = parts;
+    Ok((training, held_out))
+}
+
+fn fit(rows: &Rows, depth: usize, rounds: usize) -> Result<Learned, Box<dyn Error>> {
+    let names: Vec<String> = (0..rows.features).map(|feature| format!("f{feature}")).collect();
+    let column = |feature| rows.values.iter().skip(feature).step_by(rows.features).copied().collect();
+    let values: Vec<Vec<f64>> = (0..rows.features).map(column).collect();
+    let columns = names.iter().zip(&values).map(|(name, values)| Column { name, values, kind: Kind::Number });
+    let columns: Vec<Column> = columns.collect();
+    let data = TrainingData { columns: &columns, labels: &rows.labels, weights: None, groups: None };
     let growth = Growth::DepthWise;
     let settings =
         Settings { rounds, max_depth: depth, max_leaves: 1 << depth, growth, ..Settings::new(Loss::Logistic) };
@@ -89,15 +108,14 @@ fn fit(rows: &[f64], labels: &[f64], depth: usize, rounds: usize) -> Result<Lear
 
 /// Trains 200 trees of depth 5 and judges the held-out rows by average precision.
 fn train(file: &str) -> Result<(), Box<dyn Error>> {
-    let (rows, labels) = load(file)?;
-    let (training, held_out) = rows.split_at(TRAINING_ROWS * FEATURES);
+    let (training, held_out) = load(file)?;
     let (begin, wall) = (cpu_seconds()?, Instant::now());
-    let learned = fit(training, &labels[..TRAINING_ROWS], 5, 200)?;
+    let learned = fit(&training, 5, 200)?;
     let (cpu, wall) = (cpu_seconds()? - begin, wall.elapsed().as_secs_f64());
-    let mut margins = vec![0.0; labels.len() - TRAINING_ROWS];
-    Predictor::compile(&learned.forest)?.margins(held_out, &mut margins)?;
-    let precision = average_precision(&labels[TRAINING_ROWS..], &margins);
-    let positives: f64 = labels.iter().sum();
+    let mut margins = vec![0.0; held_out.labels.len()];
+    Predictor::compile(&learned.forest)?.margins(&held_out.values, &mut margins)?;
+    let precision = average_precision(&held_out.labels, &margins);
+    let positives: f64 = training.labels.iter().sum();
     println!(
         "RESULT {{\"fit_cpu_s\": {cpu:.3}, \"fit_wall_s\": {wall:.3}, \"ap\": {precision:.5}, \"positives\": {positives}}}"
     );
@@ -106,12 +124,11 @@ fn train(file: &str) -> Result<(), Box<dyn Error>> {
 
 /// One row at a time, 100 trees of depth 6.
 fn predict(file: &str) -> Result<(), Box<dyn Error>> {
-    let (rows, labels) = load(file)?;
-    let learned = fit(&rows[..TRAINING_ROWS * FEATURES], &labels[..TRAINING_ROWS], 6, 100)?;
+    let (training, held_out) = load(file)?;
+    let learned = fit(&training, 6, 100)?;
     let predictor = Predictor::compile(&learned.forest)?;
-    let held_out = &rows[TRAINING_ROWS * FEATURES..];
     let mut sum = 0.0;
-    let times = each_row(held_out, |row| {
+    let times = each_row(&held_out, |row| {
         sum += predictor.predict(row)?;
         Ok(())
     })?;
@@ -121,13 +138,12 @@ fn predict(file: &str) -> Result<(), Box<dyn Error>> {
 
 /// One row at a time, its prediction and what each feature adds, 200 trees of depth 6.
 fn reasons(file: &str) -> Result<(), Box<dyn Error>> {
-    let (rows, labels) = load(file)?;
-    let learned = fit(&rows[..TRAINING_ROWS * FEATURES], &labels[..TRAINING_ROWS], 6, 200)?;
+    let (training, held_out) = load(file)?;
+    let learned = fit(&training, 6, 200)?;
     let (predictor, reasons) = (Predictor::compile(&learned.forest)?, Reasons::compile(&learned.forest)?);
-    let (mut contributions, mut scratch) = (vec![0.0; FEATURES], Scratch::default());
+    let (mut contributions, mut scratch) = (vec![0.0; training.features], Scratch::default());
     let mut furthest: f64 = 0.0;
-    let held_out = &rows[TRAINING_ROWS * FEATURES..];
-    let times = each_row(&held_out[..2_000 * FEATURES], |row| {
+    let times = each_row(&held_out, |row| {
         let margin = predictor.margin(row)?;
         reasons.explain(row, &mut contributions, &mut scratch)?;
         let sum = reasons.expected_margin() + contributions.iter().sum::<f64>();
@@ -139,12 +155,9 @@ fn reasons(file: &str) -> Result<(), Box<dyn Error>> {
 }
 
 /// Microseconds that each row takes, in order of size.
-fn each_row(
-    rows: &[f64],
-    mut of: impl FnMut(&[f64]) -> Result<(), Box<dyn Error>>,
-) -> Result<Vec<f64>, Box<dyn Error>> {
+fn each_row(rows: &Rows, mut of: impl FnMut(&[f64]) -> Result<(), Box<dyn Error>>) -> Result<Vec<f64>, Box<dyn Error>> {
     let mut times = Vec::new();
-    for row in rows.chunks_exact(FEATURES) {
+    for row in rows.values.chunks_exact(rows.features).take(ROWS_TIMED) {
         let begin = Instant::now();
         of(row)?;
         times.push(begin.elapsed().as_secs_f64() * 1e6);

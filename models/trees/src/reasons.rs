@@ -161,11 +161,11 @@ impl Reasons {
 fn enter(state: &mut State, products: &Lanes, share: f64, taken: bool, points: &Points) {
     state.taken = taken;
     let one = if taken { 1.0 } else { 0.0 };
-    for lane in 0..LANES {
+    for (lane, product) in products.iter().enumerate() {
         let factor = share * points.rest[lane] + one * points.t[lane];
         state.factor[lane] = factor;
         state.ratio[lane] = (one - share) / factor;
-        state.sums[lane] = products[lane] * factor;
+        state.sums[lane] = product * factor;
     }
 }
 
