@@ -87,3 +87,12 @@ pub enum Missing {
     /// NaN and values within 1e-35 of 0 go right (LightGBM's `missing_type=Zero`, default right).
     ZeroRight,
 }
+
+impl Node {
+    /// Training rows (or their weight) that came here.
+    pub fn cover(&self) -> f64 {
+        match self {
+            Node::Split { cover, .. } | Node::Leaf { cover, .. } => *cover,
+        }
+    }
+}

@@ -1,1 +1,8 @@
 //! Tests of what users of trees rely on.
+
+mod forests;
+mod learning;
+mod losses;
+mod prediction;
+mod reasons;
+mod refusals;
