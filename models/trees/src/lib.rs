@@ -1,6 +1,7 @@
 //! Boosted decision trees: learning, prediction, exact reasons, and the formats of other systems; what the features mean is the caller's.
 
 mod forest;
+pub mod formats;
 mod walk;
 
 pub use forest::{Forest, Missing, Node, Output, Rule, Tree};
