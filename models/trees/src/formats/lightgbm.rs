@@ -10,8 +10,8 @@ use crate::walk::ZERO_REACH;
 /// Reads a model of one output.
 ///
 /// A row's margin equals LightGBM's `predict(raw_score=True)` bit for bit, with two exceptions, which agree to rounding:
-/// forests that average (`boosting=rf`), whose leaves are divided by the number of trees here, and logistic models
-/// with a `sigmoid` other than 1, whose margin here is LightGBM's times that number, so that the prediction is the same.
+/// forests that average (`boosting=rf`), whose raw scores are sums and whose margin here is the average, and logistic
+/// models with a `sigmoid` other than 1, whose margin here is the raw score times that number. Predictions are the same.
 ///
 /// A split's cover is what its leaves' `leaf_count` add up to. A leaf that no training row reached counts as one row.
 ///
@@ -60,7 +60,10 @@ impl<'a> File<'a> {
             }
             if let Some(number) = words.strip_prefix("Tree=") {
                 if number.parse() != Ok(trees.len()) {
-                    return Err(FormatError::line(line, format!("`Tree={}` would be next, here is `{words}`", trees.len())));
+                    return Err(FormatError::line(
+                        line,
+                        format!("`Tree={}` would be next, here is `{words}`", trees.len()),
+                    ));
                 }
                 if trees.len() == MAX_TREES {
                     return Err(FormatError::line(line, format!("at most {MAX_TREES} trees are read")));
@@ -104,7 +107,9 @@ impl<'a> Section<'a> {
     fn finite(&self, key: &str, length: usize) -> Result<Vec<f64>, FormatError> {
         let values: Vec<f64> = self.list(key, length)?;
         match values.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(FormatError::line(self.get(key)?.0, format!("`{key}` holds {value}; it must be finite"))),
+            Some(value) => {
+                Err(FormatError::line(self.get(key)?.0, format!("`{key}` holds {value}; it must be finite")))
+            }
             None => Ok(values),
         }
     }
@@ -151,7 +156,8 @@ fn output(header: &Section) -> Result<(Output, f64), FormatError> {
             Output::Identity
         }
         _ => {
-            let problem = format!("objective `{name}` is not read: its predictions are no margin, logistic or exponential");
+            let problem =
+                format!("objective `{name}` is not read: its predictions are no margin, logistic or exponential");
             return Err(FormatError::line(line, problem));
         }
     };
@@ -188,7 +194,10 @@ impl TreeReader {
         if let Some(&(line, linear)) = section.values.get("is_linear")
             && linear != "0"
         {
-            return Err(FormatError::line(line, "trees with linear models in their leaves (`linear_tree`) are not read"));
+            return Err(FormatError::line(
+                line,
+                "trees with linear models in their leaves (`linear_tree`) are not read",
+            ));
         }
         let leaves: usize = section.number("num_leaves")?;
         self.nodes = self.nodes.saturating_add(leaves.saturating_mul(2));
@@ -223,7 +232,11 @@ impl TreeReader {
             let problem = format!("feature {feature} of a model with {} features", self.features);
             return Err(FormatError::line(section.get("split_feature")?.0, problem));
         }
-        let thresholds = section.finite("threshold", splits)?;
+        // An infinite threshold parts missing values from all others.
+        let thresholds: Vec<f64> = section.list("threshold", splits)?;
+        if thresholds.iter().any(|threshold| threshold.is_nan()) {
+            return Err(FormatError::line(section.get("threshold")?.0, "a threshold is no number"));
+        }
         let decisions: Vec<u8> = section.list("decision_type", splits)?;
         let gains: Vec<f64> = section.list("split_gain", splits)?;
         let left = children(section, "left_child", splits)?;
@@ -262,7 +275,10 @@ impl TreeReader {
             let categories = bitsets.categories(section, threshold)?;
             self.categories = self.categories.saturating_add(categories.len());
             if self.categories > MAX_CATEGORIES {
-                return Err(FormatError::line(line, format!("at most {MAX_CATEGORIES} categories are read, over all nodes")));
+                return Err(FormatError::line(
+                    line,
+                    format!("at most {MAX_CATEGORIES} categories are read, over all nodes"),
+                ));
             }
             // LightGBM sends a missing category right whatever the kind of missing values says.
             return Ok((Rule::OneOf(categories), Missing::Right));
@@ -299,7 +315,9 @@ fn children(section: &Section, key: &str, splits: usize) -> Result<Vec<u32>, For
         // A split may not stand at or after the leaves.
         let inside = (child < 0 || child < splits as i64) && (0..=2 * splits as i64).contains(&index);
         let index = u32::try_from(index).ok().filter(|_| inside);
-        index.ok_or_else(|| FormatError::line(line, format!("`{key}` names node {child} of a tree with {splits} splits")))
+        index.ok_or_else(|| {
+            FormatError::line(line, format!("`{key}` names node {child} of a tree with {splits} splits"))
+        })
     };
     section.list::<i32>(key, splits)?.into_iter().map(place).collect()
 }

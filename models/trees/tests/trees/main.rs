@@ -1,1 +1,3 @@
 //! Tests of what users of trees rely on.
+
+mod formats;

@@ -49,9 +49,14 @@ impl<'a> Attributes<'a> {
 
     /// The values of an attribute that is a tensor; empty where it is absent.
     pub fn tensor(&self, name: &str) -> Result<Vec<f64>, FormatError> {
-        let Some(tensor) = self.get(name).and_then(|attribute| attribute.tensor.as_ref()) else { return Ok(Vec::new()) };
+        let Some(tensor) = self.get(name).and_then(|attribute| attribute.tensor.as_ref()) else {
+            return Ok(Vec::new());
+        };
         tensor.values().ok_or_else(|| {
-            let problem = format!("tensor `{name}` has elements of type {:?}; floats, doubles and bytes are read", tensor.data_type);
+            let problem = format!(
+                "tensor `{name}` has elements of type {:?}; floats, doubles and bytes are read",
+                tensor.data_type
+            );
             FormatError::refused(problem)
         })
     }

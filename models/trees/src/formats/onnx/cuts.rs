@@ -105,4 +105,3 @@ fn keeps(value: f32, bound: Bound) -> bool {
         Bound::Below(threshold) => value < threshold,
     }
 }
-

@@ -4,8 +4,8 @@ use prost::Message;
 
 use super::cuts::{Bound, Cut, MAX_CUTS, cuts};
 use super::wire::{
-    Attribute, DOUBLE, Dimension, Entry, FLOAT, Graph, Model, OperatorSet, Operator, Shape, Tensor, TensorKind, ValueInfo,
-    ValueKind, kind,
+    Attribute, DOUBLE, Dimension, Entry, FLOAT, Graph, Model, Operator, OperatorSet, Shape, Tensor, TensorKind,
+    ValueInfo, ValueKind, kind,
 };
 use crate::forest::{Forest, Missing, Node, Output, Rule, Tree};
 use crate::formats::{FormatError, MAX_FEATURES, MAX_NODES, MAX_TREES};
@@ -79,7 +79,8 @@ fn check_sums(forest: &Forest) -> Result<(), FormatError> {
     if reach <= f64::from(f32::MAX) && rounding <= MARGIN_TOLERANCE / 2.0 {
         return Ok(());
     }
-    let problem = format!("margins may reach ±{reach:e}, where sums cannot be told to agree within {MARGIN_TOLERANCE:e}");
+    let problem =
+        format!("margins may reach ±{reach:e}, where sums cannot be told to agree within {MARGIN_TOLERANCE:e}");
     Err(FormatError::refused(problem))
 }
 
@@ -140,7 +141,14 @@ impl Table {
     }
 
     /// Values that keep a cut go to a child at once; the others go on to the next cut, and from the last to the right child.
-    fn add_chain(&mut self, (tree, entry): (i64, i64), feature: i64, chain: &[Cut], (left, right): (i64, i64), cover: f64) {
+    fn add_chain(
+        &mut self,
+        (tree, entry): (i64, i64),
+        feature: i64,
+        chain: &[Cut],
+        (left, right): (i64, i64),
+        cover: f64,
+    ) {
         for (node, cut) in (entry..).zip(chain) {
             let (mode, threshold) = match cut.bound {
                 Bound::AtMost(threshold) => ("BRANCH_LEQ", threshold),
@@ -174,9 +182,13 @@ fn checked_cuts(id: (i64, i64), node: &Node, features: usize, nodes: usize) -> R
         Node::Split { feature, rule, missing, left, right, .. } => (*feature, rule, *missing, *left, *right),
     };
     let problem = match rule {
-        Rule::AtMost(threshold) | Rule::Below(threshold) if threshold.is_nan() => "its threshold is no number".to_owned(),
+        Rule::AtMost(threshold) | Rule::Below(threshold) if threshold.is_nan() => {
+            "its threshold is no number".to_owned()
+        }
         _ if feature as usize >= features => format!("it asks feature {feature} of {features}"),
-        _ if [left, right].iter().any(|&child| i64::from(child) <= id.1 || child as usize >= nodes) || left == right => {
+        _ if [left, right].iter().any(|&child| i64::from(child) <= id.1 || child as usize >= nodes)
+            || left == right =>
+        {
             format!("its children {left} and {right} must be two nodes after it of {nodes}")
         }
         Rule::OneOf(_) if matches!(missing, Missing::ZeroLeft | Missing::ZeroRight) => {
@@ -206,7 +218,13 @@ fn model(forest: &Forest, table: Table) -> Model {
     let graph = Graph {
         nodes: vec![
             operator("", "Cast", ROWS_INPUT, widened, vec![int("to", i64::from(DOUBLE))]),
-            operator("ai.onnx.ml", "TreeEnsembleRegressor", widened, MARGIN_OUTPUT, ensemble(forest.base_margin, table)),
+            operator(
+                "ai.onnx.ml",
+                "TreeEnsembleRegressor",
+                widened,
+                MARGIN_OUTPUT,
+                ensemble(forest.base_margin, table),
+            ),
             operator("", transform, MARGIN_OUTPUT, PREDICTION_OUTPUT, Vec::new()),
         ],
         name: Some("forest".to_owned()),
@@ -282,7 +300,10 @@ fn text(name: &str, value: &str) -> Attribute {
 }
 
 fn texts(name: &str, values: &[&str]) -> Attribute {
-    Attribute { strings: values.iter().map(|value| value.as_bytes().to_vec()).collect(), ..attribute(name, kind::STRINGS) }
+    Attribute {
+        strings: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
+        ..attribute(name, kind::STRINGS)
+    }
 }
 
 fn doubles(name: &str, values: Vec<f64>) -> Attribute {

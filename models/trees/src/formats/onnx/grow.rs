@@ -105,7 +105,9 @@ impl Split {
             Test::AtMost(number) => {
                 Self::read_cut_chain(listed, branch).unwrap_or_else(|| straight(Rule::AtMost(number)))
             }
-            Test::Below(number) => Self::read_cut_chain(listed, branch).unwrap_or_else(|| straight(Rule::Below(number))),
+            Test::Below(number) => {
+                Self::read_cut_chain(listed, branch).unwrap_or_else(|| straight(Rule::Below(number)))
+            }
             Test::AtLeast(number) => turned(Rule::Below(number), missing_turned),
             Test::Above(number) => turned(Rule::AtMost(number), missing_turned),
             // NaN differs from every number, and so goes to `on_true` either way.
@@ -208,7 +210,8 @@ fn chain_categories(chain: &[Cut]) -> Option<Vec<u32>> {
         let Bound::Below(end) = end.bound else { return None };
         let width = f64::from(end) - first;
         let room = (MAX_RUN - categories.len().min(MAX_RUN)) as f64;
-        if first.fract() != 0.0 || first < 0.0 || !(0.0..=room).contains(&width) || f64::from(end) > f64::from(u32::MAX) {
+        if first.fract() != 0.0 || first < 0.0 || !(0.0..=room).contains(&width) || f64::from(end) > f64::from(u32::MAX)
+        {
             return None;
         }
         categories.extend(first as u32..end as u32);
@@ -223,7 +226,8 @@ const MAX_RUN: usize = 1 << 16;
 fn categories(id: (i64, i64), values: &[f64]) -> Result<Vec<u32>, FormatError> {
     let category = |&value: &f64| {
         let whole = value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value);
-        let problem = || format!("it asks for the value {value}; whole numbers from 0 to 2^32 - 1 are read as categories");
+        let problem =
+            || format!("it asks for the value {value}; whole numbers from 0 to 2^32 - 1 are read as categories");
         if whole { Ok(value as u32) } else { Err(FormatError::node(id, problem())) }
     };
     let mut categories: Vec<u32> = values.iter().map(category).collect::<Result<_, _>>()?;

@@ -19,6 +19,8 @@ use crate::formats::{FormatError, MAX_FEATURES, MAX_NODES, MAX_TREES, check_size
 /// the same leaves; margins agree to the rounding of the runtime, which may add up in `f32`. `BRANCH_EQ` becomes a set of
 /// categories and thus truncates a value that is no whole number, where ONNX compares it as it is.
 ///
+/// A regressor's `post_transform` LOGISTIC is read as the standard says; ONNX Runtime (1.31) leaves it out and answers the margin.
+///
 /// Covers are the leaves' `nodes_hitrates` added up where all are above 0; where they are not, every leaf counts as 1.
 /// Features are named by the metadata `feature_names`, one a line, as [`super::export`] writes it; else `f0`, `f1`, ….
 ///
@@ -74,7 +76,8 @@ impl Listing {
 
     /// Counts every leaf as 1 where not all have a usable hit rate.
     fn check_covers(&mut self) {
-        let unusable = |node: &Listed| matches!(node.kind, Kind::Leaf { cover, .. } if !(cover > 0.0 && cover.is_finite()));
+        let unusable =
+            |node: &Listed| matches!(node.kind, Kind::Leaf { cover, .. } if !(cover > 0.0 && cover.is_finite()));
         if self.nodes.iter().any(unusable) {
             for node in &mut self.nodes {
                 if let Kind::Leaf { cover, .. } = &mut node.kind {
@@ -97,13 +100,16 @@ fn find_ensemble(graph: &Graph) -> Result<&Operator, FormatError> {
     let mut ensembles = graph.nodes.iter().filter(|operator| is_ensemble(operator));
     let (Some(ensemble), None) = (ensembles.next(), ensembles.next()) else {
         let operators: Vec<&str> = graph.nodes.iter().take(16).filter_map(|node| node.op_type.as_deref()).collect();
-        let problem = format!("the model must hold one tree ensemble of domain ai.onnx.ml; its operators are {operators:?}");
+        let problem =
+            format!("the model must hold one tree ensemble of domain ai.onnx.ml; its operators are {operators:?}");
         return Err(FormatError::refused(problem));
     };
     for operator in graph.nodes.iter().filter(|operator| !is_ensemble(operator)) {
         if !changes_nothing(graph, operator, ensemble) {
             let name = operator.op_type.as_deref().unwrap_or_default();
-            let problem = format!("operator `{name}` beside the trees is not read; Cast to floats, Identity and ZipMap are dropped");
+            let problem = format!(
+                "operator `{name}` beside the trees is not read; Cast to floats, Identity and ZipMap are dropped"
+            );
             return Err(FormatError::refused(problem));
         }
     }
@@ -162,7 +168,9 @@ fn output_after(graph: &Graph, ensemble: &Operator, own: Output) -> Result<Outpu
     });
     match (transforms.next(), transforms.next()) {
         (None, _) => Ok(own),
-        (Some(output), None) if own == Output::Identity && ensemble.op_type.as_deref() != Some("TreeEnsembleClassifier") => {
+        (Some(output), None)
+            if own == Output::Identity && ensemble.op_type.as_deref() != Some("TreeEnsembleClassifier") =>
+        {
             Ok(output)
         }
         _ => Err(FormatError::refused("more than one transform of the trees' output is not read")),
@@ -179,11 +187,13 @@ fn features(model: &Model, graph: &Graph, listing: &Listing) -> Result<Vec<Strin
     let stated = shape.and_then(|shape| usize::try_from(shape.dims.get(1)?.value?).ok());
     let count = stated.unwrap_or(needed);
     if count < needed || count > MAX_FEATURES {
-        let problem = format!("the rows have {count} columns, the trees read {needed}; at most {MAX_FEATURES} are read");
+        let problem =
+            format!("the rows have {count} columns, the trees read {needed}; at most {MAX_FEATURES} are read");
         return Err(FormatError::refused(problem));
     }
     let names = model.metadata.iter().find(|entry| entry.key.as_deref() == Some(NAMES_KEY));
-    let names: Vec<String> = names.and_then(|entry| entry.value.as_deref()).unwrap_or_default().lines().map(str::to_owned).collect();
+    let names: Vec<String> =
+        names.and_then(|entry| entry.value.as_deref()).unwrap_or_default().lines().map(str::to_owned).collect();
     Ok(if names.len() == count { names } else { (0..count).map(|index| format!("f{index}")).collect() })
 }
 
@@ -210,9 +220,15 @@ fn read_classifier(attributes: &Attributes) -> Result<Listing, FormatError> {
     }
     let output = transform(attributes.text("post_transform", "NONE")?)?;
     let base = attributes.numbers("base_values")?;
-    let second = attributes.ints("class_ids").contains(&1);
+    let class_ids = attributes.ints("class_ids");
+    if let Some(class) = class_ids.iter().find(|class| !(0..2).contains(*class)) {
+        return Err(FormatError::refused(format!("`class_ids` holds {class}; the two classes are 0 and 1")));
+    }
+    let second = class_ids.contains(&1);
     if second && !base.is_empty() {
-        return Err(FormatError::refused("base values beside weights of the second class are not read: runtimes differ there"));
+        return Err(FormatError::refused(
+            "base values beside weights of the second class are not read: runtimes differ there",
+        ));
     }
     // Weights of one class only are the second's; beside weights of both, the first's say nothing more.
     let weights = Weights::read(attributes, "class", |class| !second || class == 1)?;
@@ -293,7 +309,8 @@ fn read_nodes(attributes: &Attributes, weights: &Weights, base: f64, output: Out
     for (place, &id) in ids.iter().enumerate() {
         let kind = if modes[place] == "LEAF" {
             let value = weights.0.get(&id).copied();
-            let value = value.ok_or_else(|| FormatError::node(id, "the leaf has no weight for the output that is read"))?;
+            let value =
+                value.ok_or_else(|| FormatError::node(id, "the leaf has no weight for the output that is read"))?;
             Kind::Leaf { value, cover: hit_rates.get(place).copied().unwrap_or(1.0) }
         } else {
             Kind::Branch(Branch {
@@ -318,7 +335,10 @@ fn roots(ids: &[(i64, i64)], nodes: &[Listed]) -> Result<Vec<usize>, FormatError
         if let Kind::Branch(branch) = kind
             && (is_root.contains(&branch.on_true) || is_root.contains(&branch.on_false))
         {
-            return Err(FormatError::node(*id, "it leads to the first node listed of its tree, which must be the root"));
+            return Err(FormatError::node(
+                *id,
+                "it leads to the first node listed of its tree, which must be the root",
+            ));
         }
     }
     Ok(roots)
@@ -389,12 +409,14 @@ fn read_ensemble(attributes: &Attributes) -> Result<Listing, FormatError> {
     let mut nodes = Vec::with_capacity(length + weights.len());
     for place in 0..length {
         let id = (0, place as i64);
-        let test = match modes[place] as usize {
+        // Any other number is above the known modes, and refused as such.
+        let known = (0..=MEMBER_MODE).find(|&mode| mode as f64 == modes[place]);
+        let test = match known.unwrap_or(MEMBER_MODE + 1) {
             MEMBER_MODE => {
                 let set = sets.next();
                 Test::Member(set.ok_or_else(|| FormatError::node(id, "`membership_values` has no set for it"))?)
             }
-            mode => test(id, MODES.get(mode).copied().unwrap_or("above 6"), splits[place])?,
+            mode => test(id, MODES.get(mode).copied().unwrap_or("unknown number"), splits[place])?,
         };
         nodes.push(Listed {
             id,
