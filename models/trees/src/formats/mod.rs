@@ -6,15 +6,15 @@ pub mod onnx;
 use crate::forest::Node;
 
 /// The largest file that is read.
-pub const MAX_FILE_BYTES: usize = 1 << 29;
+pub const MAX_FILE_BYTES: usize = 1 << 27;
 /// The most trees of a forest that is read or written.
 pub const MAX_TREES: usize = 1 << 17;
 /// The most nodes, over all trees, of a forest that is read or written.
-pub const MAX_NODES: usize = 1 << 24;
+pub const MAX_NODES: usize = 1 << 22;
 /// The most splits from a root to a leaf, so that reasons can be told in bounded time.
 pub const MAX_DEPTH: u32 = 1 << 10;
 /// The most categories in the rules of a forest, over all nodes.
-pub const MAX_CATEGORIES: usize = 1 << 24;
+pub const MAX_CATEGORIES: usize = 1 << 22;
 /// The most columns that an ONNX forest reads.
 pub const MAX_FEATURES: usize = 1 << 16;
 

@@ -2,10 +2,10 @@
 
 use super::cuts::{Bound, Cut, MAX_CUTS, cuts};
 use crate::forest::{Missing, Node, Rule, Tree};
-use crate::formats::{FormatError, MAX_DEPTH, MAX_NODES, add_up_covers};
+use crate::formats::{FormatError, MAX_CATEGORIES, MAX_DEPTH, MAX_NODES, add_up_covers};
 
 /// How many times more nodes than listed a forest may have when shared children are copied for each parent.
-pub const MAX_GROWTH: usize = 16;
+const MAX_GROWTH: usize = 4;
 
 /// A node as listed.
 #[derive(Debug, Clone)]
@@ -47,32 +47,51 @@ pub enum Test {
 /// Grows the trees that start at the roots.
 pub fn grow(listed: &[Listed], roots: &[usize]) -> Result<Vec<Tree>, FormatError> {
     let most = listed.len().saturating_mul(MAX_GROWTH).min(MAX_NODES);
-    let mut budget = most;
+    let mut budget = Budget { nodes: most, categories: MAX_CATEGORIES };
     roots.iter().map(|&root| grow_tree(listed, root, &mut budget)).collect()
 }
 
+/// What the trees that are still to be grown may need, so that a small file cannot ask for much.
+struct Budget {
+    nodes: usize,
+    categories: usize,
+}
+
+impl Budget {
+    fn spend_node(&mut self, id: (i64, i64)) -> Result<(), FormatError> {
+        let problem =
+            format!("at most {MAX_GROWTH} times the nodes listed are read; its tree shares too many, or goes round");
+        self.nodes = self.nodes.checked_sub(1).ok_or_else(|| FormatError::node(id, problem))?;
+        Ok(())
+    }
+
+    fn spend_categories(&mut self, id: (i64, i64), count: usize) -> Result<(), FormatError> {
+        let problem = || format!("at most {MAX_CATEGORIES} categories are read, over all nodes");
+        self.categories = self.categories.checked_sub(count).ok_or_else(|| FormatError::node(id, problem()))?;
+        Ok(())
+    }
+}
+
 /// Level by level, so that children stand after their parents.
-fn grow_tree(listed: &[Listed], root: usize, budget: &mut usize) -> Result<Tree, FormatError> {
+fn grow_tree(listed: &[Listed], root: usize, budget: &mut Budget) -> Result<Tree, FormatError> {
     let mut order = vec![(root, 0)];
     let mut nodes = Vec::new();
     while let Some(&(place, depth)) = order.get(nodes.len()) {
         let Listed { id, kind } = &listed[place];
-        let mut spent = 1;
+        budget.spend_node(*id)?;
+        if depth > MAX_DEPTH {
+            return Err(FormatError::node(*id, format!("it is deeper than {MAX_DEPTH}, the most that is read")));
+        }
         nodes.push(match kind {
             Kind::Leaf { value, cover } => Node::Leaf { value: *value, cover: *cover },
             Kind::Branch(branch) => {
-                let split = Split::read(listed, *id, branch)?;
-                spent += split.read;
-                let left = order.len() as u32;
-                order.extend([(split.left, depth + 1), (split.right, depth + 1)]);
-                let (rule, missing) = (split.rule, split.missing);
-                Node::Split { feature: branch.feature, rule, missing, left, right: left + 1, gain: 0.0, cover: 0.0 }
+                let Split { rule, missing, left, right } = Split::read(listed, *id, branch, budget)?;
+                let place = order.len() as u32;
+                order.extend([(left, depth + 1), (right, depth + 1)]);
+                let (left, right) = (place, place + 1);
+                Node::Split { feature: branch.feature, rule, missing, left, right, gain: 0.0, cover: 0.0 }
             }
         });
-        *budget = budget.checked_sub(spent).filter(|_| depth <= MAX_DEPTH).ok_or_else(|| {
-            let bounds = format!("at most {MAX_DEPTH} deep and {MAX_GROWTH} times the nodes listed are read");
-            FormatError::node(*id, format!("the tree is too large ({bounds}), or its nodes lead back to themselves"))
-        })?;
     }
     add_up_covers(&mut nodes);
     Ok(Tree { nodes })
@@ -84,13 +103,11 @@ struct Split {
     missing: Missing,
     left: usize,
     right: usize,
-    /// How much was read beyond one branch.
-    read: usize,
 }
 
 impl Split {
     /// Reads one branch, or a chain of branches that together are one split.
-    fn read(listed: &[Listed], id: (i64, i64), branch: &Branch) -> Result<Self, FormatError> {
+    fn read(listed: &[Listed], id: (i64, i64), branch: &Branch, budget: &mut Budget) -> Result<Self, FormatError> {
         if let Test::AtMost(number) | Test::Below(number) | Test::AtLeast(number) | Test::Above(number) = branch.test
             && number.is_nan()
         {
@@ -99,67 +116,85 @@ impl Split {
         let (left, right) = (branch.on_true, branch.on_false);
         let (missing, missing_turned) =
             if branch.missing_on_true { (Missing::Left, Missing::Right) } else { (Missing::Right, Missing::Left) };
-        let straight = |rule| Split { rule, missing, left, right, read: 0 };
-        let turned = |rule, missing| Split { rule, missing, left: right, right: left, read: 0 };
+        let straight = |rule| Split { rule, missing, left, right };
+        let turned = |rule, missing| Split { rule, missing, left: right, right: left };
+        if let Some(split) = Self::read_cut_chain(listed, id, branch, budget)? {
+            return Ok(split);
+        }
         Ok(match branch.test {
-            Test::AtMost(number) => {
-                Self::read_cut_chain(listed, branch).unwrap_or_else(|| straight(Rule::AtMost(number)))
-            }
-            Test::Below(number) => {
-                Self::read_cut_chain(listed, branch).unwrap_or_else(|| straight(Rule::Below(number)))
-            }
+            Test::AtMost(number) => straight(Rule::AtMost(number)),
+            Test::Below(number) => straight(Rule::Below(number)),
             Test::AtLeast(number) => turned(Rule::Below(number), missing_turned),
             Test::Above(number) => turned(Rule::AtMost(number), missing_turned),
             // NaN differs from every number, and so goes to `on_true` either way.
             Test::NotEqual(number) => turned(Rule::OneOf(categories(id, &[number])?), Missing::Right),
-            Test::Equal(_) | Test::Member(_) => Self::read_equal_chain(listed, id, branch)?,
+            Test::Equal(_) | Test::Member(_) => Self::read_equal_chain(listed, id, branch, budget)?,
         })
     }
 
     /// Reads the longest chain of branches that ask one feature for single values or sets and have one common `on_true`.
-    fn read_equal_chain(listed: &[Listed], id: (i64, i64), first: &Branch) -> Result<Self, FormatError> {
+    fn read_equal_chain(
+        listed: &[Listed],
+        id: (i64, i64),
+        first: &Branch,
+        budget: &mut Budget,
+    ) -> Result<Self, FormatError> {
         let mut values = Vec::new();
         let mut next = first;
         loop {
-            match &next.test {
-                Test::Equal(value) => values.push(*value),
-                Test::Member(set) => values.extend(set),
-                _ => {}
-            }
+            let read = match &next.test {
+                Test::Equal(value) => std::slice::from_ref(value),
+                Test::Member(set) => set,
+                _ => &[],
+            };
+            // An empty set costs too, so that a chain that goes round ends.
+            budget.spend_categories(id, read.len().max(1))?;
+            values.extend(read);
             match &listed[next.on_false].kind {
-                Kind::Branch(branch) if next.continues_with(branch) && values.len() < listed.len() => next = branch,
+                Kind::Branch(branch) if next.continues_with(branch) => next = branch,
                 _ => break,
             }
         }
         let missing = if first.missing_on_true { Missing::Left } else { Missing::Right };
-        let (left, right, read) = (first.on_true, next.on_false, values.len());
-        Ok(Split { rule: Rule::OneOf(categories(id, &values)?), missing, left, right, read })
+        Ok(Split { rule: Rule::OneOf(categories(id, &values)?), missing, left: first.on_true, right: next.on_false })
     }
 
     /// Reads a chain of cuts as [`cuts`] writes them for categories and for zeros that count as missing; `None` where the
     /// branch starts no such chain.
-    fn read_cut_chain(listed: &[Listed], first: &Branch) -> Option<Self> {
-        let mut chain = vec![(first.bound()?, first.missing_on_true, first.on_true)];
-        let (mut next, mut other) = (first, None);
-        // The chain ends where its rest goes to a node that a cut before went to as well: the right child.
-        while next.on_false != first.on_true && Some(next.on_false) != other {
-            let Kind::Branch(branch) = &listed[next.on_false].kind else { return None };
-            if branch.feature != first.feature || chain.len() == MAX_CUTS {
-                return None;
-            }
-            chain.push((branch.bound()?, branch.missing_on_true, branch.on_true));
-            if branch.on_true != first.on_true && branch.on_true != *other.get_or_insert(branch.on_true) {
-                return None;
-            }
-            next = branch;
-        }
-        let right = next.on_false;
-        let left = if right == first.on_true { other? } else { first.on_true };
-        let cut = |(bound, missing, target)| Cut { bound, left: target == left, missing };
-        let chain: Vec<Cut> = chain.into_iter().map(cut).collect();
-        let (rule, missing) = guesses(&chain).into_iter().find(|(rule, missing)| cuts(rule, *missing) == chain)?;
-        Some(Split { rule, missing, left, right, read: chain.len() })
+    fn read_cut_chain(
+        listed: &[Listed],
+        id: (i64, i64),
+        first: &Branch,
+        budget: &mut Budget,
+    ) -> Result<Option<Self>, FormatError> {
+        let Some((chain, left, right)) = find_cut_chain(listed, first) else { return Ok(None) };
+        let categories = chain_categories(&chain, budget.categories.min(MAX_CHAIN_CATEGORIES));
+        budget.spend_categories(id, categories.as_ref().map_or(0, Vec::len))?;
+        let written = guesses(&chain, categories).into_iter().find(|(rule, missing)| cuts(rule, *missing) == chain);
+        Ok(written.map(|(rule, missing)| Split { rule, missing, left, right }))
     }
+}
+
+/// The cuts from a branch on, and the left and the right child, where the cuts lead to no more than these two.
+fn find_cut_chain(listed: &[Listed], first: &Branch) -> Option<(Vec<Cut>, usize, usize)> {
+    let mut chain = vec![(first.bound()?, first.missing_on_true, first.on_true)];
+    let (mut next, mut other) = (first, None);
+    // The chain ends where its rest goes to a node that a cut before went to as well: the right child.
+    while next.on_false != first.on_true && Some(next.on_false) != other {
+        let Kind::Branch(branch) = &listed[next.on_false].kind else { return None };
+        if branch.feature != first.feature || chain.len() == MAX_CUTS {
+            return None;
+        }
+        chain.push((branch.bound()?, branch.missing_on_true, branch.on_true));
+        if branch.on_true != first.on_true && branch.on_true != *other.get_or_insert(branch.on_true) {
+            return None;
+        }
+        next = branch;
+    }
+    let right = next.on_false;
+    let left = if right == first.on_true { other? } else { first.on_true };
+    let cut = |(bound, missing, target)| Cut { bound, left: target == left, missing };
+    Some((chain.into_iter().map(cut).collect(), left, right))
 }
 
 impl Branch {
@@ -182,13 +217,19 @@ impl Branch {
     }
 }
 
+/// The most categories that a chain of cuts is read as.
+const MAX_CHAIN_CATEGORIES: usize = 1 << 16;
+/// The most cuts that a rule with a threshold is written as, where zeros count as missing.
+const MAX_THRESHOLD_CUTS: usize = 3;
+
 /// What splits may have been written as such a chain.
-fn guesses(chain: &[Cut]) -> Vec<(Rule, Missing)> {
-    let mut guesses = Vec::new();
-    if let Some(categories) = chain_categories(chain) {
-        guesses.extend([Missing::Left, Missing::Right].map(|missing| (Rule::OneOf(categories.clone()), missing)));
+fn guesses(chain: &[Cut], categories: Option<Vec<u32>>) -> Vec<(Rule, Missing)> {
+    if let Some(categories) = categories {
+        let missing = if chain.iter().any(|cut| cut.missing) { Missing::Left } else { Missing::Right };
+        return vec![(Rule::OneOf(categories), missing)];
     }
-    for cut in chain.iter().filter(|cut| cut.left) {
+    let mut guesses = Vec::new();
+    for cut in chain.iter().filter(|cut| cut.left && chain.len() <= MAX_THRESHOLD_CUTS) {
         let rule = match cut.bound {
             Bound::AtMost(threshold) => Rule::AtMost(f64::from(threshold)),
             Bound::Below(threshold) => Rule::Below(f64::from(threshold)),
@@ -198,8 +239,8 @@ fn guesses(chain: &[Cut]) -> Vec<(Rule, Missing)> {
     guesses
 }
 
-/// The categories between pairs of cuts.
-fn chain_categories(chain: &[Cut]) -> Option<Vec<u32>> {
+/// The categories between pairs of cuts; `None` where the cuts part no categories, or more than `most`.
+fn chain_categories(chain: &[Cut], most: usize) -> Option<Vec<u32>> {
     let mut categories = Vec::new();
     let (pairs, rest) = chain.as_chunks::<2>();
     for [start, end] in pairs {
@@ -208,19 +249,15 @@ fn chain_categories(chain: &[Cut]) -> Option<Vec<u32>> {
             Bound::Below(threshold) => f64::from(threshold),
         };
         let Bound::Below(end) = end.bound else { return None };
-        let width = f64::from(end) - first;
-        let room = (MAX_RUN - categories.len().min(MAX_RUN)) as f64;
-        if first.fract() != 0.0 || first < 0.0 || !(0.0..=room).contains(&width) || f64::from(end) > f64::from(u32::MAX)
-        {
+        let (end, room) = (f64::from(end), most.saturating_sub(categories.len()));
+        let whole = first.fract() == 0.0 && first >= 0.0 && end <= f64::from(u32::MAX);
+        if !whole || !(0.0..=room as f64).contains(&(end - first)) {
             return None;
         }
         categories.extend(first as u32..end as u32);
     }
     rest.is_empty().then_some(categories)
 }
-
-/// The most categories that a chain of cuts is read as.
-const MAX_RUN: usize = 1 << 16;
 
 /// Values as categories.
 fn categories(id: (i64, i64), values: &[f64]) -> Result<Vec<u32>, FormatError> {
