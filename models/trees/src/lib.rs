@@ -32,6 +32,7 @@ mod data;
 mod error;
 mod flat;
 mod forest;
+pub mod formats;
 mod grow;
 mod histogram;
 mod learn;

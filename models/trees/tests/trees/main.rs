@@ -1,6 +1,7 @@
 //! Tests of what users of trees rely on.
 
 mod forests;
+mod formats;
 mod learning;
 mod losses;
 mod prediction;
