@@ -43,7 +43,7 @@ pub struct AttributeSettings {
 
 impl Default for AttributeSettings {
     fn default() -> Self {
-        Self { person_ridge: 1.0, item_ridge: 1.0, features_max: 2_048 }
+        Self { person_ridge: 1.0, item_ridge: 3.0, features_max: 2_048 }
     }
 }
 
