@@ -139,6 +139,18 @@ impl AttributeRegression {
     pub fn score(&self, profile: &[f32], attributes: &[u32]) -> f32 {
         inner(profile, &self.vocabulary.features(attributes))
     }
+
+    /// [`AttributeRegression::score`] of an item whose attributes were there when this was fitted.
+    pub(crate) fn score_item(&self, profile: &[f32], item: u32) -> f32 {
+        inner(profile, &self.features[item as usize])
+    }
+
+    /// The cosine of an item's features with any other item's.
+    pub(crate) fn likeness_to(&self, item: u32) -> impl Fn(u32) -> f32 {
+        let mut dense = vec![0.0; self.size];
+        self.features[item as usize].iter().for_each(|(feature, value)| dense[*feature as usize] = *value);
+        move |other| inner(&dense, &self.features[other as usize])
+    }
 }
 
 impl Scorer for AttributeRegression {

@@ -1,16 +1,25 @@
 //! The cold items part of the protocol: items that training never saw, ranked among themselves; baselines by similarity.
 
-use crate::attribute_regression::{AttributeRegression, AttributeSettings, once_each};
+use crate::attribute_regression::{AttributeSettings, once_each};
+use crate::cold_items::{ColdItems, ColdSettings};
+use crate::content::ContentMap;
 use crate::error::FactorsError;
-use crate::evaluation::{ColdSplit, EvaluationOfCold, evaluate_cold, split_cold};
+use crate::evaluation::{Accuracy, ColdSplit, EvaluationOfCold, evaluate_cold, split_cold};
+use crate::ials::{FactorModel, FactorSettings};
 use crate::interactions::Interactions;
 use crate::intervals::{Estimate, lift_estimate, mean_estimate};
 use crate::protocol::ProtocolSettings;
-use crate::score::{Scorer, recency_weights};
+use crate::score::recency_weights;
 use serde::{Deserialize, Serialize};
 
-/// Settings of which the best on a validation tenth is taken.
-const CANDIDATES: [(f32, f32); 4] = [(1.0, 3.0), (0.3, 3.0), (1.0, 1.0), (3.0, 10.0)];
+/// Ridges of the regression's two sides, of which the best on a validation tenth is taken.
+const RIDGES: [(f32, f32); 4] = [(1.0, 1.0), (0.5, 1.0), (1.0, 3.0), (0.5, 0.3)];
+/// Shares of the stand-ins, likewise.
+const SHARES: [f32; 5] = [0.0, 0.2, 0.4, 0.7, 1.0];
+/// Recency exponents, likewise.
+const RECENCY_EXPONENTS: [f32; 3] = [0.0, 0.2, 0.4];
+/// The ridge of [`ContentMap`] as a baseline; the trust does not matter to items without behaviour.
+const CONTENT_RIDGE: f32 = 1.0;
 
 /// How well items are ranked of which only attributes are known, for persons who took one of them and have other history.
 ///
@@ -24,59 +33,55 @@ pub struct ColdReport {
     pub people: usize,
     /// Recall of a random order: the number recommended over that of cold items.
     pub recall_random: f64,
-    /// The attribute regression, then the baselines.
+    /// [`ColdItems`], then the baselines.
     pub methods: Vec<ColdMethod>,
-    /// The settings of the regression that were chosen.
-    pub settings: AttributeSettings,
+    /// The settings that were chosen.
+    pub settings: ColdSettings,
+    /// How fast items of a history lose weight with age, chosen likewise; see [`recency_weights`].
+    pub recency_exponent: f32,
+    /// Recall of the chosen settings on the validation tenth.
+    pub recall_of_validation: f64,
 }
 
 /// One way to rank cold items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColdMethod {
-    /// Its name. The baselines are the mean over the history of the cosine, of the Jaccard index, and of the cosine with rare
-    /// attributes weighted up, between the attributes of the history's items and the cold item's.
+    /// Its name. The similarities are the mean over the history of the cosine, of the Jaccard index, and of the cosine with
+    /// rare attributes weighted up, between the attributes of the history's items and the cold item's. "Attribute popularity"
+    /// knows nobody: the mean over an item's attributes of the mean number of persons of the known items that have it.
+    /// "Attributes to factors" is [`ContentMap`] on [`FactorModel`].
     pub name: String,
     /// Recall with its interval.
     pub recall: Estimate,
     /// NDCG with its interval.
     pub ndcg: Estimate,
-    /// By how much the regression's recall is above this one's; none for itself.
+    /// By how much the recall of [`ColdItems`] is above this one's, 1.0 for twice as much; none for itself.
     pub recall_lift: Option<Estimate>,
 }
 
-/// Holds out, chooses, fits and judges.
-pub(crate) fn evaluate_cold_items(
+/// Holds out, chooses, fits and judges; the fourth step of [`evaluate_interactions`](crate::evaluate_interactions) alone.
+///
+/// # Errors
+/// A setting out of range, an item that has no entry in `attributes`, no attribute at all, or no interaction outside the
+/// held out part.
+pub fn evaluate_cold_items(
     histories: &[Vec<u32>],
     attributes: &[Vec<u32>],
     settings: &ProtocolSettings,
     seed: u64,
 ) -> Result<ColdReport, FactorsError> {
+    settings.check()?;
     let items = attributes.len();
-    let test = split_cold(histories, items, settings.cold_share, seed);
+    let histories = Interactions::from_histories(histories, items)?.histories();
+    let test = split_cold(&histories, items, settings.cold_share, seed);
     let validation = split_cold(&test.train, items, settings.cold_share, seed.wrapping_add(1));
-    let mut best: Option<(f64, AttributeSettings)> = None;
-    for (person_ridge, item_ridge) in CANDIDATES {
-        let tried = AttributeSettings { person_ridge, item_ridge, ..AttributeSettings::default() };
-        let overall = regression(&validation, attributes, &tried, settings.count)?.overall;
-        if best.is_none_or(|(value, _)| overall.recall * overall.ndcg > value) {
-            best = Some((overall.recall * overall.ndcg, tried));
-        }
-    }
-    let chosen = best.map_or_else(AttributeSettings::default, |best| best.1);
-    let ours = regression(&test, attributes, &chosen, settings.count)?;
+    let chosen = choose(&validation, attributes, settings.count)?;
+    let known = Interactions::from_histories(&test.train, items)?;
+    let model = ColdItems::fit(attributes, &known, &chosen.settings)?;
+    let ours = judged(&model, &test, chosen.recency_exponent, settings.count)?;
 
-    let alike = Alike::of(attributes);
-    let mut methods = vec![method("attribute regression", &ours, None, settings, seed)?];
-    let similarities: [(&str, Similarity); 3] = [
-        ("attribute cosine", Alike::cosine),
-        ("attribute Jaccard index", Alike::jaccard),
-        ("rare attribute cosine", Alike::rare_cosine),
-    ];
-    for (name, similarity) in similarities {
-        let theirs = evaluate_cold(&test, settings.count, |person| {
-            let score = |item: &u32| test.train[person].iter().map(|own| similarity(&alike, *own, *item)).sum();
-            Ok(test.cold.iter().map(score).collect())
-        })?;
+    let mut methods = vec![method("cold items", &ours, None, settings, seed)?];
+    for (name, theirs) in baselines(&test, attributes, &known, settings.count)? {
         methods.push(method(name, &theirs, Some(&ours), settings, seed)?);
     }
     Ok(ColdReport {
@@ -84,23 +89,92 @@ pub(crate) fn evaluate_cold_items(
         people: ours.overall.people,
         recall_random: (settings.count as f64 / test.cold.len().max(1) as f64).min(1.0),
         methods,
-        settings: chosen,
+        settings: chosen.settings,
+        recency_exponent: chosen.recency_exponent,
+        recall_of_validation: chosen.overall.recall,
     })
 }
 
-fn regression(
+/// What did best on a validation part.
+struct Chosen {
+    settings: ColdSettings,
+    recency_exponent: f32,
+    overall: Accuracy,
+}
+
+/// The ridges that do best without stand-ins, then the best share and recency with those ridges.
+fn choose(validation: &ColdSplit, attributes: &[Vec<u32>], count: usize) -> Result<Chosen, FactorsError> {
+    let known = Interactions::from_histories(&validation.train, attributes.len())?;
+    let better = |overall: &Accuracy, than: &Accuracy| overall.recall * overall.ndcg > than.recall * than.ndcg;
+    let mut best: Option<(Chosen, ColdItems)> = None;
+    for (person_ridge, item_ridge) in RIDGES {
+        let regression = AttributeSettings { person_ridge, item_ridge, ..AttributeSettings::default() };
+        let settings = ColdSettings { regression, stand_in_share: 0.0, ..ColdSettings::default() };
+        let model = ColdItems::fit(attributes, &known, &settings)?;
+        let overall = judged(&model, validation, 0.0, count)?.overall;
+        if best.as_ref().is_none_or(|(best, _)| better(&overall, &best.overall)) {
+            best = Some((Chosen { settings, recency_exponent: 0.0, overall }, model));
+        }
+    }
+    let Some((mut chosen, mut model)) = best else { return Err(FactorsError::NoInteractions) };
+    for stand_in_share in SHARES {
+        model = model.with_share(stand_in_share)?;
+        for recency_exponent in RECENCY_EXPONENTS {
+            let overall = judged(&model, validation, recency_exponent, count)?.overall;
+            if better(&overall, &chosen.overall) {
+                let settings = ColdSettings { stand_in_share, ..chosen.settings };
+                chosen = Chosen { settings, recency_exponent, overall };
+            }
+        }
+    }
+    Ok(chosen)
+}
+
+fn judged(
+    model: &ColdItems,
     split: &ColdSplit,
-    attributes: &[Vec<u32>],
-    settings: &AttributeSettings,
+    recency_exponent: f32,
     count: usize,
 ) -> Result<EvaluationOfCold, FactorsError> {
-    let known = Interactions::from_histories(&split.train, attributes.len())?;
-    let model = AttributeRegression::fit(attributes, &known, settings)?;
     evaluate_cold(split, count, |person| {
-        let mut scores = vec![0.0; attributes.len()];
-        model.add_scores(&recency_weights(&split.train[person], 0.0), &mut scores)?;
-        Ok(split.cold.iter().map(|item| scores[*item as usize]).collect())
+        model.scores(&recency_weights(&split.train[person], recency_exponent), &split.cold)
     })
+}
+
+/// What needs no regression: three similarities, popularity of attributes, attributes mapped to factors.
+fn baselines(
+    test: &ColdSplit,
+    attributes: &[Vec<u32>],
+    known: &Interactions,
+    count: usize,
+) -> Result<Vec<(&'static str, EvaluationOfCold)>, FactorsError> {
+    let alike = Alike::of(attributes);
+    let similarities: [(&str, Similarity); 3] = [
+        ("attribute cosine", Alike::cosine),
+        ("attribute Jaccard index", Alike::jaccard),
+        ("rare attribute cosine", Alike::rare_cosine),
+    ];
+    let mut found = Vec::new();
+    for (name, similarity) in similarities {
+        let judged = evaluate_cold(test, count, |person| {
+            let score = |item: &u32| test.train[person].iter().map(|own| similarity(&alike, *own, *item)).sum();
+            Ok(test.cold.iter().map(score).collect())
+        })?;
+        found.push((name, judged));
+    }
+    let popularity = alike.popularity(known);
+    let popular: Vec<f32> = test.cold.iter().map(|item| popularity[*item as usize]).collect();
+    found.push(("attribute popularity", evaluate_cold(test, count, |_| Ok(popular.clone()))?));
+
+    let factors = FactorModel::fit(known, &FactorSettings::default())?;
+    let content = ContentMap::fit(attributes, known, factors.items(), CONTENT_RIDGE, 1.0)?;
+    let predicted: Vec<Vec<f32>> = test.cold.iter().map(|item| content.predict(&attributes[*item as usize])).collect();
+    let mapped = evaluate_cold(test, count, |person| {
+        let own = factors.people().row(person);
+        Ok(predicted.iter().map(|item| own.iter().zip(item).map(|(a, b)| a * b).sum()).collect())
+    })?;
+    found.push(("attributes to factors", mapped));
+    Ok(found)
 }
 
 fn method(
@@ -139,6 +213,24 @@ impl Alike {
         sets.iter().flatten().for_each(|attribute| counts[*attribute as usize] += 1);
         let rarity = counts.iter().map(|count| (sets.len() as f32 / (*count).max(1) as f32).ln().powi(2)).collect();
         Self { sets, rarity }
+    }
+
+    /// By item: the mean over its attributes of the mean number of persons of the known items that have the attribute.
+    fn popularity(&self, known: &Interactions) -> Vec<f32> {
+        let mut means = vec![(0.0_f32, 0.0_f32); self.rarity.len()];
+        for (item, own) in (0_u32..).zip(&self.sets).filter(|(item, _)| known.support(*item) > 0) {
+            for attribute in own {
+                let (sum, count) = &mut means[*attribute as usize];
+                *sum += known.support(item) as f32;
+                *count += 1.0;
+            }
+        }
+        let of_attribute = |attribute: &u32| {
+            let (sum, count) = means[*attribute as usize];
+            sum / count.max(1.0)
+        };
+        let of_item = |own: &Vec<u32>| own.iter().map(of_attribute).sum::<f32>() / own.len().max(1) as f32;
+        self.sets.iter().map(of_item).collect()
     }
 
     fn cosine(&self, a: u32, b: u32) -> f32 {

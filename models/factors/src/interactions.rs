@@ -159,6 +159,11 @@ impl Interactions {
         if (person as usize) < self.people() { self.by_person.row(person as usize).columns } else { &[] }
     }
 
+    /// Everybody's history; a repeated item stands once, at its latest place.
+    pub(crate) fn histories(&self) -> Vec<Vec<u32>> {
+        (0..self.people() as u32).map(|person| self.history(person).to_vec()).collect()
+    }
+
     /// How many persons took the item; zero for an item that is unknown.
     pub fn support(&self, item: u32) -> usize {
         if (item as usize) < self.items() { self.by_item.row(item as usize).columns.len() } else { 0 }

@@ -18,7 +18,8 @@
 //! - [`Ease`], the item regression of Steck 2019, where the square of the catalogue fits in memory.
 //! - [`Neighbours`], item neighbours that know order, age and popularity; BM25's are there as a baseline.
 //! - [`Blend`], a weighted sum of any of them, with weights and recency learned on a validation part cut from train.
-//! - [`AttributeRegression`], which attributes lead to which: it ranks items that nobody has taken yet.
+//! - [`AttributeRegression`], which attributes lead to which.
+//! - [`ColdItems`], which ranks the items that nobody has taken yet: that regression, and the neighbours of items alike.
 //! - [`ContentMap`], attributes to factors by ridge regression for items without behaviour, with trust n/(n + k).
 //!
 //! [`ItemIndex`] finds the best items of a factor model exactly, with filters: 8 bits first and f32 for what is left, or for
@@ -33,6 +34,7 @@
 mod attribute_regression;
 mod blend;
 mod cold;
+mod cold_items;
 mod content;
 mod ease;
 mod eigen;
@@ -54,7 +56,8 @@ mod tuning;
 
 pub use attribute_regression::{AttributeRegression, AttributeSettings, MAX_FEATURES};
 pub use blend::{Blend, MAX_LEARNING_PEOPLE, Part, validation_of};
-pub use cold::{ColdMethod, ColdReport};
+pub use cold::{ColdMethod, ColdReport, evaluate_cold_items};
+pub use cold_items::{ColdItems, ColdSettings};
 pub use content::{ContentMap, MAX_ATTRIBUTES};
 pub use ease::{Ease, MAX_EASE_ITEMS};
 pub use error::FactorsError;

@@ -121,7 +121,7 @@ pub fn evaluate_interactions(
     settings.check()?;
     let all = Interactions::from_histories(&data.histories, data.items)?;
     // A repeated item counts once, at its latest place: nothing is both in train and in test.
-    let histories: Vec<Vec<u32>> = (0..all.people() as u32).map(|person| all.history(person).to_vec()).collect();
+    let histories = all.histories();
     let split = split_last_fifth(&histories);
     let plan = Plan::choose(data, &split.train, settings, seed)?;
     let cold = match &data.attributes {
@@ -142,7 +142,7 @@ pub fn evaluate_interactions(
 }
 
 impl ProtocolSettings {
-    fn check(&self) -> Result<(), FactorsError> {
+    pub(crate) fn check(&self) -> Result<(), FactorsError> {
         check_setting("count", self.count as f64, 1.0..=MAX_TOP as f64, "1 to 1000")?;
         for (name, trials) in [("neighbour_trials", self.neighbour_trials), ("factor_trials", self.factor_trials)] {
             check_setting(name, trials as f64, 1.0..=MAX_TRIALS as f64, "1 to 1000")?;

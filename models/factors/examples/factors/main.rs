@@ -1,7 +1,8 @@
 //! Benchmarks of the personal models for `benches/factors.sh`: fitting, top lists, fold-in, quality; prints `RESULT {json}`.
 //!
 //! `factors generate|fit|fit-exact|top|fold-in FILE`, on as many threads as `RAYON_NUM_THREADS` says ·
-//! `factors split FILE FOLDER` · `factors quality FILE TRIALS PEOPLE [ATTRIBUTES]`
+//! `factors split FILE FOLDER` · `factors quality FILE TRIALS PEOPLE [ATTRIBUTES]` ·
+//! `factors cold|cold-known FILE ATTRIBUTES`
 
 mod quality;
 
@@ -30,8 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["quality", file, trials, people, attributes] => {
             quality::run(file, trials_of(trials)?, people, Some(attributes))
         }
+        ["cold", file, attributes] => quality::cold(file, attributes),
+        ["cold-known", file, attributes] => quality::cold_known(file, attributes),
         _ => Err("usage: factors generate|fit|fit-exact|top|fold-in FILE, split FILE FOLDER, \
-                  quality FILE TRIALS PEOPLE [ATTRIBUTES]"
+                  quality FILE TRIALS PEOPLE [ATTRIBUTES], cold|cold-known FILE ATTRIBUTES"
             .into()),
     }
 }

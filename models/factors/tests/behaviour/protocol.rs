@@ -2,8 +2,9 @@
 
 use crate::planted::{tastes, walks};
 use dhow_factors::{
-    AttributeRegression, AttributeSettings, FactorsError, InteractionData, Interactions, ProtocolSettings,
-    evaluate_cold, evaluate_interactions, lift_estimate, mean_estimate, recency_weights, split_cold,
+    AttributeRegression, AttributeSettings, ColdItems, ColdSettings, FactorsError, InteractionData, Interactions,
+    ProtocolSettings, evaluate_cold, evaluate_cold_items, evaluate_interactions, lift_estimate, mean_estimate,
+    recency_weights, split_cold,
 };
 use rand::{RngExt, SeedableRng};
 
@@ -42,6 +43,87 @@ fn the_attribute_regression_learns_which_attributes_go_together_where_similarity
     assert!(learned > 1.3 * similar, "{learned} beside {similar}");
     let nothing = AttributeRegression::fit(&vec![vec![]; 200], &data, &AttributeSettings::default());
     assert!(matches!(nothing, Err(FactorsError::TooMany { what: "attributes", count: 0, .. })));
+}
+
+#[test]
+fn stand_ins_add_what_the_behaviour_of_single_items_tells_where_no_attribute_decides_by_itself() {
+    // Item i has attributes (brand, size). A person's second item is of the brand after next and the same size, if the
+    // brand's number and the size are both even or both odd, else of another brand and size: no attribute decides by itself.
+    let (brands, sizes, copies) = (8_u32, 4_u32, 10_u32);
+    let item = |brand: u32, size: u32, copy: u32| (brand * sizes + size) * copies + copy;
+    let attributes: Vec<Vec<u32>> =
+        (0..brands * sizes * copies).map(|at| vec![at / copies / sizes, brands + at / copies % sizes]).collect();
+    let goes_with = |brand: u32, size: u32| {
+        if (brand + size).is_multiple_of(2) {
+            ((brand + 2) % brands, size)
+        } else {
+            ((brand + 3) % brands, (size + 1) % sizes)
+        }
+    };
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(31);
+    let histories: Vec<Vec<u32>> = (0..3_000)
+        .map(|_| {
+            let (brand, size) = (random.random_range(0..brands), random.random_range(0..sizes));
+            let (next_brand, next_size) = goes_with(brand, size);
+            vec![
+                item(brand, size, random.random_range(0..copies)),
+                item(next_brand, next_size, random.random_range(0..copies)),
+            ]
+        })
+        .collect();
+    let split = split_cold(&histories, attributes.len(), 0.1, 4);
+    let known = Interactions::from_histories(&split.train, attributes.len()).unwrap();
+    // Without pairs of attributes as features, the regression is additive and blind to the rule.
+    let regression = AttributeSettings { features_max: (brands + sizes) as usize, ..AttributeSettings::default() };
+    let recall = |stand_in_share: f32| {
+        let settings = ColdSettings { regression, stand_in_share, ..ColdSettings::default() };
+        let model = ColdItems::fit(&attributes, &known, &settings).unwrap();
+        let judged =
+            evaluate_cold(&split, 2, |person| model.scores(&recency_weights(&split.train[person], 0.0), &split.cold));
+        judged.unwrap().overall.recall
+    };
+    let (alone, both) = (recall(0.0), recall(2.0));
+    assert!(both > 1.08 * alone, "{both} beside {alone}");
+}
+
+#[test]
+fn cold_items_of_which_nothing_is_known_score_zero_and_wrong_requests_are_refused() {
+    let known = Interactions::from_histories(&[vec![0, 1], vec![1, 2], vec![0, 2]], 5).unwrap();
+    let attributes = vec![vec![0], vec![1], vec![0, 1], vec![0], vec![]];
+    let model = ColdItems::fit(&attributes, &known, &ColdSettings::default()).unwrap();
+    assert_eq!(model.scores(&[], &[3, 4]).unwrap(), [0.0, 0.0], "nobody known");
+    assert_eq!(model.scores(&[(0, 1.0)], &[3, 4]).unwrap()[1], 0.0, "no attribute known");
+    assert_eq!(model.scores(&[(0, 1.0)], &[]).unwrap(), Vec::<f32>::new());
+    assert_eq!(model.scores(&[(0, 1.0)], &[9]).unwrap_err(), FactorsError::UnknownItem { row: 0, item: 9, items: 5 });
+    assert!(matches!(model.scores(&[(9, 1.0)], &[3]).unwrap_err(), FactorsError::UnknownItem { row: 0, item: 9, .. }));
+    assert!(matches!(model.scores(&[(0, f32::NAN)], &[3]).unwrap_err(), FactorsError::BadWeight { row: 0, .. }));
+    assert!(matches!(model.with_share(-1.0), Err(FactorsError::BadSetting { name: "stand_in_share", .. })));
+    let few = ColdItems::fit(&attributes[1..], &known, &ColdSettings::default());
+    assert!(matches!(few, Err(FactorsError::WrongLength { what: "attributes", got: 4, expected: 5 })));
+}
+
+#[test]
+fn the_cold_part_alone_beats_every_similarity_where_unlike_attributes_go_together() {
+    // As above: people alternate between two attributes that are never alike, so that similarity finds half at best.
+    let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(21);
+    let histories: Vec<Vec<u32>> = (0..600_u32)
+        .map(|at| {
+            let first = random.random_range(0..50_u32) * 4 + at % 2 * 2;
+            vec![first, random.random_range(0..50_u32) * 4 + at % 2 * 2 + 1, first]
+        })
+        .collect();
+    let settings = ProtocolSettings { count: 5, cold_share: 0.2, resamples: 100, ..ProtocolSettings::default() };
+    let report = evaluate_cold_items(&histories, &attributes(200), &settings, 5).unwrap();
+    assert_eq!(report.methods.len(), 6);
+    for method in &report.methods[1..] {
+        let lift = method.recall_lift.unwrap();
+        assert!(lift.low > 0.0 || method.name == "attributes to factors", "{}: {lift:?}", method.name);
+    }
+    let refused = evaluate_cold_items(&[vec![0, 9]], &attributes(3), &settings, 5);
+    assert!(matches!(refused, Err(FactorsError::UnknownItem { item: 9, .. })));
+    let nothing_left = ProtocolSettings { count: 0, ..settings };
+    let refused = evaluate_cold_items(&histories, &attributes(200), &nothing_left, 5);
+    assert!(matches!(refused, Err(FactorsError::BadSetting { name: "count", .. })));
 }
 
 #[test]
