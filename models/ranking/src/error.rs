@@ -125,6 +125,12 @@ pub enum RankingError {
         /// Which set.
         what: &'static str,
     },
+    /// Trees could not be learned.
+    #[error("the trees cannot be learned: {0}")]
+    Trees(#[from] dhow_trees::LearnError),
+    /// A forest that is not sound.
+    #[error("the ranker's trees are damaged: {0}")]
+    Forest(#[from] dhow_trees::ForestError),
     /// Training ran into numbers that are not finite.
     #[error("training diverged in epoch {epoch}: lower the learning rate, which is {learning_rate}")]
     Diverged {

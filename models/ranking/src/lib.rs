@@ -4,7 +4,7 @@
 //!
 //! - a [`Ranker`] scores candidates from rows of features. [`LinearRanker`] and [`FactorisationRanker`] (factorisation
 //!   machine, Rendle 2010) are trained on [`RankingGroups`], lists with what came of them, by a listwise softmax
-//!   loss (Cao et al. 2007), and chosen on later groups; [`judge`] sets one beside the order that there was before;
+//!   loss (Cao et al. 2007), [`TreeRanker`] by LambdaMART (Burges 2010); all are chosen on later groups; [`judge`] sets one beside the order that there was before;
 //! - [`arrange`] turns scored candidates into a slate. No [`Rules`] are ever broken, and the slate is as long as they allow.
 //!   A [`Policy`] says the rest: diversity (MMR, Carbonell and Goldstein 1998), places for small sellers (Geyik et al. 2019),
 //!   sponsored places, and one place for exploration. Each place carries its kind and its propensity.
@@ -22,6 +22,7 @@ mod quality;
 mod ranker;
 mod request;
 mod train;
+mod trees;
 
 pub use arrange::{Arranged, Kind, Place, Relaxed, Scratch, arrange};
 pub use diversity::{ItemVectors, MAX_VECTOR_DIMENSIONS};
@@ -36,3 +37,4 @@ pub use request::{
     MAX_OFFERS, MAX_PLACES, Offer, Policy, PriceBand, Request, Rules, Similarity, Sponsorship, outside_top,
 };
 pub use train::{MAX_EPOCHS, MAX_TRIALS, TrainingReport, TrainingSettings, Trial};
+pub use trees::{MAX_TREE_GROUPS, TreeRanker, TreeSettings};

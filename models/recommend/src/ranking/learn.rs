@@ -3,7 +3,7 @@
 use dhow_events::{BuyerId, ProductId, Region, Timestamp};
 use dhow_ranking::{
     FactorisationRanker, FactorisationSettings, LinearRanker, RankingGroups, RankingReport, TrainingReport,
-    TrainingSettings, judge,
+    TrainingSettings, TreeRanker, TreeSettings, judge,
 };
 use dhow_sessions::{cases_of, choose_settings};
 use rayon::prelude::*;
@@ -34,6 +34,8 @@ const VALIDATION_SHARE: f64 = 0.3;
 /// The regularisations that are tried, and the length of a factorisation machine's vectors.
 const L2_TRIALS: [f64; 2] = [1e-4, 1e-2];
 const DIMENSIONS: usize = 8;
+/// The numbers of leaves that are tried.
+const TREE_LEAVES: [usize; 2] = [7, 31];
 /// Attraction is learned from at most so many slates, spread evenly.
 const MAX_SLATES: usize = 20_000;
 /// The places that orders are compared by.
@@ -148,7 +150,7 @@ struct Group {
     next: usize,
 }
 
-/// Trains both kinds of ranker and keeps the one whose order of the newest groups is better.
+/// Trains each kind of ranker and keeps the one whose order of the newest groups is better.
 fn fit(groups: &RankingGroups, seed: u64) -> Result<(TrainedRanker, RankingReport, Vec<TrainingReport>), TrainError> {
     let (train, validation) = groups.split_newest(VALIDATION_SHARE)?;
     let settings = |l2: f64| TrainingSettings { l2, seed, ..TrainingSettings::default() };
@@ -158,12 +160,18 @@ fn fit(groups: &RankingGroups, seed: u64) -> Result<(TrainedRanker, RankingRepor
     let first_source = Column::Visits as usize;
     let by_linear = judge(&linear, &validation, first_source, CUTOFF)?;
     let by_machine = judge(&machine, &validation, first_source, CUTOFF)?;
-    let trials = vec![of_linear, of_machine];
-    Ok(if by_machine.ranker.mrr > by_linear.ranker.mrr {
-        (TrainedRanker::Factorisation(machine), by_machine, trials)
-    } else {
-        (TrainedRanker::Linear(linear), by_linear, trials)
-    })
+    let tree_trials = TREE_LEAVES.map(|max_leaves| TreeSettings { max_leaves, seed, ..TreeSettings::default() });
+    let trees = TreeRanker::fit(&train, &validation, &tree_trials, CUTOFF)?;
+    let by_trees = judge(&trees, &validation, first_source, CUTOFF)?;
+    let mut found = vec![
+        (TrainedRanker::Linear(linear), by_linear),
+        (TrainedRanker::Factorisation(machine), by_machine),
+        (TrainedRanker::Trees(Box::new(trees)), by_trees),
+    ];
+    // Of equally good ones the simplest, which stands first, is kept.
+    found.sort_by(|a, b| b.1.ranker.mrr.total_cmp(&a.1.ranker.mrr));
+    let (ranker, judged) = found.swap_remove(0);
+    Ok((ranker, judged, vec![of_linear, of_machine]))
 }
 
 /// Learns from served slates, each as of the moment when it was served: what the shopper did later is not known then.
@@ -228,13 +236,14 @@ fn cases(model: &RecommendModel, later: &[Interaction]) -> Vec<Case> {
     for visit in visits {
         let person = visit.iter().find_map(|action| action.person);
         let region = visit.iter().find_map(|action| action.region);
-        let mut items: Vec<u32> = visit.iter().map(|action| action.item).collect();
-        items.dedup();
+        let all: Vec<u32> = visit.iter().map(|action| action.item).collect();
         // The lines of an order came at once: what they tell is about the person, not about what follows what.
-        let is_visit = from_baskets || visit.iter().any(|action| action.kind != InteractionKind::Purchase);
+        let seen = visit.iter().filter(|action| from_baskets || action.kind != InteractionKind::Purchase);
+        let mut items: Vec<u32> = seen.map(|action| action.item).collect();
+        items.dedup();
         let known = person.and_then(|person| since.get(&person)).cloned().unwrap_or_default();
         let time = visit[visit.len() - 1].time;
-        cases.extend((1..items.len()).filter(|_| is_visit).map(|next| Case {
+        cases.extend((1..items.len()).map(|next| Case {
             time,
             person,
             region,
@@ -243,7 +252,7 @@ fn cases(model: &RecommendModel, later: &[Interaction]) -> Vec<Case> {
             next: items[next],
         }));
         if let Some(person) = person {
-            remember(since.entry(person).or_default(), &items);
+            remember(since.entry(person).or_default(), &all);
         }
     }
     cases

@@ -26,7 +26,7 @@ use std::cell::RefCell;
 
 use dhow_factors::FactorSettings;
 use dhow_ranking::{
-    FactorisationRanker, Kind, LinearRanker, Offer, Place, Ranker, Rules, Scratch, arrange, outside_top,
+    FactorisationRanker, Kind, LinearRanker, Offer, Place, Ranker, Rules, Scratch, TreeRanker, arrange, outside_top,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,8 @@ pub enum TrainedRanker {
     Linear(LinearRanker),
     /// A factorisation machine.
     Factorisation(FactorisationRanker),
+    /// Boosted trees.
+    Trees(Box<TreeRanker>),
 }
 
 impl TrainedRanker {
@@ -74,6 +76,7 @@ impl TrainedRanker {
         match self {
             Self::Linear(ranker) => ranker,
             Self::Factorisation(ranker) => ranker,
+            Self::Trees(ranker) => &**ranker,
         }
     }
 }
