@@ -12,7 +12,7 @@ use crate::settings::{Growth, Settings};
 use crate::split::{Bounds, Candidate, NodeSums, Splitter};
 
 /// Nodes of fewer rows are done by one thread: waking others takes longer.
-const SHARED_ROWS: usize = 1 << 11;
+const SHARED_ROWS: usize = 1 << 13;
 
 /// The histograms of a node: one for each block that may be asked.
 type NodeHistogram = Vec<BlockHistogram>;

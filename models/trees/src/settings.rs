@@ -7,8 +7,8 @@ use crate::loss::Loss;
 pub const MAX_ROUNDS: usize = 100_000;
 /// The deepest tree, in splits on a path.
 pub const MAX_DEPTH: usize = 64;
-/// The most leaves of a learned tree.
-pub const MAX_LEAVES: usize = 1 << 16;
+/// The most leaves of a learned tree; while it grows, each leaf keeps 2 KiB a feature.
+pub const MAX_LEAVES: usize = 1 << 12;
 /// The most bins of a feature, beside the one of missing values.
 pub const MAX_BINS: usize = 255;
 
@@ -114,7 +114,7 @@ impl Settings {
         };
         whole("rounds", self.rounds, 1, MAX_ROUNDS, "1 to 100,000")?;
         whole("max_depth", self.max_depth, 1, MAX_DEPTH, "1 to 64")?;
-        whole("max_leaves", self.max_leaves, 2, MAX_LEAVES, "2 to 65,536")?;
+        whole("max_leaves", self.max_leaves, 2, MAX_LEAVES, "2 to 4,096")?;
         whole("max_bins", self.max_bins, 2, MAX_BINS, "2 to 255")?;
         whole("max_categories", self.max_categories, 1, usize::MAX, "at least 1")?;
         let share = |name, got: f64| setting(name, got, got > 0.0 && got <= 1.0, "above 0 and at most 1");
