@@ -1,1 +1,1 @@
-//! Tests of what users of links rely on.
+//! Placeholder.
