@@ -83,9 +83,7 @@ impl<T: Keyed> Directory<T> {
     /// The slot of the node with this key.
     pub(crate) fn find(&self, key: &T::Key) -> Option<u32> {
         let (table, hash) = hash_of(key);
-        let is_it = |place: &Place| {
-            place.hash == hash && self.get(place.slot).is_some_and(|node| node.key() == *key)
-        };
+        let is_it = |place: &Place| place.hash == hash && self.get(place.slot).is_some_and(|node| node.key() == *key);
         self.tables[table].find(spread(hash), is_it).map(|place| place.slot)
     }
 

@@ -130,7 +130,7 @@ impl LinkFeatures {
         let sharing = ramp(kinds, 1.0, 1.75);
         // Those who came one by one are a ring only where they are more than any family and share everything, cards too.
         let steady = ramp(self.ring_accounts, 5.0, 8.0) * ramp(kinds, 2.0, 2.8) * ramp(card, 0.5, 0.9);
-        let tempo = ramp(self.burst_share.min(self.young_share), 0.3, 0.7).max(steady);
+        let tempo = ramp(self.burst_share.min(self.young_share), 0.4, 0.8).max(steady);
         let forming = size * sharing * tempo;
         let known = ramp(self.known_fraud_share, 0.0, 0.5) * ramp(self.ring_accounts, 1.0, 4.0);
         1.0 - (1.0 - forming) * (1.0 - known)

@@ -27,12 +27,15 @@ pub struct LinkSettings {
     pub retention_micros: i64,
     /// The most links that are kept; a new one beyond it is refused, and counted as such.
     pub most_links: usize,
+    /// The most accounts that are kept; what is told of a new one beyond it is refused, and counted as such. An account
+    /// whose opening or label was told is kept for ever, so that the age of one that slept long is known.
+    pub most_accounts: usize,
 }
 
 impl Default for LinkSettings {
-    /// 90 days; 40 million links, which take about 7 GB.
+    /// 90 days, 40 million links, 20 million accounts.
     fn default() -> Self {
-        Self { retention_micros: 90 * DAY_MICROS, most_links: 40_000_000 }
+        Self { retention_micros: 90 * DAY_MICROS, most_links: 40_000_000, most_accounts: 20_000_000 }
     }
 }
 
@@ -47,7 +50,7 @@ pub struct LinkStats {
     pub links: usize,
     /// Uses that came when they had already lapsed.
     pub late: u64,
-    /// Links that were refused because the index was full.
+    /// Links, openings and labels that were refused because the index was full.
     pub refused: u64,
     /// Links that made room for another one of the same account.
     pub displaced: u64,
@@ -178,16 +181,21 @@ impl LinkIndex {
 
     /// The account was opened at `at`; of several such instants the earliest counts.
     pub(crate) fn register(&mut self, tenant: TenantId, account: Account, at: Timestamp) {
-        let slot = self.account_or_new(tenant, account);
+        let Some(slot) = self.account_or_new(tenant, account) else { return };
         if let Some(node) = self.accounts.get_mut(slot) {
             node.registered = Some(node.registered.map_or(at, |known| known.min(at)));
         }
     }
 
-    fn account_or_new(&mut self, tenant: TenantId, account: Account) -> u32 {
+    /// The account's slot; nothing, and one more refusal, where it is new and the index is full.
+    fn account_or_new(&mut self, tenant: TenantId, account: Account) -> Option<u32> {
         let key = Key::<AccountKind>::of(self.tenant_or_new(tenant), account);
         let known = self.accounts.find(&key);
-        known.unwrap_or_else(|| self.accounts.insert(AccountNode { key, registered: None, links: Vec::new() }))
+        if known.is_none() && self.accounts.len() >= self.settings.most_accounts {
+            self.counted.refused += 1;
+            return None;
+        }
+        Some(known.unwrap_or_else(|| self.accounts.insert(AccountNode { key, registered: None, links: Vec::new() })))
     }
 
     /// The account used the thing at `at`.
@@ -212,7 +220,7 @@ impl LinkIndex {
             self.counted.refused += 1;
             return;
         }
-        let account_slot = self.account_or_new(tenant, account);
+        let Some(account_slot) = self.account_or_new(tenant, account) else { return };
         let thing_slot = thing_slot.unwrap_or_else(|| {
             let hub_since = Timestamp::MAX;
             self.things.insert(ThingNode { key: thing_key, accounts: Vec::new(), account_count: 0, hub_since })
@@ -280,7 +288,7 @@ impl LinkIndex {
         at: Timestamp,
         known_time: Timestamp,
     ) {
-        let slot = self.account_or_new(tenant, account);
+        let Some(slot) = self.account_or_new(tenant, account) else { return };
         let labels = self.labels.entry(slot).or_default();
         let label = Label { checkout, fraud, at, known_time };
         // The same label, delivered again, is known since it came first.
@@ -324,26 +332,24 @@ impl LinkIndex {
         self.newest = self.newest.max(now);
         for _ in 0..SWEPT_ACCOUNTS_PER_EVENT {
             self.sweep(self.sweep_slot);
-            self.sweep_slot = if self.sweep_slot as usize + 1 < self.accounts.slot_count() { self.sweep_slot + 1 } else { 0 };
+            self.sweep_slot =
+                if self.sweep_slot as usize + 1 < self.accounts.slot_count() { self.sweep_slot + 1 } else { 0 };
         }
     }
 
-    /// Frees the links of one account that lapsed, and the account where nothing is left of it.
+    /// Frees the links of one account that lapsed, and the account where nothing else is known of it.
     fn sweep(&mut self, slot: u32) {
         let lapsed_before = self.newest - self.settings.retention_micros - SWEEP_MARGIN_MICROS;
         let Some(node) = self.accounts.get_mut(slot) else { return };
         if node.links.iter().any(|link| link.last < lapsed_before) {
-            let lapsed: Vec<u32> = node.links.extract_if(.., |link| link.last < lapsed_before).map(|link| link.thing).collect();
+            let lapsed: Vec<u32> =
+                node.links.extract_if(.., |link| link.last < lapsed_before).map(|link| link.thing).collect();
             for thing in lapsed {
                 self.disconnect(slot, thing);
             }
         }
-        let labels = self.labels.get(&slot).into_iter().flatten();
-        let last_told = labels.map(|label| label.known_time).max().unwrap_or(Timestamp::MIN);
         let Some(node) = self.accounts.get(slot) else { return };
-        let quiet = node.registered.unwrap_or(Timestamp::MIN).max(last_told) < lapsed_before;
-        if node.links.is_empty() && quiet {
-            self.labels.remove(&slot);
+        if node.links.is_empty() && node.registered.is_none() && !self.labels.contains_key(&slot) {
             self.accounts.remove(slot);
         }
     }
@@ -356,22 +362,23 @@ impl LinkIndex {
         let linked = |account: u32, thing: u32| {
             self.accounts.get(account).is_some_and(|node| node.links.iter().any(|link| link.thing == thing))
         };
-        let mut counts: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut counts = vec![0; self.things.slot_count()];
         for link in self.accounts.iter().flat_map(|(_, node)| &node.links) {
-            *counts.entry(link.thing).or_default() += 1;
+            *counts.get_mut(link.thing as usize).ok_or("an account links to a thing that is not there")? += 1;
         }
         let mut links = 0;
         for (slot, node) in self.things.iter() {
             links += node.account_count as usize;
             let listed_all = node.hub_since < Timestamp::MAX || node.accounts.len() == node.account_count as usize;
-            if counts.get(&slot) != Some(&node.account_count) || !listed_all {
+            if counts[slot as usize] != node.account_count || !listed_all {
                 return Err("a thing counts other accounts than link to it");
             }
             if !node.accounts.iter().all(|account| linked(*account, slot)) {
                 return Err("a thing lists an account that does not link to it");
             }
         }
-        if links != self.links || counts.len() != self.things.len() {
+        let counted: usize = counts.into_iter().map(|count: u32| count as usize).sum();
+        if links != self.links || counted != links {
             return Err("it counts other links than it holds");
         }
         Ok(())

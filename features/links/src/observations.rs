@@ -41,11 +41,8 @@ impl LinkIndex {
                 true
             }),
             Fact::CheckoutSubmitted(fact) => {
-                let things = [
-                    fact.card.map(Thing::Card),
-                    fact.device.map(Thing::Device),
-                    fact.address.map(Thing::Address),
-                ];
+                let things =
+                    [fact.card.map(Thing::Card), fact.device.map(Thing::Device), fact.address.map(Thing::Address)];
                 self.observe_all(event, Account::Buyer(fact.buyer), things)
             }
             Fact::PaymentAuthorized(fact) => {

@@ -4,11 +4,11 @@ use dhow_events::{AddressId, CardId, DAY_MICROS, DeviceId, PayoutAccountId, Tena
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
+use crate::LinkIndex;
 use crate::features::{LinkFeatures, RING_FLAG_SCORE, young_when_joining};
 use crate::index::HUB_ACCOUNTS;
 use crate::things::{Account, AccountKind, Key, Thing, ThingKind};
 use crate::walk::{Member, Walk, walk};
-use crate::LinkIndex;
 
 /// An account, and what it is about to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,11 +102,8 @@ impl LinkIndex {
         let found = walk(self, account, &slots, at);
 
         let users = users_of_shared_things(&found);
-        let accounts: Vec<RingAccount> = found
-            .members
-            .iter()
-            .map(|member| self.ring_account(member, query.account, &users, at))
-            .collect();
+        let accounts: Vec<RingAccount> =
+            found.members.iter().map(|member| self.ring_account(member, query.account, &users, at)).collect();
         let sharing = sharing(&found, &users);
         let account_counts = asked.map(|thing| thing.map(|slot| self.users_with(account, slot, at) as f64));
         let first_uses = asked.map(|thing| thing.map(|slot| !self.uses(account, slot, at)));
@@ -166,9 +163,8 @@ fn users_of_shared_things(found: &Walk) -> FxHashMap<u32, usize> {
 /// For each kind, the share of the members that use a thing of it that another member uses too.
 fn sharing(found: &Walk, users: &FxHashMap<u32, usize>) -> [f64; ThingKind::ALL.len()] {
     ThingKind::ALL.map(|kind| {
-        let shares = |member: &&Member| {
-            member.uses.iter().any(|used| used.kind == kind && users.contains_key(&used.thing))
-        };
+        let shares =
+            |member: &&Member| member.uses.iter().any(|used| used.kind == kind && users.contains_key(&used.thing));
         found.members.iter().filter(shares).count() as f64 / found.members.len() as f64
     })
 }
