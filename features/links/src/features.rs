@@ -118,20 +118,22 @@ impl LinkFeatures {
         features
     }
 
-    /// How much it looks like a ring: enough accounts, that share more than one kind of thing, and that came together
+    /// How much it looks like a ring: enough accounts, that share a card or more than one kind of thing, and that came together
     /// fast; or known frauds among accounts that are joined. The ramps are set by hand so that each step can be told to
     /// an analyst. A model that is learned takes the other features beside it.
     fn score(&self) -> f64 {
         // Up to four are a family.
         let size = ramp(self.ring_accounts, 3.0, 5.0);
         let [card, device, address, payout] = self.sharing;
-        // A payout account is where the money goes: it counts twice, and is all that sellers can share.
-        let kinds = card + device + address + 2.0 * payout;
-        let sharing = ramp(kinds, 1.0, 1.75);
+        // One card of many is rare among honest people, and nearly enough alone. A payout account is where the money goes,
+        // and all that sellers can share.
+        let sharing = ramp(1.75 * card + device + address + 2.0 * payout, 1.4, 1.75);
+        // Some accounts of a ring are old ones that were bought, so that youth need not be that of all.
+        let fast = ramp(self.burst_share, 0.6, 0.9) * ramp(self.young_share, 0.4, 0.6);
         // Those who came one by one are a ring only where they are more than any family and share everything, cards too.
-        let steady = ramp(self.ring_accounts, 5.0, 8.0) * ramp(kinds, 2.0, 2.8) * ramp(card, 0.5, 0.9);
-        let tempo = ramp(self.burst_share.min(self.young_share), 0.4, 0.8).max(steady);
-        let forming = size * sharing * tempo;
+        let steady =
+            ramp(self.ring_accounts, 5.0, 8.0) * ramp(card + device + address, 2.0, 2.8) * ramp(card, 0.5, 0.9);
+        let forming = size * sharing * fast.max(steady);
         let known = ramp(self.known_fraud_share, 0.0, 0.5) * ramp(self.ring_accounts, 1.0, 4.0);
         1.0 - (1.0 - forming) * (1.0 - known)
     }

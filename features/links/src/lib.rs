@@ -5,10 +5,11 @@
 //! taken apart again: a read walks from the asking account over what was linked at its instant, within named bounds.
 //!
 //! What makes a ring is not that a thing is shared, but how. A thing of very many accounts (an office's network, a
-//! parcel locker, a café) is a hub and joins nobody. An address alone joins nobody either. A card or a payout account
-//! joins its accounts; so do two kinds of things in common, and a device on which several accounts began soon after they
-//! were opened. Of what is joined so, [`LinkFeatures`] tells size, sharing, tempo, ages and known frauds, and
-//! [`LinkFeatures::ring_score`] puts them together: families are small and grow slowly, colleagues pay with their own cards.
+//! parcel locker, a café) is a hub and joins nobody. A card or a payout account joins its accounts. A device or an
+//! address joins two accounts only where they have another kind of thing in common too, or where both began to use it
+//! about when they were opened, within days of each other. Of what is joined so, [`LinkFeatures`] tells size, sharing,
+//! tempo, ages and known frauds, and its `ring_score` puts them together: families are small and grow slowly, colleagues
+//! pay with their own cards.
 //!
 //! A read at an instant sees what happened before it and was applied before the read; of labels, those that were known
 //! by then. Events after the instant change no bit of it, as long as no bound is reached and no link lapses between.

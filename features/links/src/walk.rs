@@ -7,15 +7,13 @@ use dhow_events::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::LinkIndex;
-use crate::features::YOUNG_MICROS;
+use crate::features::{BURST_MICROS, YOUNG_MICROS};
 use crate::things::ThingKind;
 
 /// A walk ends when it has found so many accounts.
 pub const MOST_MEMBERS: usize = 128;
 /// A walk ends when it has looked at so many links.
 pub const MOST_STEPS: usize = 8192;
-/// A device joins the accounts that were young when they began to use it, where there are so many of them.
-const YOUNG_ON_A_DEVICE: usize = 3;
 
 /// A thing that an account uses, and since when.
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +47,23 @@ pub(crate) fn walk(index: &LinkIndex, account: Option<u32>, asked: &[u32], at: T
     walker.join(account, asked);
     let mut next = 0;
     while let Some(member) = walker.members.get(next) {
+        let slot = member.slot;
         for used in member.uses.clone() {
-            walker.reach(used.thing, used.kind);
+            walker.reach(used);
+            walker.join_those_who_came_together(slot, used);
         }
         next += 1;
     }
     Walk { members: walker.members, truncated: walker.truncated }
+}
+
+/// An account that uses a thing.
+#[derive(Debug, Clone, Copy)]
+struct User {
+    account: u32,
+    since: Timestamp,
+    /// Whether the account was young when it began to use the thing.
+    began_young: bool,
 }
 
 struct Walker<'a> {
@@ -62,7 +71,8 @@ struct Walker<'a> {
     at: Timestamp,
     members: Vec<Member>,
     joined: FxHashSet<u32>,
-    reached: FxHashSet<u32>,
+    /// The accounts of each thing that a member uses.
+    reached: FxHashMap<u32, Vec<User>>,
     /// For each account seen, the kinds of the reached things that it uses.
     kinds_in_common: FxHashMap<u32, u8>,
     steps: usize,
@@ -76,7 +86,7 @@ impl<'a> Walker<'a> {
             at,
             members: Vec::new(),
             joined: FxHashSet::default(),
-            reached: FxHashSet::default(),
+            reached: FxHashMap::default(),
             kinds_in_common: FxHashMap::default(),
             steps: 0,
             truncated: false,
@@ -107,41 +117,58 @@ impl<'a> Walker<'a> {
         self.members.push(Member { slot: account, uses: uses.collect() });
     }
 
-    /// A member uses this thing: joins those of its accounts that are to be joined by it, or by it and what was reached
-    /// before.
-    fn reach(&mut self, thing: u32, kind: ThingKind) {
-        if !self.reached.insert(thing) {
+    /// A member uses this thing: joins those of its accounts that a card or payout account joins, or two kinds in common.
+    fn reach(&mut self, used: Use) {
+        if self.reached.contains_key(&used.thing) {
             return;
         }
-        let accounts = self.live_accounts(thing);
-        let young = |account: u32, since: Timestamp| {
-            let registered = self.index.registered(account, self.at);
-            registered.is_some_and(|registered| since.micros_since(registered) <= YOUNG_MICROS)
-        };
-        let began_young: Vec<bool> = match kind {
-            ThingKind::Device => accounts.iter().map(|(account, since)| young(*account, *since)).collect(),
-            _ => vec![false; accounts.len()],
-        };
-        let many_young = began_young.iter().filter(|began| **began).count() >= YOUNG_ON_A_DEVICE;
-        for ((account, _), began_young) in accounts.into_iter().zip(began_young) {
-            let kinds = self.kinds_in_common.entry(account).or_default();
-            *kinds |= kind.bit();
-            let personal = matches!(kind, ThingKind::Card | ThingKind::PayoutAccount);
-            if personal || kinds.count_ones() >= 2 || (many_young && began_young) {
-                self.join(Some(account), &[]);
+        let users = self.live_users(used.thing);
+        for user in &users {
+            let kinds = self.kinds_in_common.entry(user.account).or_default();
+            *kinds |= used.kind.bit();
+            if is_personal(used.kind) || kinds.count_ones() >= 2 {
+                self.join(Some(user.account), &[]);
             }
+        }
+        self.reached.insert(used.thing, users);
+    }
+
+    /// Joins those who, like this member, were young when they began to use the thing, and began about when it did.
+    fn join_those_who_came_together(&mut self, member: Option<u32>, used: Use) {
+        if is_personal(used.kind) || !self.is_young(member, used.first) {
+            return;
+        }
+        let apart_micros = |user: &User| user.since.micros_since(used.first).saturating_abs();
+        let users = self.reached.get(&used.thing).into_iter().flatten();
+        let together = users.filter(|user| user.began_young && apart_micros(user) <= BURST_MICROS);
+        for account in together.map(|user| user.account).collect::<Vec<_>>() {
+            self.join(Some(account), &[]);
         }
     }
 
-    /// The accounts that use a thing, and since when.
-    fn live_accounts(&mut self, thing: u32) -> Vec<(u32, Timestamp)> {
+    /// Whether the account had been opened at most [`YOUNG_MICROS`] before `since`.
+    fn is_young(&self, account: Option<u32>, since: Timestamp) -> bool {
+        let registered = account.and_then(|account| self.index.registered(account, self.at));
+        registered.is_some_and(|registered| since.micros_since(registered) <= YOUNG_MICROS)
+    }
+
+    /// The accounts that use a thing; none once the walk has looked at too many.
+    fn live_users(&mut self, thing: u32) -> Vec<User> {
         let Some(node) = self.index.things.get(thing) else { return Vec::new() };
         self.steps += node.accounts.len();
         if self.steps > MOST_STEPS {
             self.truncated = true;
             return Vec::new();
         }
-        let using = |account: &u32| Some((*account, self.index.using_since(*account, thing, self.at)?));
-        node.accounts.iter().filter_map(using).collect()
+        let user = |account: &u32| {
+            let since = self.index.using_since(*account, thing, self.at)?;
+            Some(User { account: *account, since, began_young: self.is_young(Some(*account), since) })
+        };
+        node.accounts.iter().filter_map(user).collect()
     }
+}
+
+/// Whether such a thing belongs to one person, or to people who are close.
+fn is_personal(kind: ThingKind) -> bool {
+    matches!(kind, ThingKind::Card | ThingKind::PayoutAccount)
 }

