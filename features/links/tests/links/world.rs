@@ -208,11 +208,10 @@ impl World {
     }
 
     /// 5 to 50 accounts that come within days, each opened shortly before. They are worked off in batches: a device for
-    /// about eight, a card for about four, an address for about ten, and now and then one that was used before. Some pay
-    /// without a card; some rings have everything sent to a parcel locker,
-    which is no thing of their own. One ring in five pays with a stolen card for
-    /// each account, one in five uses a device for each: at least two kinds of things are shared, lockers not
-    counted. Of every ring some accounts are old ones that were bought.
+    /// about eight, a card for about four, an address for about ten, and now and then one that was used before. One ring
+    /// in five pays with a stolen card for each account, one in five uses a device for each; of the others some have
+    /// everything sent to a public parcel locker: so two kinds of things at least are the ring's own and shared. Some
+    /// accounts pay without a card, and some are old ones that were bought.
     fn ring(&mut self, number: usize) {
         let size = self.random.random_range(5..=50);
         let begins = self.between(1.0, DAYS - 30.0);
