@@ -89,6 +89,48 @@ fn a_ranker_does_not_depend_on_the_number_of_threads_and_survives_storage() {
 }
 
 #[test]
+fn a_ranker_of_trees_finds_the_crossing_and_its_scores_tell_how_likely_each_item_is_chosen() {
+    let (train, validation) = planted(2_500, 3.0, 1).split_newest(0.2).unwrap();
+    let test = planted(1_000, 3.0, 2);
+    let (linear, _) = LinearRanker::fit(&train, &validation, &[settings(1e-2)], 10).unwrap();
+    let trees = TreeRanker::fit(&train, &validation, &[TreeSettings::default()], 10).unwrap();
+    let of_linear = judge(&linear, &test, 0, 10).unwrap().ranker.ndcg;
+    assert!(judge(&trees, &test, 0, 10).unwrap().ranker.ndcg > of_linear + 0.05);
+    let (mut expected, mut chosen, mut scores) = (0.0, 0.0, Vec::new());
+    for group in 0..test.len() {
+        trees.score(test.rows(group), &mut scores).unwrap();
+        let first = (0..12).max_by(|a, b| scores[*a].total_cmp(&scores[*b])).unwrap();
+        let sum: f64 = scores.iter().map(|score| (score - scores[first]).exp()).sum();
+        expected += 1.0 / sum;
+        chosen += test.gains(group)[first];
+    }
+    // Of a thousand first places, about as many are chosen as the scores say: within three standard errors and the fit's own.
+    assert!((expected - chosen).abs() < 80.0, "{expected} {chosen}");
+}
+
+#[test]
+fn a_ranker_of_trees_does_not_depend_on_the_number_of_threads_and_damaged_trees_are_refused() {
+    let (train, validation) = planted(400, 2.0, 4).split_newest(0.25).unwrap();
+    let fit = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| TreeRanker::fit(&train, &validation, &[TreeSettings::default()], 5).unwrap())
+    };
+    let (one, three) = (fit(1), fit(3));
+    assert_eq!(one, three);
+    let stored = serde_json::to_value(&one).unwrap();
+    let back: TreeRanker = serde_json::from_value(stored.clone()).unwrap();
+    let (mut scores, mut again) = (Vec::new(), Vec::new());
+    one.score(validation.rows(0), &mut scores).unwrap();
+    back.score(validation.rows(0), &mut again).unwrap();
+    assert_eq!(scores, again);
+    let mut broken = stored;
+    *broken.pointer_mut("/forest/trees/0/nodes/0/Split/feature").unwrap() = 99.into();
+    assert!(serde_json::from_value::<TreeRanker>(broken).is_err());
+    let none = TreeRanker::fit(&train, &validation, &[], 5).unwrap_err();
+    assert!(none.to_string().contains("number of trials"), "{none}");
+}
+
+#[test]
 fn constant_and_never_present_features_do_no_harm() {
     let mut groups = RankingGroups::new(vec!["useful".into(), "constant".into(), "absent".into()]).unwrap();
     let mut random = ChaCha8Rng::seed_from_u64(5);
