@@ -113,14 +113,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     eprintln!("{} slates were served in the days that the ranker learns from", slates.len());
     let learned = learn_ranker(&first_stage, &split.train, &split.validation, &slates, &ranking, arguments.seed)?
         .ok_or("too few next clicks to learn a ranker from")?;
-    eprintln!(
-        "{}",
-        match &learned.ranker {
-            dhow_recommend::TrainedRanker::Linear(_) => "linear",
-            dhow_recommend::TrainedRanker::Factorisation(_) => "machine",
-            dhow_recommend::TrainedRanker::Trees(_) => "trees",
-        }
-    );
+    eprintln!("the ranker is of the kind: {}", learned.ranker.kind());
     eprintln!("{} of {} next clicks among the candidates: {:?}", learned.with_candidate, learned.cases, learned.judged);
     eprintln!("{:?}", learned.attraction);
     let fitted = |rows: &[Interaction], ranked: bool| -> Result<RecommendModel, Box<dyn std::error::Error>> {

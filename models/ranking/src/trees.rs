@@ -80,6 +80,9 @@ impl PartialEq for TreeRanker {
 impl TreeRanker {
     /// Learns one ranker for each of `trials` and keeps the one of the best NDCG at `cutoff` on `validation`.
     ///
+    /// `increasing` says of each feature whether more of it may never lower a score: so for the scores of sources, whose
+    /// evidence may be stronger at serving than it ever was in training.
+    ///
     /// 1. At most [`MAX_TREE_GROUPS`] groups whose gains differ are learned from; a gain g is the grade `log2(1 + g)`.
     /// 2. After each tree the NDCG of `validation` is taken; the number of trees with the best one counts.
     /// 3. One factor for all scores is chosen that makes the listwise softmax loss on `validation` least.
@@ -90,9 +93,14 @@ impl TreeRanker {
     pub fn fit(
         train: &RankingGroups,
         validation: &RankingGroups,
+        increasing: &[bool],
         trials: &[TreeSettings],
         cutoff: usize,
     ) -> Result<Self, RankingError> {
+        if increasing.len() != train.width() {
+            let expected = format!("one for each of the {} features", train.width());
+            return Err(RankingError::WrongLength { what: "increasing", got: increasing.len(), expected });
+        }
         check_range("cutoff", cutoff as f64, 1.0..=MAX_PLACES as f64, "1 to 100")?;
         if train.feature_names() != validation.feature_names() {
             return Err(RankingError::OtherFeatures { what: "the validation groups" });
@@ -102,9 +110,9 @@ impl TreeRanker {
         }
         let usable = train.usable("training", 2)?;
         let step = usable.len().div_ceil(MAX_TREE_GROUPS).max(1);
-        let train = Table::of(train, usable.into_iter().step_by(step));
+        let train = Table::of(train, increasing, usable.into_iter().step_by(step));
         let judged = validation;
-        let validation = Table::of(validation, validation.usable("validation", 1)?.into_iter());
+        let validation = Table::of(validation, increasing, validation.usable("validation", 1)?.into_iter());
         let mut best: Option<(Self, f64)> = None;
         for trial in trials {
             let ranker = fit_one(&train, &validation, trial, cutoff)?;
@@ -147,6 +155,7 @@ impl Ranker for TreeRanker {
 /// Usable groups as columns.
 struct Table {
     names: Vec<String>,
+    kinds: Vec<Kind>,
     columns: Vec<Vec<f64>>,
     grades: Vec<f64>,
     weights: Vec<f64>,
@@ -154,10 +163,11 @@ struct Table {
 }
 
 impl Table {
-    fn of(groups: &RankingGroups, usable: impl Iterator<Item = usize>) -> Self {
+    fn of(groups: &RankingGroups, increasing: &[bool], usable: impl Iterator<Item = usize>) -> Self {
+        let kinds = increasing.iter().map(|yes| if *yes { Kind::Increasing } else { Kind::Number }).collect();
         let names = groups.feature_names().to_vec();
         let columns = vec![Vec::new(); names.len()];
-        let mut table = Self { names, columns, grades: Vec::new(), weights: Vec::new(), sizes: Vec::new() };
+        let mut table = Self { names, kinds, columns, grades: Vec::new(), weights: Vec::new(), sizes: Vec::new() };
         for group in usable {
             let gains = groups.gains(group);
             for row in groups.rows(group).chunks_exact(groups.width()) {
@@ -171,8 +181,8 @@ impl Table {
     }
 
     fn columns(&self) -> Vec<Column<'_>> {
-        let named = self.names.iter().zip(&self.columns);
-        named.map(|(name, values)| Column { name, values, kind: Kind::Number }).collect()
+        let parts = self.names.iter().zip(&self.columns).zip(&self.kinds);
+        parts.map(|((name, values), kind)| Column { name, values, kind: *kind }).collect()
     }
 
     fn data<'a>(&'a self, columns: &'a [Column<'a>]) -> TrainingData<'a> {

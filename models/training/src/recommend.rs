@@ -10,7 +10,7 @@ use dhow_recommend::evaluation::{
 };
 use dhow_recommend::{
     CatalogueItem, Interaction, InteractionKind, Learned, RankingSettings, RecommendModel, Seen, ServedSlate, Settings,
-    TrainedRanker, choose_ranking, learn_ranker, train,
+    choose_ranking, learn_ranker, train,
 };
 use dhow_registry::{ModelFormat, Task};
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ use crate::evaluate::Judged;
 use crate::promotion::{Candidate, Champion, incumbent, register};
 use crate::{Evaluation, Figure, TaskReport, TrainingError, TrainingInput};
 
+/// Slates of so many days before the test part teach what is opened when it is shown.
+const SLATE_DAYS: i64 = 90;
 const TASK: &str = "recommend";
 /// The cut-off of the figures.
 const CUT_OFF: usize = 20;
@@ -47,7 +49,7 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
     let settings = choice.best.settings;
     let first_stage = train(&split.train, &items, &settings).map_err(trainer(TASK))?;
     let ranking = choose_ranking(&first_stage, &split.train, &split.validation).map_err(trainer(TASK))?;
-    let slates = served_slates(&sql, last - 2 * part, last - part).await?;
+    let slates = served_slates(&sql, last - part - SLATE_DAYS * DAY_MICROS, last - part).await?;
     let slates: Vec<ServedSlate> = slates.into_iter().map(served).collect();
     let learned = learn_ranker(&first_stage, &split.train, &split.validation, &slates, &ranking, input.seed)
         .map_err(trainer(TASK))?;
@@ -96,10 +98,7 @@ fn settings_of(
         None => Value::from("none: too few next clicks to learn from"),
         Some(learned) => {
             chosen.insert("ranking".to_owned(), serde_json::to_value(ranking).map_err(trainer(TASK))?);
-            let kind = match learned.ranker {
-                TrainedRanker::Linear(_) => "linear",
-                TrainedRanker::Factorisation(_) => "factorisation machine",
-            };
+            let kind = learned.ranker.kind();
             let judged = serde_json::to_value(learned.judged).map_err(trainer(TASK))?;
             let (cases, with_candidate) = (learned.cases, learned.with_candidate);
             json!({ "kind": kind, "next_clicks": cases, "with_candidate": with_candidate, "validation": judged })

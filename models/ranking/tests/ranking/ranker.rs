@@ -93,7 +93,7 @@ fn a_ranker_of_trees_finds_the_crossing_and_its_scores_tell_how_likely_each_item
     let (train, validation) = planted(2_500, 3.0, 1).split_newest(0.2).unwrap();
     let test = planted(1_000, 3.0, 2);
     let (linear, _) = LinearRanker::fit(&train, &validation, &[settings(1e-2)], 10).unwrap();
-    let trees = TreeRanker::fit(&train, &validation, &[TreeSettings::default()], 10).unwrap();
+    let trees = TreeRanker::fit(&train, &validation, &[false; 5], &[TreeSettings::default()], 10).unwrap();
     let of_linear = judge(&linear, &test, 0, 10).unwrap().ranker.ndcg;
     assert!(judge(&trees, &test, 0, 10).unwrap().ranker.ndcg > of_linear + 0.05);
     let (mut expected, mut chosen, mut scores) = (0.0, 0.0, Vec::new());
@@ -113,7 +113,7 @@ fn a_ranker_of_trees_does_not_depend_on_the_number_of_threads_and_damaged_trees_
     let (train, validation) = planted(400, 2.0, 4).split_newest(0.25).unwrap();
     let fit = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| TreeRanker::fit(&train, &validation, &[TreeSettings::default()], 5).unwrap())
+        pool.install(|| TreeRanker::fit(&train, &validation, &[false; 5], &[TreeSettings::default()], 5).unwrap())
     };
     let (one, three) = (fit(1), fit(3));
     assert_eq!(one, three);
@@ -126,7 +126,7 @@ fn a_ranker_of_trees_does_not_depend_on_the_number_of_threads_and_damaged_trees_
     let mut broken = stored;
     *broken.pointer_mut("/forest/trees/0/nodes/0/Split/feature").unwrap() = 99.into();
     assert!(serde_json::from_value::<TreeRanker>(broken).is_err());
-    let none = TreeRanker::fit(&train, &validation, &[], 5).unwrap_err();
+    let none = TreeRanker::fit(&train, &validation, &[false; 5], &[], 5).unwrap_err();
     assert!(none.to_string().contains("number of trials"), "{none}");
 }
 

@@ -77,6 +77,11 @@ pub(crate) const COLUMN_NAMES: [&str; WIDTH] = [
 /// How many columns a row has.
 pub(crate) const WIDTH: usize = Column::SeenInHistory as usize + 1;
 
+/// Of each column whether it is a source's score, of which more never speaks against an item.
+pub(super) fn is_evidence() -> [bool; WIDTH] {
+    std::array::from_fn(|column| column <= Column::RegionPopularity as usize)
+}
+
 /// Fills in what does not depend on where a candidate came from, and turns each source's scores into shares.
 pub(crate) fn complete(
     pool: &mut Pool,

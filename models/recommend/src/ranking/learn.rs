@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::attraction::{Attraction, MIN_SLATES, Showing, traits};
 use super::candidates::{Shopper, gather};
-use super::features::{COLUMN_NAMES, Column, WIDTH};
+use super::features::{COLUMN_NAMES, Column, WIDTH, is_evidence};
 use super::histories::last_distinct;
 use super::sources::{Sources, no_views, sessions, visits};
 use super::{RankingSettings, TrainedRanker};
@@ -161,7 +161,7 @@ fn fit(groups: &RankingGroups, seed: u64) -> Result<(TrainedRanker, RankingRepor
     let by_linear = judge(&linear, &validation, first_source, CUTOFF)?;
     let by_machine = judge(&machine, &validation, first_source, CUTOFF)?;
     let tree_trials = TREE_LEAVES.map(|max_leaves| TreeSettings { max_leaves, seed, ..TreeSettings::default() });
-    let trees = TreeRanker::fit(&train, &validation, &tree_trials, CUTOFF)?;
+    let trees = TreeRanker::fit(&train, &validation, &is_evidence(), &tree_trials, CUTOFF)?;
     let by_trees = judge(&trees, &validation, first_source, CUTOFF)?;
     let mut found = vec![
         (TrainedRanker::Linear(linear), by_linear),

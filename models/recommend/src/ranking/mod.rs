@@ -72,6 +72,15 @@ pub enum TrainedRanker {
 }
 
 impl TrainedRanker {
+    /// What it is called.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Linear(_) => "linear",
+            Self::Factorisation(_) => "factorisation machine",
+            Self::Trees(_) => "boosted trees",
+        }
+    }
+
     fn ranker(&self) -> &dyn Ranker {
         match self {
             Self::Linear(ranker) => ranker,
