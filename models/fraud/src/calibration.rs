@@ -3,6 +3,8 @@
 //! After Lin, Lin and Weng, "A note on Platt's probabilistic outputs for support vector machines" (2007). A straight line is
 //! chosen over steps (isotonic regression) because it keeps the order of scores strict and the reasons additive.
 
+use serde::{Deserialize, Serialize};
+
 /// Bound on Newton steps.
 const MAX_STEPS: usize = 100;
 /// Bound on halvings of one step.
@@ -13,7 +15,7 @@ const TOLERANCE: f64 = 1e-8;
 const RIDGE: f64 = 1e-10;
 
 /// Calibrated log-odds = `slope` × raw log-odds + `shift`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Platt {
     pub(crate) slope: f64,
     pub(crate) shift: f64,

@@ -58,7 +58,7 @@ impl FeatureEncoding {
             knots: Vec::new(),
             missing_seen: sorted.len() < values.len(),
             column_means: Vec::new(),
-            usual: quantile(&genuine, USUAL_RANGE_TAIL).zip(quantile(&genuine, 1.0 - USUAL_RANGE_TAIL)),
+            usual: usual_range(&genuine),
         };
         encoding.learn_scale(&sorted);
         if encoding.deviation > 0.0 {
@@ -234,6 +234,11 @@ impl Moments {
         let skewness = if deviation > 0.0 { central(3) / deviation.powi(3) } else { 0.0 };
         Self { mean: mean * scale, deviation: deviation * scale, skewness }
     }
+}
+
+/// The usual range of ascending genuine values; none where there are none.
+pub(crate) fn usual_range(genuine: &[f64]) -> Option<(f64, f64)> {
+    quantile(genuine, USUAL_RANGE_TAIL).zip(quantile(genuine, 1.0 - USUAL_RANGE_TAIL))
 }
 
 /// The quantile `share` (0..=1) of ascending values, linear between neighbours; none of an empty slice.

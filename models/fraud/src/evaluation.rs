@@ -4,6 +4,7 @@
 //! false-positive rate, average precision and money say more.
 
 mod cards;
+mod delayed;
 mod ranking;
 
 use rand::{RngExt, SeedableRng};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use cards::{CardPrecision, card_precision_at_k};
+pub use delayed::{DelayedSplit, SplitRows};
 use ranking::Ranking;
 
 /// The false-positive rates at which recall is reported: 0.03 %, 0.1 % and 1 %.

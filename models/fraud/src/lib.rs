@@ -5,13 +5,18 @@
 //! [`FraudScorer::score`] gives a [`FraudScore`] with its reasons → [`Thresholds::decide`] gives an [`Action`] →
 //! [`evaluation`] judges the whole beside the [`Baseline`]s.
 //!
-//! Every other model of fraud (boosted trees, an imported ensemble) takes its place behind [`FraudScorer`].
+//! [`train_boosted`] learns [`BoostedFraud`] from the same tables: boosted trees, which find thresholds and pairs of features
+//! that the linear model cannot express, with exact reasons too. Every model stands behind [`FraudScorer`];
+//! [`read_scorer`] reads the file of any.
 
 mod baselines;
+mod boosted;
+mod boosting;
 mod calibration;
 mod costs;
 mod encoding;
 pub mod evaluation;
+mod file;
 mod fit;
 mod model;
 mod reasons;
@@ -20,8 +25,13 @@ mod table;
 mod train;
 
 pub use baselines::Baseline;
+pub use boosted::BoostedFraud;
+pub use boosting::{
+    Boosting, BoostingReport, BoostingSettings, MAX_BOOSTING_CANDIDATES, TrainedBoosted, TriedBoosting, train_boosted,
+};
 pub use costs::{Action, Bands, Costs, CostsError, MoneyReport, Thresholds};
-pub use model::{FraudModel, ModelFileError};
+pub use file::{ModelFileError, read_scorer};
+pub use model::FraudModel;
 pub use reasons::{ReasonBook, ReasonText};
 pub use scorer::{DEFAULT_REASONS, FraudScore, FraudScorer, Reason, SchemaHash, SchemaMismatch, ScoreError};
 pub use table::{MIN_ROWS, TableError, TrainingTable};

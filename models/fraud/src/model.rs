@@ -1,52 +1,17 @@
 //! A trained linear fraud model: scores, exact reasons and its file form; how it was learned stands in `train`.
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::calibration::{Platt, sigmoid};
 use crate::encoding::FeatureEncoding;
+use crate::file::{self, ModelFileError, unsound};
 use crate::fit::LinearFit;
 use crate::reasons::ReasonBook;
-use crate::scorer::{FraudScore, FraudScorer, Reason, ScoreError, check_row};
+use crate::scorer::{FraudScore, FraudScorer, ScoreError, check_row};
 use crate::train::TrainingReport;
 
-/// The first bytes of a model file.
-const MAGIC: &[u8; 8] = b"DHOWFRML";
-/// The format's version; raised with every change of the layout.
-const VERSION: u8 = 1;
-const HASH_LEN: usize = 32;
-const HEADER_LEN: usize = MAGIC.len() + 1 + HASH_LEN;
-/// Bound on a model file.
-const MAX_FILE_BYTES: usize = 64 << 20;
-
-/// Why bytes are not a model.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ModelFileError {
-    /// The file does not begin as a fraud model does.
-    #[error("this is not a Dhow fraud model: it does not begin with `DHOWFRML`")]
-    Foreign,
-    /// Another version wrote it.
-    #[error("the fraud model has format version {found}, this program reads version {VERSION}; train it again")]
-    Version {
-        /// The file's version.
-        found: u8,
-    },
-    /// The file ends too early or was changed.
-    #[error("the fraud model is truncated or damaged: {bytes} bytes whose checksum does not match")]
-    Damaged {
-        /// Length of the file.
-        bytes: usize,
-    },
-    /// The file is larger than any model.
-    #[error("{bytes} bytes are more than a fraud model can have ({MAX_FILE_BYTES})")]
-    TooLarge {
-        /// Length of the file.
-        bytes: usize,
-    },
-    /// The content contradicts itself or cannot be decoded.
-    #[error("the fraud model's content is unsound: {0}")]
-    Unsound(String),
-}
+/// The first bytes of a linear model's file.
+pub(crate) const MAGIC: &str = "DHOWFRML";
 
 /// A calibrated logistic regression over encoded features. Its margin is a plain sum, so its reasons are exact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,13 +64,7 @@ impl FraudModel {
     /// # Errors
     /// `Unsound` where the content cannot be encoded.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelFileError> {
-        let content = postcard::to_stdvec(self).map_err(unsound)?;
-        let mut bytes = Vec::with_capacity(HEADER_LEN + content.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(blake3::hash(&content).as_bytes());
-        bytes.extend_from_slice(&content);
-        Ok(bytes)
+        file::write(MAGIC, self)
     }
 
     /// Reads the file form.
@@ -113,20 +72,7 @@ impl FraudModel {
     /// # Errors
     /// [`ModelFileError`]: a foreign file, another version, a damaged or unsound one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelFileError> {
-        let damaged = ModelFileError::Damaged { bytes: bytes.len() };
-        if bytes.len() > MAX_FILE_BYTES {
-            return Err(ModelFileError::TooLarge { bytes: bytes.len() });
-        }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(ModelFileError::Foreign)?;
-        let (&version, rest) = rest.split_first().ok_or(damaged.clone())?;
-        if version != VERSION {
-            return Err(ModelFileError::Version { found: version });
-        }
-        let (hash, content) = rest.split_at_checked(HASH_LEN).ok_or(damaged.clone())?;
-        if blake3::hash(content).as_bytes() != hash {
-            return Err(damaged);
-        }
-        let model: Self = postcard::from_bytes(content).map_err(unsound)?;
+        let model: Self = file::read(MAGIC, bytes)?;
         model.check_sound()?;
         Ok(model)
     }
@@ -146,20 +92,6 @@ impl FraudModel {
         };
         Err(unsound(problem))
     }
-
-    fn top_reasons(&self, row: &[f64], contributions: &[f64], limit: usize) -> Vec<Reason> {
-        let mut strongest: Vec<usize> = (0..contributions.len()).collect();
-        strongest.sort_by(|&a, &b| contributions[b].abs().total_cmp(&contributions[a].abs()));
-        strongest
-            .into_iter()
-            .take(limit)
-            .filter(|&i| contributions[i] != 0.0)
-            .map(|i| {
-                let usual = self.features[i].usual;
-                self.reasons.reason(&self.names[i], row[i], usual, contributions[i])
-            })
-            .collect()
-    }
 }
 
 impl FraudScorer for FraudModel {
@@ -170,10 +102,8 @@ impl FraudScorer for FraudModel {
     fn score_with_reasons(&self, row: &[f64], reason_limit: usize) -> Result<FraudScore, ScoreError> {
         let contributions = self.contributions(row)?;
         let total: f64 = contributions.iter().sum();
-        let reasons = match reason_limit {
-            0 => Vec::new(),
-            limit => self.top_reasons(row, &contributions, limit),
-        };
+        let usual = |feature: usize| self.features[feature].usual;
+        let reasons = self.reasons.strongest(&self.names, row, usual, &contributions, reason_limit);
         let told: f64 = reasons.iter().map(|reason| reason.contribution).sum();
         let margin = self.base_margin + total;
         Ok(FraudScore {
@@ -202,8 +132,4 @@ pub(crate) fn contributions(features: &[FeatureEncoding], weights: &[f64], row: 
             columns.iter().zip(own).map(|(column, weight)| column * weight).sum()
         })
         .collect()
-}
-
-fn unsound(problem: impl ToString) -> ModelFileError {
-    ModelFileError::Unsound(problem.to_string())
 }

@@ -40,8 +40,31 @@ impl ReasonBook {
             .unwrap_or_else(|| ReasonText { code: code_of(feature), words: words_of(feature) })
     }
 
+    /// The `limit` strongest contributions by size as reasons, strongest first; those of 0 are none. `usual` tells a feature's
+    /// usual range by its place.
+    pub(crate) fn strongest(
+        &self,
+        names: &[String],
+        row: &[f64],
+        usual: impl Fn(usize) -> Option<(f64, f64)>,
+        contributions: &[f64],
+        limit: usize,
+    ) -> Vec<Reason> {
+        if limit == 0 {
+            return Vec::new();
+        }
+        let mut strongest: Vec<usize> = (0..contributions.len()).collect();
+        strongest.sort_by(|&a, &b| contributions[b].abs().total_cmp(&contributions[a].abs()));
+        strongest
+            .into_iter()
+            .take(limit)
+            .filter(|&i| contributions[i] != 0.0)
+            .map(|i| self.reason(&names[i], row[i], usual(i), contributions[i]))
+            .collect()
+    }
+
     /// The reason for one feature's contribution; `value` is NaN where missing.
-    pub(crate) fn reason(&self, feature: &str, value: f64, usual: Option<(f64, f64)>, contribution: f64) -> Reason {
+    fn reason(&self, feature: &str, value: f64, usual: Option<(f64, f64)>, contribution: f64) -> Reason {
         let ReasonText { code, words } = self.text(feature);
         let effect = if contribution > 0.0 { "raises the risk" } else { "lowers the risk" };
         let state = match usual {

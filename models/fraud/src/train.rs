@@ -110,6 +110,12 @@ pub enum TrainError {
     /// The margins say nothing about validation frauds.
     #[error("the scores cannot be calibrated: {0}")]
     NotCalibrated(String),
+    /// The trees cannot be learned from these rows or with these settings.
+    #[error("the trees cannot be learned: {0}")]
+    Learn(#[from] dhow_trees::LearnError),
+    /// The learned trees cannot be used.
+    #[error("the learned trees cannot be used: {0}")]
+    Forest(#[from] dhow_trees::ForestError),
     /// The two tables together are not a table.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -239,7 +245,7 @@ impl Settings {
     }
 }
 
-fn check_tables(train: &TrainingTable<'_>, validation: &TrainingTable<'_>) -> Result<(), TrainError> {
+pub(crate) fn check_tables(train: &TrainingTable<'_>, validation: &TrainingTable<'_>) -> Result<(), TrainError> {
     if train.names() != validation.names() {
         let (wanted, found) = (train.names(), validation.names());
         let column = wanted.iter().zip(found).take_while(|(a, b)| a == b).count();
@@ -378,7 +384,7 @@ fn choose(tried: Vec<Tried>, labels: &[bool]) -> Result<(Best, Vec<Candidate>), 
     }
 }
 
-fn calibrate(margins: &[f64], labels: &[bool]) -> Result<Platt, TrainError> {
+pub(crate) fn calibrate(margins: &[f64], labels: &[bool]) -> Result<Platt, TrainError> {
     let line = Platt::fit(margins, labels)
         .ok_or_else(|| TrainError::NotCalibrated("Newton's method did not converge on validation rows".to_owned()))?;
     if line.slope > 0.0 {
@@ -391,7 +397,7 @@ fn calibrate(margins: &[f64], labels: &[bool]) -> Result<Platt, TrainError> {
 }
 
 /// Frauds and genuine rows are dealt alternately to two halves; each half is calibrated by the line of the other.
-fn cross_fitted_calibration_error(margins: &[f64], labels: &[bool]) -> Result<f64, TrainError> {
+pub(crate) fn cross_fitted_calibration_error(margins: &[f64], labels: &[bool]) -> Result<f64, TrainError> {
     let mut dealt = [0_usize; 2];
     let half: Vec<usize> = labels
         .iter()

@@ -1,5 +1,6 @@
 //! Behaviour of the fraud crate as its users rely on it; private pieces are tested beside their code.
 
+mod boosting;
 mod credit_cards;
 mod judging;
 mod training;

@@ -145,8 +145,8 @@ fn a_model_file_is_read_back_exactly_and_a_wrong_one_is_refused_clearly() {
     let bytes = model.to_bytes().unwrap();
     assert_eq!(FraudModel::from_bytes(&bytes).unwrap(), model);
 
-    assert_eq!(FraudModel::from_bytes(b"PAR1 something else"), Err(ModelFileError::Foreign));
-    assert_eq!(FraudModel::from_bytes(&[]), Err(ModelFileError::Foreign));
+    assert_eq!(FraudModel::from_bytes(b"PAR1 something else"), Err(ModelFileError::Foreign { wanted: "DHOWFRML" }));
+    assert_eq!(FraudModel::from_bytes(&[]), Err(ModelFileError::Foreign { wanted: "DHOWFRML" }));
     for length in 8..bytes.len() {
         let damaged = ModelFileError::Damaged { bytes: length };
         assert_eq!(FraudModel::from_bytes(&bytes[..length]), Err(damaged));
