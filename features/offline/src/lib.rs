@@ -41,4 +41,4 @@ pub use sql::{QueryBounds, SqlSession};
 pub use table::{ENVELOPE, TableBuilder, schema};
 pub use table_file::{TableFormat, write_parquet, write_table};
 pub use training_set::{TrainingSet, training_set};
-pub use typed_table::TABLE_ROWS_MAX;
+pub use typed_table::{TABLE_ROWS_MAX, read_parquet};

@@ -29,6 +29,14 @@ pub(crate) struct UserTable {
     pub(crate) batch: RecordBatch,
 }
 
+/// A whole Parquet file.
+///
+/// # Errors
+/// A file that cannot be read, or of more than [`TABLE_ROWS_MAX`] rows.
+pub fn read_parquet(path: &Path) -> Result<RecordBatch, OfflineError> {
+    UserTable::read(path).map(|table| table.batch)
+}
+
 impl UserTable {
     /// Reads the file, its row groups side by side.
     pub(crate) fn read(path: &Path) -> Result<Self, OfflineError> {

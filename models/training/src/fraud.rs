@@ -1,11 +1,15 @@
 //! Trains the fraud model on checkouts with their point-in-time vectors; labels count only once they were known and mature.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dhow_definitions::VectorPlan;
 use dhow_events::{CheckoutId, DAY_MICROS, Fact, FactKind, Timestamp};
 use dhow_fraud::evaluation::{EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate};
-use dhow_fraud::{Baseline, Costs, FraudModel, FraudScorer, Settings, Thresholds, TrainingTable, train};
+use dhow_fraud::{
+    Baseline, BoostingSettings, Costs, FraudScorer, Settings, Thresholds, TrainingTable, read_scorer, train,
+    train_boosted,
+};
 use dhow_offline::{ids, integers, training_set};
 use dhow_registry::{ModelFormat, Task};
 use rustc_hash::FxHashMap;
@@ -57,10 +61,10 @@ pub struct FraudBundle {
 }
 
 /// A fraud artifact, ready to score.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct OpenFraud {
-    /// The model.
-    pub model: FraudModel,
+    /// The model: linear or boosted trees.
+    pub model: Arc<dyn FraudScorer>,
     /// The bands in force.
     pub thresholds: Thresholds,
     /// What drift is judged by.
@@ -68,12 +72,9 @@ pub struct OpenFraud {
 }
 
 impl FraudBundle {
-    /// Joins a model, its thresholds and its reference.
-    ///
-    /// # Errors
-    /// The model cannot be written.
-    pub fn new(model: &FraudModel, thresholds: Thresholds, reference: Reference) -> Result<Self, TrainingError> {
-        Ok(Self { model: model.to_bytes().map_err(trainer(TASK))?, thresholds, reference })
+    /// Joins a model's file, its thresholds and its reference.
+    pub fn new(model: Vec<u8>, thresholds: Thresholds, reference: Reference) -> Self {
+        Self { model, thresholds, reference }
     }
 
     /// The artifact's bytes.
@@ -90,7 +91,7 @@ impl FraudBundle {
     /// Bytes that are no fraud artifact.
     pub fn open(bytes: &[u8]) -> Result<OpenFraud, TrainingError> {
         let Self { model, thresholds, reference } = postcard::from_bytes(bytes).map_err(trainer(TASK))?;
-        Ok(OpenFraud { model: FraudModel::from_bytes(&model).map_err(trainer(TASK))?, thresholds, reference })
+        Ok(OpenFraud { model: read_scorer(&model).map_err(trainer(TASK))?, thresholds, reference })
     }
 }
 
@@ -167,16 +168,19 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
     let count = rows.labels.len();
     let (validation_from, test_from) = split(count);
     let test = rows.table(test_from, count)?;
-    let settings = Settings { seed: input.seed, l2: vec![30.0, 10.0, 3.0], knots: vec![8], ..Settings::default() };
-
-    let judged = train(&rows.table(0, validation_from)?, &rows.table(validation_from, test_from)?, &settings)
-        .map_err(trainer(TASK))?;
-    let figures = figures(&judged.model, &test, input.seed)?;
+    let (before, validation) = (rows.table(0, validation_from)?, rows.table(validation_from, test_from)?);
+    let judged = Contest::held(&before, &validation, input.seed)?;
+    let linear =
+        average_precision(&judged.linear.scorer.probabilities(test.values()).map_err(trainer(TASK))?, test.labels())
+            .map_err(trainer(TASK))?;
+    let mut figures = figures(&*judged.winner().scorer, &test, input.seed)?;
+    figures[0] = figures[0].clone().beside("logistic regression", linear);
     let champion = judge_champion(input, &test, rows.times[test_from], figures[0].value)?;
 
     // The model that serves learns from everything; its last part chooses settings, calibration and thresholds.
     let latest = rows.table(validation_from, count)?;
-    let trained = train(&rows.table(0, validation_from)?, &latest, &settings).map_err(trainer(TASK))?;
+    let trained = Contest::held(&before, &latest, input.seed)?;
+    let trained = trained.winner();
     let thresholds = Thresholds::choose(
         Costs::default(),
         &trained.validation_probabilities,
@@ -184,18 +188,17 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
         latest.amounts_usd_minor(),
     )
     .map_err(trainer(TASK))?;
-    let settings_json = serde_json::json!({ "knots": trained.model.report().knots, "l2": trained.model.report().l2 });
     register(
         input,
         Candidate {
             task: Task::Fraud,
-            name: "logistic".to_owned(),
+            name: trained.name.to_owned(),
             format: ModelFormat::Postcard,
-            artifact: FraudBundle::new(&trained.model, thresholds, Reference::of(&latest))?.to_bytes()?,
+            artifact: FraudBundle::new(trained.file.clone(), thresholds, Reference::of(&latest)).to_bytes()?,
             feature_schema_hash: Some(input.features.schema_hash()),
             data_fingerprint: fingerprint(&rows),
             training_span: (rows.times[0], rows.times[count - 1] + 1),
-            settings: BTreeMap::from([("chosen".to_owned(), settings_json)]),
+            settings: BTreeMap::from([("chosen".to_owned(), trained.settings.clone())]),
             training_rows: count as u64,
             test_rows: test.len() as u64,
             figures,
@@ -204,13 +207,66 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
     )
 }
 
+/// A model that was fitted, with what is kept of it.
+struct Fitted {
+    name: &'static str,
+    scorer: Arc<dyn FraudScorer>,
+    file: Vec<u8>,
+    /// Of validation rows that it had not seen.
+    validation_probabilities: Vec<f64>,
+    /// What speaks for it against the other kind.
+    validation_average_precision: f64,
+    settings: serde_json::Value,
+}
+
+/// Both kinds of model, fitted to the same rows.
+struct Contest {
+    linear: Fitted,
+    boosted: Fitted,
+}
+
+impl Contest {
+    fn held(before: &TrainingTable<'_>, validation: &TrainingTable<'_>, seed: u64) -> Result<Self, TrainingError> {
+        let precision =
+            |probabilities: &[f64]| average_precision(probabilities, validation.labels()).map_err(trainer(TASK));
+        let settings = Settings { seed, l2: vec![30.0, 10.0, 3.0], knots: vec![8], ..Settings::default() };
+        let linear = train(before, validation, &settings).map_err(trainer(TASK))?;
+        let report = linear.model.report();
+        let linear = Fitted {
+            name: "logistic",
+            settings: serde_json::json!({ "knots": report.knots, "l2": report.l2 }),
+            file: linear.model.to_bytes().map_err(trainer(TASK))?,
+            validation_average_precision: precision(&linear.validation_probabilities)?,
+            validation_probabilities: linear.validation_probabilities,
+            scorer: Arc::new(linear.model),
+        };
+        let settings = BoostingSettings { seed, ..BoostingSettings::default() };
+        let boosted = train_boosted(before, validation, &settings).map_err(trainer(TASK))?;
+        let boosted = Fitted {
+            name: "boosted-trees",
+            settings: serde_json::to_value(boosted.model.report()).map_err(trainer(TASK))?,
+            file: boosted.model.to_bytes().map_err(trainer(TASK))?,
+            validation_average_precision: precision(&boosted.validation_probabilities)?,
+            validation_probabilities: boosted.validation_probabilities,
+            scorer: Arc::new(boosted.model),
+        };
+        Ok(Self { linear, boosted })
+    }
+
+    /// Of equally good ones the linear model, which is the simpler.
+    fn winner(&self) -> &Fitted {
+        let better = self.boosted.validation_average_precision > self.linear.validation_average_precision;
+        if better { &self.boosted } else { &self.linear }
+    }
+}
+
 /// Where validation and test begin.
 fn split(count: usize) -> (usize, usize) {
     let share = |share: f64| (count as f64 * share) as usize;
     (share(1.0 - 2.0 * PART_SHARE), share(1.0 - PART_SHARE))
 }
 
-fn figures(model: &FraudModel, test: &TrainingTable<'_>, seed: u64) -> Result<Vec<Figure>, TrainingError> {
+fn figures(model: &dyn FraudScorer, test: &TrainingTable<'_>, seed: u64) -> Result<Vec<Figure>, TrainingError> {
     let probabilities = model.probabilities(test.values()).map_err(trainer(TASK))?;
     let settings = EvaluationSettings { seed, ..EvaluationSettings::default() };
     let judged = evaluate(&probabilities, test.labels(), &settings).map_err(trainer(TASK))?;
@@ -282,7 +338,7 @@ pub(crate) async fn evaluate_fraud(input: &TrainingInput<'_>, model: &Judged) ->
             reason: "the model reads other features than the definitions in force".into(),
         });
     }
-    Ok(model.evaluation(input, test.len(), figures(&scorer, &test, input.seed)?))
+    Ok(model.evaluation(input, test.len(), figures(&*scorer, &test, input.seed)?))
 }
 
 fn fingerprint(rows: &FraudRows) -> String {

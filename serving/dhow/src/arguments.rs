@@ -424,18 +424,44 @@ pub struct EvaluateArguments {
     /// Judge the method on files of public or own data instead of the model in force.
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<EvaluateProtocol>,
-    /// Sessions to learn from: lines of session, item and time, or Parquet with lists of items.
-    #[arg(long, value_name = "FILE", requires = "protocol")]
+    /// Sessions to learn from: lines of session, item and time, or Parquet with lists of items. With --dataset the days
+    /// to learn from: FROM..TO, the end not included.
+    #[arg(long, value_name = "FILE|FROM..TO")]
     pub train: Option<PathBuf>,
-    /// Sessions to predict, or Parquet with prefixes and next items.
-    #[arg(long, value_name = "FILE", requires = "protocol")]
+    /// Sessions to predict, or Parquet with prefixes and next items. With --dataset the days to judge: FROM..TO.
+    #[arg(long, value_name = "FILE|FROM..TO")]
     pub test: Option<PathBuf>,
     /// Sessions to choose settings on; the latest of the training sessions otherwise.
     #[arg(long, value_name = "FILE", requires = "protocol")]
     pub valid: Option<PathBuf>,
-    /// A line for each person with the items in time order, for the protocol `interactions`.
-    #[arg(long, value_name = "FILE", requires = "protocol")]
+    /// A line for each person with the items in time order, for the protocol `interactions`; the transactions as Parquet
+    /// for --dataset.
+    #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+    /// Judge fraud models by the protocol of a public data set.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["protocol", "model", "table"])]
+    pub dataset: Option<FraudDataset>,
+    /// Days until a label is known, with --dataset.
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub delay_days: u32,
+    /// Other feature definitions than those that are built in, with --dataset.
+    #[arg(long, value_name = "FILE", requires = "dataset")]
+    pub definitions: Option<PathBuf>,
+    /// Judge fraud models on a table of numbers, as Parquet.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["protocol", "model"])]
+    pub table: Option<PathBuf>,
+    /// The table's column that is 1 for fraud and 0 otherwise.
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub label: Option<String>,
+    /// The table's column of instants, or of seconds since its beginning.
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub time: Option<String>,
+    /// The table's column of amounts in dollars, for what decisions cost.
+    #[arg(long, value_name = "COLUMN", requires = "table")]
+    pub amount: Option<String>,
+    /// The last so large part of the table, by time, is judged.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
+    pub test_fraction: f64,
     /// The items' attributes as a JSON object of lists.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub attributes: Option<PathBuf>,
@@ -451,6 +477,13 @@ pub struct EvaluateArguments {
     /// The evaluations as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A public data set of fraud.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FraudDataset {
+    /// The Fraud Detection Handbook's simulated card transactions.
+    Handbook,
 }
 
 /// How a method is judged on files.

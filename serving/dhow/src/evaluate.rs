@@ -8,7 +8,7 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
 use crate::train::{ALL, TrainingParts, print_figures};
-use crate::{evaluate_interactions, evaluate_sessions};
+use crate::{evaluate_fraud, evaluate_interactions, evaluate_sessions};
 
 /// Runs the command.
 ///
@@ -21,6 +21,18 @@ pub async fn run(arguments: &EvaluateArguments, configuration: &Configuration) -
             (EvaluateProtocol::Interactions, [TrainTask::Recommend]) => evaluate_interactions::run(arguments),
             _ => Err(Failure::Input("--protocol judges `recommend` alone".to_owned())),
         };
+    }
+    if arguments.dataset.is_some() || arguments.table.is_some() {
+        return match arguments.tasks.as_slice() {
+            [TrainTask::Fraud] => evaluate_fraud::run(arguments),
+            _ => Err(Failure::Input("--dataset and --table judge `fraud` alone".to_owned())),
+        };
+    }
+    if let Some(path) = arguments.train.as_ref().or(arguments.test.as_ref()).or(arguments.data.as_ref()) {
+        return Err(Failure::Input(format!(
+            "{} is for --protocol or --dataset; without either the models in force are judged on the events",
+            path.display()
+        )));
     }
     if arguments.model.is_some() && arguments.tasks.len() != 1 {
         return Err(Failure::Input(

@@ -5,6 +5,7 @@ mod clock;
 mod configuration;
 mod demo;
 mod evaluate;
+mod evaluate_fraud;
 mod evaluate_interactions;
 mod evaluate_sessions;
 mod experiments;

@@ -8,7 +8,7 @@ use dhow_commerce::{
 use dhow_definitions::VectorPlan;
 use dhow_events::facts::{CheckoutSubmitted, FraudScored};
 use dhow_events::{DecisionId, Fact, TenantId};
-use dhow_fraud::{Action, FraudScorer};
+use dhow_fraud::Action;
 use dhow_training::OpenFraud;
 
 use crate::cuts::applied_offsets;
