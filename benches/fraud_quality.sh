@@ -11,10 +11,11 @@ cargo build --release -p dhow-fraud --example fraud_quality --quiet
 python="$(benches/peers/install lightgbm==4.7.0 xgboost==3.2.0 scikit-learn pandas pyarrow)"
 export PATH="$CARGO_TARGET_DIR/release/examples:$(dirname "$python"):$PATH"
 data="${DHOW_DATA_DIR:-../shared/data}/fraud"
+boosting="min_child_weight=2.0 l2=5.0 feature_share=0.3 max_leaves=8"
 weeks="42 49 56 63 70 77 84 91 98 105 112"
 python3 benches/compare.py --name fraud-quality-handbook --runs 1 --no-warmup --peer-version "lightgbm 4.7.0" \
   --note "the means over weeks are the figures; perfect CardPrecision@100 beside each" \
-  --dhow "fraud_quality handbook $data/handbook_2018_04_07.parquet features/handbook_tuned.toml 28 $weeks" \
+  --dhow "fraud_quality handbook $data/handbook_2018_04_07.parquet features/handbook_tuned.toml 28 $weeks $boosting" \
   --peer "python benches/peers/fraud_quality.py handbook $data/handbook_2018_04_07.parquet $weeks"
 python3 benches/compare.py --name fraud-quality-cards --runs 1 --no-warmup --peer-version "lightgbm 4.7.0" \
   --note "average precision on the last fifth, four settings tried on each side, over seeds" \

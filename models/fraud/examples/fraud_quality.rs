@@ -165,11 +165,7 @@ impl Row for TableRow<'_> {
 }
 
 /// Every feature at every row, just before the row counts, the amount itself, and the ratios.
-fn features(
-    set: &FeatureSet,
-    file: &[(String, Vec<f64>)],
-    times: &[i64],
-) -> Outcome<(Vec<String>, Vec<Vec<f64>>)> {
+fn features(set: &FeatureSet, file: &[(String, Vec<f64>)], times: &[i64]) -> Outcome<(Vec<String>, Vec<Vec<f64>>)> {
     let (mut names, mut values) = (vec!["TX_AMOUNT".to_owned()], vec![column(file, "TX_AMOUNT")?.to_vec()]);
     for view in set.views() {
         names.extend(view.features().iter().map(|feature| feature.name().to_owned()));

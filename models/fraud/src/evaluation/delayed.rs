@@ -51,12 +51,7 @@ impl DelayedSplit {
     ///
     /// # Errors
     /// Columns of different lengths.
-    pub fn rows(
-        &self,
-        times: &[Timestamp],
-        cards: &[u128],
-        labels: &[bool],
-    ) -> Result<SplitRows, EvaluationError> {
+    pub fn rows(&self, times: &[Timestamp], cards: &[u128], labels: &[bool]) -> Result<SplitRows, EvaluationError> {
         for (column, found) in [("cards", cards.len()), ("labels", labels.len())] {
             if found != times.len() {
                 return Err(EvaluationError::WrongLength { scores: times.len(), column, found });

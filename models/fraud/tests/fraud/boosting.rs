@@ -1,11 +1,11 @@
 //! Boosted fraud models as their users see them: what they find, what they explain, and how they are kept; trees are tested in their own crate.
 
+use dhow_events::{DAY_MICROS, Timestamp};
 use dhow_fraud::evaluation::{DelayedSplit, SplitRows, average_precision};
 use dhow_fraud::{
     BoostedFraud, Boosting, BoostingSettings, FraudScorer, ModelFileError, Settings, TrainError, TrainedBoosted,
     read_scorer, train, train_boosted,
 };
-use dhow_events::{DAY_MICROS, Timestamp};
 use proptest::prelude::*;
 
 use crate::world::{Columns, orders};
@@ -36,20 +36,20 @@ fn one_of_two_flags(count: usize, seed: u64) -> Columns {
 }
 
 #[test]
-fn a_pair_of_features_that_no_line_follows_is_found_and_beats_the_linear_model() {
+fn a_pair_of_features_that_tells_a_line_nothing_is_found() {
     let world = one_of_two_flags(6_000, 3);
     let test = one_of_two_flags(6_000, 4);
     let (early, late) = world.table().unwrap().split_last(0.3).unwrap();
-    let boosted = train_boosted(&early, &late, &small()).unwrap();
-    let linear = train(&early, &late, &Settings::default()).unwrap();
-    let precision = |scorer: &dyn FraudScorer| {
-        average_precision(&scorer.probabilities(&test.rows).unwrap(), &test.labels).unwrap()
-    };
-    let (ours, theirs) = (precision(&boosted.model), precision(&linear.model));
-    assert!(ours > theirs + 0.1, "boosted {ours}, linear {theirs}");
-    let report = boosted.model.report();
+    assert!(matches!(train(&early, &late, &Settings::default()), Err(TrainError::NotCalibrated(_))));
+
+    let model = train_boosted(&early, &late, &small()).unwrap().model;
+    // Half of the orders with just one flag are frauds; who knows that reaches a precision of one half.
+    let precision = average_precision(&model.probabilities(&test.rows).unwrap(), &test.labels).unwrap();
+    assert!(precision > 0.45, "{precision}");
+    let report = model.report();
     assert_eq!(report.candidates.len(), 2);
-    assert!(report.candidates.iter().all(|c| c.validation_average_precision <= report.chosen.validation_average_precision));
+    let best = report.chosen.validation_average_precision;
+    assert!(report.candidates.iter().all(|candidate| candidate.validation_average_precision <= best));
 }
 
 #[test]
