@@ -1,11 +1,13 @@
 //! Point-in-time features of any table: each view in one sweep, for the rows of a spine or for the events themselves.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use dhow_definitions::{Cell, CellKind, FeatureSet, Ratio, Source, SourceColumn, TableSchema, View, entity_id};
 use dhow_sweep::{CellColumn, Events, Points, densify, sweep};
@@ -72,7 +74,7 @@ pub fn compute_features(features: &FeatureSet, request: &ComputeRequest<'_>) -> 
         computed.names.extend(names);
         computed.values.extend(values);
     }
-    computed.add_ratios(features)?;
+    computed.add_ratios(features, &asked_table.batch)?;
     let batch = computed.beside(&asked_table.batch)?;
     Ok(ComputedFeatures { batch, names: computed.names, event_count: events.event_times.len() })
 }
@@ -249,17 +251,24 @@ struct Computed {
 }
 
 impl Computed {
-    fn add_ratios(&mut self, features: &FeatureSet) -> Result<(), OfflineError> {
+    /// A ratio's parts are features, earlier ratios, or number columns of `spine`.
+    fn add_ratios(&mut self, features: &FeatureSet, spine: &RecordBatch) -> Result<(), OfflineError> {
         for ratio in features.ratios() {
-            let column = |name: &str| {
-                self.names.iter().position(|known| known == name).map(|place| &self.values[place]).ok_or_else(|| {
-                    let reason =
-                        format!("ratio `{}` names `{name}`, which is none of the table's features", ratio.name);
-                    OfflineError::Table { table: features.name().to_owned(), reason }
-                })
+            let column = |name: &str| -> Result<Cow<'_, [f64]>, OfflineError> {
+                if let Some(place) = self.names.iter().position(|known| known == name) {
+                    return Ok(Cow::Borrowed(&self.values[place]));
+                }
+                let reason =
+                    || format!("ratio `{}` names `{name}`, which is no feature and no number column", ratio.name);
+                let own = spine.column_by_name(name).filter(|column| column.data_type().is_numeric());
+                let own = own.and_then(|column| cast(column, &DataType::Float64).ok());
+                let own =
+                    own.ok_or_else(|| OfflineError::Table { table: features.name().to_owned(), reason: reason() })?;
+                let numbers = own.as_primitive::<Float64Type>();
+                Ok(numbers.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
             };
             let (above, below) = (column(&ratio.numerator)?, column(&ratio.denominator)?);
-            let values = above.iter().zip(below).map(|(above, below)| Ratio::of(*above, *below)).collect();
+            let values = above.iter().zip(&*below).map(|(above, below)| Ratio::of(*above, *below)).collect();
             self.names.push(ratio.name.clone());
             self.values.push(values);
         }

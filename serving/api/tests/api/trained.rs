@@ -39,7 +39,7 @@ pub fn fraud(world: &World) {
     let reference = Reference::of(&train);
     let trained = dhow_fraud::train(&train, &validation, &Settings::default()).unwrap();
     let thresholds = Thresholds::at_break_even(Costs::default()).unwrap();
-    let bundle = FraudBundle::new(&trained.model, thresholds, reference).unwrap();
+    let bundle = FraudBundle::new(trained.model.to_bytes().unwrap(), thresholds, reference);
     promote(world, Task::Fraud, &bundle.to_bytes().unwrap());
 }
 
