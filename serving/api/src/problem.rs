@@ -149,6 +149,7 @@ impl From<EngineError> for Problem {
             EngineError::Invalid(fields) => Self::invalid(fields),
             EngineError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
             EngineError::NoModel { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_model", error.to_string()),
+            EngineError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", error.to_string()),
             EngineError::Busy(_) => Self::busy("busy", error.to_string()),
             EngineError::FeaturesUnavailable(_) => Self::busy("features_unavailable", error.to_string()),
             EngineError::Commerce(error) => error.into(),
@@ -170,6 +171,9 @@ impl From<CommerceError> for Problem {
             CommerceError::KeyReused { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", words)
             }
+            CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
+            CommerceError::CaseNotClaimed => Self::new(StatusCode::CONFLICT, "case_not_claimed", words),
+            CommerceError::SecondPersonNeeded => Self::new(StatusCode::CONFLICT, "second_person_needed", words),
             CommerceError::Transition(_) => Self::new(StatusCode::CONFLICT, "state_conflict", words),
             CommerceError::FraudCheck(error) => {
                 tracing::error!(%error, "a checkout was not scored");

@@ -147,7 +147,7 @@ pub(crate) struct FraudSummary {
     decision: String,
     #[schema(minimum = 0, maximum = 1)]
     probability: f64,
-    /// `approve`, `review` or `decline`.
+    /// `approve`, `review`, `step_up` or `decline`.
     action: String,
     reasons: Vec<ReasonAnswer>,
     model: String,
@@ -421,4 +421,136 @@ pub(crate) struct CloudEvent {
     /// The fact's fields.
     #[schema(value_type = Object)]
     data: Json,
+}
+
+/// A person's verdict on a case.
+#[derive(ToSchema)]
+pub(crate) struct GivenVerdict {
+    /// `approve` or `decline`.
+    verdict: String,
+    /// `fraud` or `genuine`.
+    label: String,
+    reviewer: String,
+    at: String,
+}
+
+/// A line of a case's history.
+#[derive(ToSchema)]
+pub(crate) struct CaseLine {
+    at: String,
+    /// `opened`, `claimed`, `released`, `noted`, `first_verdict` or `decided`.
+    step: String,
+    /// Null where the platform did it.
+    #[schema(required)]
+    reviewer: Option<String>,
+    note: String,
+}
+
+/// A fraud decision that a person looks at.
+#[derive(ToSchema)]
+pub(crate) struct FraudCase {
+    tenant: String,
+    /// The decision that opened it, and its own id.
+    decision: String,
+    checkout: String,
+    buyer: String,
+    #[schema(required)]
+    card: Option<String>,
+    #[schema(required)]
+    device: Option<String>,
+    #[schema(required)]
+    address: Option<String>,
+    amount_usd_minor: i64,
+    #[schema(minimum = 0, maximum = 1)]
+    probability: f64,
+    /// Probability times amount.
+    expected_loss_usd_minor: i64,
+    /// `review` or `step_up`.
+    action: String,
+    /// `open`, `claimed` or `decided`.
+    state: String,
+    #[schema(required)]
+    claimed_by: Option<String>,
+    #[schema(required)]
+    claimed_until: Option<String>,
+    /// When the payment rail is taken to give the amount free.
+    authorisation_expires_at: String,
+    #[schema(required)]
+    verdict: Option<GivenVerdict>,
+    /// Where two people were needed; the final one.
+    #[schema(required)]
+    second_verdict: Option<GivenVerdict>,
+    /// Oldest first.
+    history: Vec<CaseLine>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A page of cases, newest first.
+#[derive(ToSchema)]
+pub(crate) struct FraudCasePage {
+    items: Vec<FraudCase>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// A rule.
+#[derive(ToSchema)]
+pub(crate) struct FraudRule {
+    /// Unique within the set; at most 47 plain characters.
+    #[schema(example = "new_card_large_amount")]
+    id: String,
+    /// For people; 1 to 200 bytes.
+    name: String,
+    /// The condition in CEL, over `score`, `features.<name>`, `request.<name>` and `lists.blocked_<kind>s`.
+    #[schema(example = "request.amount_usd_minor > 50000 && score > 0.2")]
+    when: String,
+    /// `{"do": "decide", "action": …}`, `{"do": "floor", "action": …}` or `{"do": "add_reason", "code": …}`; an action is
+    /// `approve`, `review`, `step_up` or `decline`.
+    #[schema(value_type = Object)]
+    then: Json,
+    /// Lower comes first.
+    priority: i32,
+    /// `draft`, `shadow`, `live` or `retired`.
+    state: String,
+}
+
+/// A line of the log of published rules.
+#[derive(ToSchema)]
+pub(crate) struct RuleLogLine {
+    at: String,
+    author: String,
+    /// The version in force from then on.
+    version: String,
+    /// The one before.
+    #[schema(required)]
+    replaced: Option<String>,
+    /// `{"event": "published", …}` with its backtest, or `{"event": "rolled_back", "reason": …}`.
+    #[schema(value_type = Object)]
+    event: Json,
+}
+
+/// Who took a key off a list, and when.
+#[derive(ToSchema)]
+pub(crate) struct ListRemoval {
+    at: String,
+    author: String,
+}
+
+/// An entry of a block or allow list.
+#[derive(ToSchema)]
+pub(crate) struct ListEntry {
+    kind: String,
+    /// `block` or `allow`.
+    effect: String,
+    value: String,
+    reason: String,
+    note: String,
+    author: String,
+    created: String,
+    #[schema(required)]
+    expires: Option<String>,
+    #[schema(required)]
+    removed: Option<ListRemoval>,
 }

@@ -28,8 +28,12 @@ worded! {
         RecommendationsRead = "recommendations:read",
         /// Ask for fraud scores.
         FraudScore = "fraud:score",
-        /// Read fraud decisions.
+        /// Read fraud decisions, cases, rules and lists.
         FraudRead = "fraud:read",
+        /// Claim and decide fraud cases.
+        FraudReview = "fraud:review",
+        /// Test, publish and roll back fraud rules, and change block and allow lists.
+        FraudRules = "fraud:rules",
         /// Ask for demand forecasts.
         ForecastsRead = "forecasts:read",
         /// Ask for route plans.

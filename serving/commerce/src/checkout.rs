@@ -9,6 +9,7 @@ use dhow_events::{
 
 use crate::cart::{check_lines, sum_minor};
 use crate::idempotency::{claim, save_answer};
+use crate::service::record_decision;
 use crate::{
     Answered, Authorisation, AuthorisationRequest, CartLine, Checkout, CheckoutRequest, CheckoutState, Commerce,
     CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, FraudCheckError, FraudDecision,
@@ -129,7 +130,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return self.abort(&attempt, shortages).await;
         }
         let checkout = self.accepted(&attempt)?;
-        transaction.insert_decision(&attempt.record(DecisionOutcome::Applied)?).await?;
+        record_decision(&mut transaction, &attempt.record(DecisionOutcome::Applied)?).await?;
         transaction.insert_checkout(&checkout).await?;
         transaction.append_events(&self.decided_events(&attempt), now).await?;
         transaction.commit().await?;
@@ -351,9 +352,9 @@ impl Attempt<'_> {
             id: self.decision,
             kind: DecisionKind::Fraud,
             subject: self.id.to_string(),
+            answer: fraud.answer(),
             model: fraud.model,
             request,
-            answer: serde_json::json!({ "probability": fraud.probability, "action": fraud.action }),
             reasons: fraud.reasons,
             features: fraud.features,
             applied_offsets: fraud.applied_offsets,

@@ -2,6 +2,7 @@
 
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{DecisionId, TenantId, Timestamp};
+use dhow_rules::{Action, FieldValue, Listed, Outcome};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -15,6 +16,8 @@ worded! {
         Approve = "approve",
         /// It goes on, and a person looks at it afterwards.
         Review = "review",
+        /// It goes on, the buyer is asked for more proof, and a person looks at it afterwards.
+        StepUp = "step_up",
         /// It is refused.
         Decline = "decline",
     }
@@ -125,12 +128,39 @@ pub struct FraudDecision {
     pub model: String,
     /// The feature vector.
     pub features: Vec<FeatureValue>,
+    /// The version of the costs and thresholds that made the model's action of the probability; nothing where there are none.
+    pub thresholds: Option<String>,
+    /// What the rules and lists read and said; nothing where none were asked.
+    pub rules: Option<RulesRecord>,
     /// The log offsets that were applied to the vector.
     pub applied_offsets: Vec<AppliedOffset>,
     /// Whether a fallback decided.
     pub degraded: bool,
     /// How long it took, in microseconds; 0 where it was not measured.
     pub latency_us: i64,
+}
+
+impl FraudDecision {
+    /// What a decision's record keeps as its answer.
+    pub fn answer(&self) -> serde_json::Value {
+        let Self { probability, action, thresholds, rules, .. } = self;
+        serde_json::json!({ "probability": probability, "action": action, "thresholds": thresholds, "rules": rules })
+    }
+}
+
+/// What rules and lists read beside the feature vector, and what they said: enough to repeat it under other rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RulesRecord {
+    /// The model's probability, as rules read it.
+    pub score: f64,
+    /// The action that the model's costs and thresholds ask for.
+    pub band: Action,
+    /// The request's fields, in the order of the rules' schema.
+    pub fields: Vec<FieldValue>,
+    /// Which of them were on a list.
+    pub listed: Listed,
+    /// The version of the rules, which fired, which had no answer, and what came of it.
+    pub outcome: Outcome,
 }
 
 /// Why a checkout could not be scored. The checkout is then not decided at all.

@@ -22,10 +22,12 @@
 
 mod access;
 mod cart;
+mod cases;
 mod catalogue;
 mod checkout;
 mod decisions;
 mod facts;
+mod fraud_rules;
 mod idempotency;
 mod identity;
 mod orders;
@@ -42,13 +44,20 @@ mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
 pub use cart::{CHECKOUT_LINES_MAX, CartLine, CheckoutRequest, LINE_QUANTITY_MAX, Quote, QuoteLine, quote};
+pub use cases::{
+    AUTHORISATION_MICROS, CASE_LINES_MAX, CLAIM_MICROS, CaseLine, CaseState, CaseStep, FOUR_EYES_ABOVE_USD_MINOR,
+    FraudCase, FraudLabel, GivenVerdict, NOTE_BYTES_MAX, REVIEWER_BYTES_MAX, Verdict,
+};
 pub use catalogue::{
     DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,
 };
 pub use checkout::{RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery};
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
-    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, StateShare,
+    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, StateShare,
+};
+pub use fraud_rules::{
+    DeskHeads, LabelledDecision, ListChange, RECORDED_DECISIONS_MAX, RuleDraft, RuleStorage, TimeSpan,
 };
 pub use idempotency::{Answered, Claim, IDEMPOTENCY_KEY_BYTES_MAX, Idempotency};
 pub use identity::IdSource;
@@ -62,5 +71,6 @@ pub use service::{Commerce, CommerceError, FieldProblem};
 pub use simulator::{SimulatedRail, trigger};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
 pub use storage::{
-    AccessStorage, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError, StorageTransaction, StoredStock,
+    AccessStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError, StorageTransaction,
+    StoredStock,
 };

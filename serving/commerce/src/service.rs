@@ -6,8 +6,8 @@ use dhow_events::{Clock, Event, EventId, Fact, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecisionRecord, ExchangeRates, FraudCheck, FraudCheckError, IdSource, OutboxEvent, PaymentRail, RateError, Storage,
-    StorageError, StorageTransaction, TransitionError,
+    DecisionRecord, ExchangeRates, FraudCase, FraudCheck, FraudCheckError, IdSource, OutboxEvent, PaymentRail,
+    RateError, Storage, StorageError, StorageTransaction, TransitionError,
 };
 
 /// A field of a request that is wrong.
@@ -58,6 +58,20 @@ pub enum CommerceError {
     /// A state cannot become another (409).
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    /// Another person holds the case (409).
+    #[error("{by} holds the case until {until}")]
+    CaseHeld {
+        /// Who.
+        by: String,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Nobody holds the case; it is to be claimed first (409).
+    #[error("the case is not claimed, or the claim ran out; claim it first")]
+    CaseNotClaimed,
+    /// The person who gave the first verdict cannot give the second (409).
+    #[error("the first verdict is yours; a second person decides")]
+    SecondPersonNeeded,
     /// The checkout could not be scored (503).
     #[error(transparent)]
     FraudCheck(#[from] FraudCheckError),
@@ -122,7 +136,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         &self.rates
     }
 
-    /// Records decisions with the fact that each one is, in one transaction. Whoever makes many of them, gathers them.
+    /// Records decisions with the fact that each one is and the case that it opens, in one transaction. Whoever makes many of them, gathers them.
     ///
     /// # Errors
     /// The database fails; nothing is recorded then.
@@ -131,7 +145,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let mut transaction = self.storage.begin().await?;
         let mut events = Vec::with_capacity(decisions.len());
         for (decision, fact) in decisions {
-            transaction.insert_decision(decision).await?;
+            record_decision(&mut transaction, decision).await?;
             events.push(self.event(decision.tenant, decision.id.to_string(), decision.created_at, fact.clone()));
         }
         transaction.append_events(&events, now).await?;
@@ -148,5 +162,17 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     ) -> OutboxEvent {
         let id = EventId::at(at, self.ids.random());
         OutboxEvent { aggregate, event: Event { id, tenant, event_time: at, fact: fact.into() } }
+    }
+}
+
+/// Writes a decision and opens the case that it asks for.
+pub(crate) async fn record_decision<X: StorageTransaction>(
+    transaction: &mut X,
+    decision: &DecisionRecord,
+) -> Result<(), StorageError> {
+    transaction.insert_decision(decision).await?;
+    match FraudCase::opened_by(decision)? {
+        Some(case) => transaction.insert_case(&case).await,
+        None => Ok(()),
     }
 }

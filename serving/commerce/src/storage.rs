@@ -6,8 +6,8 @@ use dhow_events::{BuyerId, CheckoutId, DecisionId, KeyId, OrderId, ProductId, Se
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, Idempotency, KeyHash, Order, OrderState,
-    OutboxEvent, Page, PageRequest, Product, Settlement, Shortage, StockLevel,
+    ApiKey, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, Idempotency, KeyHash,
+    Order, OrderState, OutboxEvent, Page, PageRequest, Product, Settlement, Shortage, StockLevel,
 };
 
 /// Why the database did not do what it was asked.
@@ -65,6 +65,13 @@ pub struct DecisionFilter {
     pub kind: Option<DecisionKind>,
     /// With this outcome.
     pub outcome: Option<DecisionOutcome>,
+}
+
+/// Which cases are listed; a missing part restricts nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// In this state. A claim that ran out still reads as `claimed`.
+    pub state: Option<CaseState>,
 }
 
 /// A model that serves, or served, under an alias.
@@ -165,6 +172,21 @@ pub trait Storage: Send + Sync + 'static {
         page: &PageRequest,
     ) -> impl Future<Output = Result<Page<DecisionRecord>, StorageError>> + Send;
 
+    /// The case of a decision.
+    fn fraud_case(
+        &self,
+        tenant: TenantId,
+        id: DecisionId,
+    ) -> impl Future<Output = Result<Option<FraudCase>, StorageError>> + Send;
+
+    /// A page of cases.
+    fn fraud_cases(
+        &self,
+        tenant: TenantId,
+        filter: &CaseFilter,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<FraudCase>, StorageError>> + Send;
+
     /// What serves and served under the tenant's aliases: the last [`crate::PAGE_LIMIT_MAX`].
     fn model_servings(&self, tenant: TenantId) -> impl Future<Output = Result<Vec<ModelServing>, StorageError>> + Send;
 
@@ -261,6 +283,28 @@ pub trait StorageTransaction: Send {
 
     /// Records a decision.
     fn insert_decision(&mut self, decision: &DecisionRecord) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes a new case.
+    fn insert_case(&mut self, case: &FraudCase) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// A case, held against other writers until the transaction ends.
+    fn case(
+        &mut self,
+        tenant: TenantId,
+        id: DecisionId,
+    ) -> impl Future<Output = Result<Option<FraudCase>, StorageError>> + Send;
+
+    /// The most pressing case that is free at `now` and does not wait for another person than `reviewer`, held against other
+    /// writers until the transaction ends; those that others hold are passed over.
+    fn next_case(
+        &mut self,
+        tenant: TenantId,
+        reviewer: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Option<FraudCase>, StorageError>> + Send;
+
+    /// Writes a case that was read in this transaction.
+    fn update_case(&mut self, case: &FraudCase) -> impl Future<Output = Result<(), StorageError>> + Send;
 
     /// Puts events into the outbox, in this order, and numbers them within their aggregates.
     fn append_events(

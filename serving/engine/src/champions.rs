@@ -35,6 +35,8 @@ pub(crate) struct TenantModels {
     pub live: Option<Arc<LiveState>>,
     pub catalogue_model: Option<Arc<RecommendModel>>,
     pub fraud: Option<Champion<OpenFraud>>,
+    /// The version of the fraud champion's costs and thresholds.
+    pub thresholds: Option<Arc<str>>,
     pub forecast: Option<Champion<DemandModel>>,
     pub embedder: Option<Champion<TextEmbedder>>,
 }
@@ -72,6 +74,8 @@ impl Champions {
         }
         if let Some((id, label, bytes)) = champion(registry, tenant, Task::Fraud)? {
             let model = Arc::new(FraudBundle::open(&bytes).map_err(failed("fraud model"))?);
+            let content = serde_json::to_vec(&model.thresholds).map_err(failed("fraud thresholds"))?;
+            models.thresholds = Some(blake3::hash(&content).to_hex().as_str().into());
             models.fraud = Some(Champion { id, label, model });
         }
         if let Some((id, label, bytes)) = champion(registry, tenant, Task::Forecast)? {

@@ -17,10 +17,12 @@ use dhow_streams::{Log, Position, Watermark, WorkerSettings, run_worker};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::backtests::Backtests;
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
 use crate::decisions::{Decided, UrgentDecisions, queue};
 use crate::error::failed;
+use crate::fraud_rules::FraudRules;
 use crate::freshness::Freshness;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
@@ -130,6 +132,7 @@ pub struct Engine {
     registry: Registry,
     shared: Arc<Shared>,
     desk: Arc<FraudDesk>,
+    backtests: Arc<Backtests>,
     commerce: Commerce<Store, SimulatedRail>,
     clock: Arc<dyn Clock>,
     urgent_decisions: UrgentDecisions,
@@ -172,7 +175,8 @@ impl Engine {
             shared.champions.reload(&registry, *tenant)?;
         }
         let storefront = Storefront::open(settings.storefront)?;
-        let desk = Arc::new(FraudDesk { shared: shared.clone(), plan });
+        let rules = FraudRules::open(&store, plan.names()).await?;
+        let desk = Arc::new(FraudDesk { shared: shared.clone(), plan, rules });
         let rail = SimulatedRail::new(settings.clock.clone());
         let ids = IdSource::new(settings.id_seed);
         let commerce = Commerce::new(store.clone(), rail, desk.clone(), settings.rates, settings.clock.clone(), ids);
@@ -192,6 +196,7 @@ impl Engine {
             registry,
             shared,
             desk,
+            backtests: Arc::default(),
             commerce,
             clock: settings.clock,
             urgent_decisions: UrgentDecisions::default(),
@@ -389,6 +394,14 @@ impl Engine {
 
     pub(crate) fn fraud_desk(&self) -> &FraudDesk {
         &self.desk
+    }
+
+    pub(crate) fn rules(&self) -> &FraudRules {
+        &self.desk.rules
+    }
+
+    pub(crate) const fn backtests(&self) -> &Arc<Backtests> {
+        &self.backtests
     }
 
     pub(crate) const fn urgent_decisions(&self) -> &UrgentDecisions {

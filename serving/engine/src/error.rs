@@ -12,6 +12,9 @@ pub enum EngineError {
     /// There is no such thing, or it is another tenant's.
     #[error("there is no {0}")]
     NotFound(String),
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
     /// No model serves this task yet.
     #[error("no {task} model is in force for this tenant; train one with `dhow train {task}`")]
     NoModel {

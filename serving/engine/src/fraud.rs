@@ -1,4 +1,4 @@
-//! The fraud desk: reads the features of a checkout, scores it and decides by cost; recording is the transaction's.
+//! The fraud desk: reads the features of a checkout, scores it, decides by cost and asks the rules; recording is the transaction's.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use dhow_commerce::{
 use dhow_definitions::VectorPlan;
 use dhow_events::facts::{CheckoutSubmitted, FraudScored};
 use dhow_events::{DecisionId, Fact, TenantId};
-use dhow_fraud::Action;
+use dhow_rules::{Action, DecidedBy, Outcome, RuleSet};
 use dhow_training::OpenFraud;
 
 use crate::cuts::applied_offsets;
 use crate::decisions::Question;
 use crate::error::failed;
+use crate::fraud_rules::FraudRules;
 use crate::sink::Shared;
 use crate::{Answer, Engine, EngineError};
 
@@ -21,6 +22,7 @@ use crate::{Answer, Engine, EngineError};
 pub struct FraudDesk {
     pub(crate) shared: Arc<Shared>,
     pub(crate) plan: VectorPlan,
+    pub(crate) rules: FraudRules,
 }
 
 impl FraudCheck for FraudDesk {
@@ -40,11 +42,21 @@ impl FraudCheck for FraudDesk {
             ));
         }
         let score = model.score(&vector.values).map_err(|error| FraudCheckError(error.to_string()))?;
-        let action = match thresholds.decide(&score, request.checkout.total_usd_minor) {
+        let band = match thresholds.decide(&score, request.checkout.total_usd_minor) {
+            dhow_fraud::Action::Approve => Action::Approve,
+            dhow_fraud::Action::Review => Action::Review,
+            dhow_fraud::Action::Decline => Action::Decline,
+        };
+        let judged = (score.probability, band);
+        let judged = self.rules.judge(request.tenant, request.checkout, request.now, &vector.values, judged);
+        let (rules, set) = judged.map_err(|error| FraudCheckError(error.to_string()))?;
+        let action = match rules.outcome.action {
             Action::Approve => FraudAction::Approve,
             Action::Review => FraudAction::Review,
+            Action::StepUp => FraudAction::StepUp,
             Action::Decline => FraudAction::Decline,
         };
+        let mut reasons = rule_reasons(&set, &rules.outcome);
         let reason = |reason: &dhow_fraud::Reason| Reason {
             code: reason.code.clone(),
             text: reason.words.clone(),
@@ -55,10 +67,13 @@ impl FraudCheck for FraudDesk {
             name: name.clone(),
             value: Some(*value).filter(|value| value.is_finite()),
         };
+        reasons.extend(score.reasons.iter().map(reason));
         Ok(FraudDecision {
             probability: score.probability,
             action,
-            reasons: score.reasons.iter().map(reason).collect(),
+            reasons,
+            thresholds: models.thresholds.as_deref().map(str::to_owned),
+            rules: Some(rules),
             model: champion.label.to_string(),
             features: named.map(feature).collect(),
             applied_offsets: applied_offsets(&vector.as_of),
@@ -66,6 +81,26 @@ impl FraudCheck for FraudDesk {
             latency_us: self.shared.stopwatch.now().micros_since(begin),
         })
     }
+}
+
+/// The reasons that rules and lists add, that of the action first. They move no score, so their contribution is 0.
+fn rule_reasons(set: &RuleSet, outcome: &Outcome) -> Vec<Reason> {
+    let reason = |code: String, text: String| Reason { code, text, contribution: 0.0 };
+    let name = |id: &dhow_rules::RuleId| {
+        let rule = set.rules().iter().find(|rule| rule.id == *id);
+        rule.map_or_else(|| id.to_string(), |rule| rule.name.clone())
+    };
+    let decided = match &outcome.decided_by {
+        DecidedBy::Rule { rule } | DecidedBy::Floor { rule } => Some(reason(format!("rule:{rule}"), name(rule))),
+        DecidedBy::BlockList { field } => Some(reason(format!("blocked:{field}"), format!("the {field} is blocked"))),
+        DecidedBy::AllowList { field } => Some(reason(format!("allowed:{field}"), format!("the {field} is allowed"))),
+        DecidedBy::Band => None,
+    };
+    let added = outcome.fired.iter().filter_map(|fired| match fired.then {
+        dhow_rules::Then::AddReason { code } => Some(reason(code.to_string(), name(&fired.rule))),
+        _ => None,
+    });
+    decided.into_iter().chain(added).collect()
 }
 
 impl Engine {
@@ -87,7 +122,7 @@ impl Engine {
             kind: DecisionKind::Fraud,
             subject: checkout.checkout.to_string(),
             request: serde_json::to_value(&checkout).map_err(failed("decision record"))?,
-            answer: serde_json::json!({ "probability": scored.probability, "action": scored.action }),
+            answer: scored.answer(),
             at: now,
         };
         let codes: Vec<&str> = scored.reasons.iter().map(|reason| reason.code.as_str()).collect();

@@ -6,6 +6,7 @@
 //! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts).
 
 mod answer;
+mod backtests;
 mod catalogue;
 mod champions;
 mod cuts;
@@ -17,6 +18,7 @@ mod feature_table;
 mod features;
 mod forecast;
 mod fraud;
+mod fraud_rules;
 mod freshness;
 mod log_place;
 mod monitor;
@@ -29,6 +31,7 @@ mod storefront;
 mod tasks;
 
 pub use answer::Answer;
+pub use backtests::{BACKTESTS_KEPT_MAX, BacktestState, BacktestStatus};
 pub use catalogue::{Catalogue, Offer};
 pub use champions::{Champion, Champions};
 pub use decisions::DECISION_QUEUE_MAX;
@@ -39,6 +42,7 @@ pub use feature_table::{FEATURE_VALUES_MAX, FeatureAsk, FeatureRow, FeatureTable
 pub use features::{FeatureReading, ViewReading};
 pub use forecast::{ForecastAsk, ForecastDay};
 pub use fraud::FraudDesk;
+pub use fraud_rules::RulesInForce;
 pub use freshness::Quantiles;
 pub use log_place::LogPlace;
 pub use monitor::{DriftCheck, DriftedFeature, FeatureHealth, MonitorSettings, served_vectors};

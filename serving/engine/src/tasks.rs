@@ -1,4 +1,4 @@
-//! What goes on beside the requests: the outbox to the log, decisions to the database, unfinished payments to their end, the monitor.
+//! What goes on beside the requests: the outbox to the log, decisions to the database, unfinished payments to their end, the monitor, others' rules.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const MERGE_PAUSE: Duration = Duration::from_secs(30);
 const MERGE_VISITS_MIN: usize = 2_000;
 /// A visit without a click for so long has ended.
 const VISIT_IDLE_MICROS: i64 = 30 * MINUTE_MICROS;
+/// How often rules and lists are looked at that other servers may have changed.
+const RULES_PAUSE: Duration = Duration::from_secs(2);
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -34,7 +36,8 @@ impl Engine {
         let recovery = self.recover_payments(stop.clone());
         let monitor = self.watch_features(stop.clone());
         let merging = self.merge_visits(stop.clone());
-        tokio::join!(writer, recovery, monitor, merging, self.relay_outbox(stop));
+        let rules = self.follow_rules(stop.clone());
+        tokio::join!(writer, recovery, monitor, merging, rules, self.relay_outbox(stop));
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -114,6 +117,18 @@ impl Engine {
             tokio::select! {
                 () = tokio::time::sleep(RECOVERY_PAUSE) => {}
                 () = stopped(&mut stop) => {}
+            }
+        }
+    }
+
+    async fn follow_rules(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            tokio::select! {
+                () = tokio::time::sleep(RULES_PAUSE) => {}
+                () = stopped(&mut stop) => return,
+            }
+            if let Err(error) = self.rules().follow(self.store()).await {
+                tracing::error!(%error, "fraud rules could not be read; those in force stay");
             }
         }
     }

@@ -76,7 +76,7 @@ pub(crate) async fn page(
     Ok(Page::from_items(decisions, page.limit(), place))
 }
 
-fn decision(row: &AnyRow) -> Result<DecisionRecord, StorageError> {
+pub(crate) fn decision(row: &AnyRow) -> Result<DecisionRecord, StorageError> {
     let fields = Fields::new("a decision", row);
     Ok(DecisionRecord {
         tenant: fields.parsed("tenant")?,

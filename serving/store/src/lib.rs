@@ -6,9 +6,11 @@
 //! a [`StorageError::Rule`](dhow_commerce::StorageError::Rule) that names it.
 
 mod access;
+mod cases;
 mod checkouts;
 mod connect;
 mod decisions;
+mod fraud_rules;
 mod idempotency;
 mod migrations;
 mod models;

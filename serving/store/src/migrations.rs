@@ -8,7 +8,10 @@ use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr};
 use crate::DatabaseKind;
 
 /// Number, name and text of every version. A text that was released is never changed; a new one is added.
-const VERSIONS: &[(i64, &str, &str)] = &[(1, "commerce", include_str!("../migrations/0001_commerce.sql"))];
+const VERSIONS: &[(i64, &str, &str)] = &[
+    (1, "commerce", include_str!("../migrations/0001_commerce.sql")),
+    (2, "fraud", include_str!("../migrations/0002_fraud.sql")),
+];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {
     migrator(kind).run(&mut connection).await?;

@@ -34,7 +34,7 @@ pub(crate) async fn append(
 }
 
 /// Raises the aggregate's last number by `count` and gives it.
-async fn last_sequence(
+pub(crate) async fn last_sequence(
     connection: &mut AnyConnection,
     tenant: TenantId,
     aggregate: &str,

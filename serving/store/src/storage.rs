@@ -1,19 +1,19 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    Checkout, DecisionFilter, DecisionRecord, ModelServing, Order, OrderFilter, Page, PageRequest, Product, StockLevel,
-    Storage, StorageError,
+    CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, Page,
+    PageRequest, Product, StockLevel, Storage, StorageError,
 };
 use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, TenantId, Timestamp};
 
 use crate::connect::Durability;
-use crate::{Store, StoreTransaction, checkouts, decisions, idempotency, models, products};
+use crate::{Store, StoreTransaction, cases, checkouts, decisions, idempotency, models, products};
 
 impl Storage for Store {
     type Transaction = StoreTransaction;
 
     async fn begin(&self) -> Result<StoreTransaction, StorageError> {
-        Ok(StoreTransaction::new(self.writer(Durability::Synced).await?))
+        Ok(StoreTransaction::new(self.kind(), self.writer(Durability::Synced).await?))
     }
 
     async fn product(&self, tenant: TenantId, id: ProductId) -> Result<Option<Product>, StorageError> {
@@ -69,6 +69,19 @@ impl Storage for Store {
         page: &PageRequest,
     ) -> Result<Page<DecisionRecord>, StorageError> {
         decisions::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn fraud_case(&self, tenant: TenantId, id: DecisionId) -> Result<Option<FraudCase>, StorageError> {
+        cases::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn fraud_cases(
+        &self,
+        tenant: TenantId,
+        filter: &CaseFilter,
+        page: &PageRequest,
+    ) -> Result<Page<FraudCase>, StorageError> {
+        cases::page(&mut *self.reader().await?, tenant, filter, page).await
     }
 
     async fn model_servings(&self, tenant: TenantId) -> Result<Vec<ModelServing>, StorageError> {

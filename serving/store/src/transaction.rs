@@ -1,23 +1,24 @@
 //! A database transaction as commerce sees it: each method leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    Checkout, Claim, DecisionRecord, Idempotency, ModelServing, OutboxEvent, Product, Settlement, Shortage, StockLevel,
-    StorageError, StorageTransaction, StoredStock,
+    Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, OutboxEvent, Product, Settlement, Shortage,
+    StockLevel, StorageError, StorageTransaction, StoredStock,
 };
-use dhow_events::{CheckoutId, ProductId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, ProductId, TenantId, Timestamp};
 use sqlx::{Any, Transaction};
 
 use crate::rows::storage_error;
-use crate::{checkouts, decisions, idempotency, models, outbox, products};
+use crate::{DatabaseKind, cases, checkouts, decisions, idempotency, models, outbox, products};
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
 pub struct StoreTransaction {
+    kind: DatabaseKind,
     inner: Transaction<'static, Any>,
 }
 
 impl StoreTransaction {
-    pub(crate) const fn new(inner: Transaction<'static, Any>) -> Self {
-        Self { inner }
+    pub(crate) const fn new(kind: DatabaseKind, inner: Transaction<'static, Any>) -> Self {
+        Self { kind, inner }
     }
 }
 
@@ -93,6 +94,27 @@ impl StorageTransaction for StoreTransaction {
 
     async fn insert_decision(&mut self, decision: &DecisionRecord) -> Result<(), StorageError> {
         decisions::insert(&mut self.inner, decision).await
+    }
+
+    async fn insert_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {
+        cases::insert(&mut self.inner, case).await
+    }
+
+    async fn case(&mut self, tenant: TenantId, id: DecisionId) -> Result<Option<FraudCase>, StorageError> {
+        cases::hold(&mut self.inner, self.kind, tenant, id).await
+    }
+
+    async fn next_case(
+        &mut self,
+        tenant: TenantId,
+        reviewer: &str,
+        now: Timestamp,
+    ) -> Result<Option<FraudCase>, StorageError> {
+        cases::next(&mut self.inner, self.kind, tenant, reviewer, now).await
+    }
+
+    async fn update_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {
+        cases::update(&mut self.inner, case).await
     }
 
     async fn append_events(&mut self, events: &[OutboxEvent], at: Timestamp) -> Result<(), StorageError> {

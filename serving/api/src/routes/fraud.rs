@@ -1,20 +1,21 @@
-//! Fraud scores for checkouts that are decided elsewhere; checkouts of our own are scored in their transaction.
+//! Fraud scores for checkouts that are decided elsewhere, and recorded decisions; checkouts of our own are scored in their transaction.
 
 use axum::Json;
 use axum::extract::State;
-use dhow_commerce::{FieldProblem, FraudAction, PaymentMethod};
+use dhow_commerce::{DecisionKind, DecisionRecord, FieldProblem, FraudAction, FraudCase, PaymentMethod, Storage};
 use dhow_engine::EngineError;
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{
-    AddressId, BuyerId, CardId, CheckoutId, DeviceId, Event, EventId, Money, Region, SessionId, TenantId,
+    AddressId, BuyerId, CardId, CheckoutId, DecisionId, DeviceId, Event, EventId, Money, Region, SessionId, TenantId,
 };
+use dhow_rules::contains_card_number;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answers::ModelPart;
 use crate::access::Caller;
 use crate::app::{App, Shared};
-use crate::input::JsonBody;
+use crate::input::{JsonBody, PathId};
 use crate::problem::Problem;
 use crate::schemas;
 
@@ -61,7 +62,7 @@ pub(crate) struct FraudScoreAnswer {
     /// The probability of fraud, calibrated.
     #[schema(minimum = 0, maximum = 1)]
     probability: f64,
-    /// `approve`, `review` or `decline`: what costs least.
+    /// `approve`, `review`, `step_up` or `decline`: what costs least, unless a rule or a list says otherwise.
     #[schema(value_type = String)]
     action: FraudAction,
     #[serde(flatten)]
@@ -72,7 +73,7 @@ pub(crate) struct FraudScoreAnswer {
 ///
 /// The decision is recorded before this answers. A caller that decides by it reports what happened as events.
 #[utoipa::path(
-    post, path = "/v1/fraud/scores", tag = "models",
+    post, path = "/v1/fraud/scores", tag = "fraud",
     request_body = FraudScoreRequest, responses((status = 200, body = FraudScoreAnswer)),
 )]
 pub(crate) async fn post_fraud_scores(
@@ -88,6 +89,35 @@ pub(crate) async fn post_fraud_scores(
     Ok(Json(FraudScoreAnswer { checkout, probability: scored.probability, action: scored.action, model }))
 }
 
+/// A fraud decision with all that it was made of, and its case.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FraudDecisionAnswer {
+    /// The record: features as seen, reasons, model; in `answer` the score, the rules' version and what they said.
+    #[schema(value_type = schemas::Decision)]
+    decision: DecisionRecord,
+    /// Where a person was asked to look.
+    #[schema(value_type = Option<schemas::FraudCase>, required)]
+    case: Option<FraudCase>,
+}
+
+/// Read a fraud decision with its case.
+#[utoipa::path(
+    get, path = "/v1/fraud/decisions/{id}", tag = "fraud",
+    params(("id" = String, Path, description = "The decision.")),
+    responses((status = 200, body = FraudDecisionAnswer)),
+)]
+pub(crate) async fn get_fraud_decision(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<DecisionId>,
+) -> Result<Json<FraudDecisionAnswer>, Problem> {
+    let found = app.engine.store().decision(caller.tenant, id).await?;
+    let decision = found.filter(|record| record.kind == DecisionKind::Fraud);
+    let decision = decision.ok_or_else(|| Problem::not_found(format!("fraud decision {id}")))?;
+    let case = app.engine.store().fraud_case(caller.tenant, id).await?;
+    Ok(Json(FraudDecisionAnswer { decision, case }))
+}
+
 /// Where nothing was scored because no model is in force, the problem that says so.
 pub(crate) fn unless_no_model(app: &App, tenant: TenantId, problem: Problem) -> Problem {
     let in_force = app.engine.champions().labels(tenant).iter().any(|(task, _)| *task == "fraud");
@@ -96,6 +126,12 @@ pub(crate) fn unless_no_model(app: &App, tenant: TenantId, problem: Problem) -> 
 
 fn submitted(app: &App, tenant: TenantId, body: FraudScoreRequest) -> Result<CheckoutSubmitted, Problem> {
     let now = app.engine.clock().now();
+    for (pointer, region) in [("/region", body.region), ("/delivery_region", body.delivery_region)] {
+        if contains_card_number(region.as_str()) {
+            let message = "holds what looks like a card number; card numbers are never stored";
+            return Err(Problem::invalid([FieldProblem::new(pointer, message)]));
+        }
+    }
     let total_usd_minor = match body.total_usd_minor {
         Some(given) => given,
         None => app

@@ -8,6 +8,9 @@ mod experiments;
 mod features;
 mod forecasts;
 mod fraud;
+mod fraud_cases;
+mod fraud_lists;
+mod fraud_rules;
 mod health;
 mod keys;
 mod models;
@@ -31,6 +34,21 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(recommendations::post_bundles))
         .routes(routes!(experiments::get_experiment))
         .routes(routes!(fraud::post_fraud_scores))
+        .routes(routes!(fraud::get_fraud_decision))
+        .routes(routes!(fraud_cases::get_cases))
+        .routes(routes!(fraud_cases::post_next_claim))
+        .routes(routes!(fraud_cases::get_case))
+        .routes(routes!(fraud_cases::post_claim))
+        .routes(routes!(fraud_cases::post_release))
+        .routes(routes!(fraud_cases::post_note))
+        .routes(routes!(fraud_cases::post_verdict))
+        .routes(routes!(fraud_rules::get_rules, fraud_rules::put_rules))
+        .routes(routes!(fraud_rules::post_publish))
+        .routes(routes!(fraud_rules::post_rollback))
+        .routes(routes!(fraud_rules::get_rule_log))
+        .routes(routes!(fraud_rules::post_backtests))
+        .routes(routes!(fraud_rules::get_backtest))
+        .routes(routes!(fraud_lists::get_list, fraud_lists::post_list, fraud_lists::delete_list))
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(forecasts::get_forecast))

@@ -20,7 +20,7 @@ impl Operation {
     pub fn path(&self) -> String {
         let uuid = "01890a5d-ac96-774b-bcce-b302099a8057";
         let prefix = match self.template.split('/').nth(2).unwrap_or("") {
-            "decisions" => "dec",
+            "decisions" | "fraud" => "dec",
             "checkouts" => "chk",
             "orders" => "ord",
             "api-keys" => "key",
@@ -28,7 +28,8 @@ impl Operation {
             _ => "prd",
         };
         let id = format!("{prefix}_{uuid}");
-        self.template.replace("{id}", &id).replace("{product}", &id).replace("{entity_id}", &id)
+        let path = self.template.replace("{id}", &id).replace("{product}", &id).replace("{entity_id}", &id);
+        path.replace("{kind}", "card").replace("{effect}", "block")
     }
 
     pub fn permission(&self) -> &str {

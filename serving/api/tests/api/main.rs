@@ -4,6 +4,7 @@ mod access;
 mod commerce;
 mod document;
 mod events;
+mod fraud;
 mod models;
 mod operation;
 mod trained;

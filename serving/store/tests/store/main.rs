@@ -1,6 +1,7 @@
 //! What commerce promises on a database, each promise tried on SQLite and on PostgreSQL; HTTP is tested elsewhere.
 
 mod cases;
+mod fraud;
 mod server;
 mod world;
 
@@ -12,34 +13,47 @@ fn run<F: Future<Output = ()>>(database: Database, case: impl FnOnce(World) -> F
 }
 
 macro_rules! on_both_databases {
-    ($($case:ident,)*) => {
+    ($($group:ident { $($case:ident,)* })*) => {
         mod sqlite {
-            $(#[test] fn $case() { crate::run(crate::Database::Sqlite, crate::cases::$case); })*
+            $($(#[test] fn $case() { crate::run(crate::Database::Sqlite, crate::$group::$case); })*)*
         }
         mod postgres {
-            $(#[test] fn $case() { crate::run(crate::Database::Postgres, crate::cases::$case); })*
+            $($(#[test] fn $case() { crate::run(crate::Database::Postgres, crate::$group::$case); })*)*
         }
     };
 }
 
 on_both_databases! {
-    a_checkout_makes_one_order_per_seller_a_payment_and_numbered_events,
-    a_checkout_that_the_model_declines_commits_the_refusal_and_its_decision,
-    a_checkout_whose_stock_is_gone_keeps_its_decision_as_aborted,
-    a_declined_payment_cancels_the_orders_and_releases_the_stock,
-    fifty_checkouts_for_the_last_unit_make_one_order,
-    a_repeated_request_gets_the_saved_answer_and_another_body_is_refused,
-    thirty_two_requests_with_one_key_make_one_order,
-    a_process_that_dies_after_the_rail_answered_is_recovered_exactly_once,
-    a_checkout_that_is_read_while_it_is_settled_is_whole,
-    lost_and_late_answers_of_the_rail_are_settled_by_recovery,
-    the_outbox_hands_over_every_event_and_repeats_it_with_its_id_until_it_is_marked,
-    a_tenant_sees_and_changes_nothing_of_another,
-    pages_hold_every_item_once,
-    the_database_refuses_a_refund_above_the_capture_and_more_reserved_than_there_is,
-    products_change_by_version_and_write_their_events,
-    api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revoked,
-    decisions_and_servings_of_models_are_read_back,
+    cases {
+        a_checkout_makes_one_order_per_seller_a_payment_and_numbered_events,
+        a_checkout_that_the_model_declines_commits_the_refusal_and_its_decision,
+        a_checkout_whose_stock_is_gone_keeps_its_decision_as_aborted,
+        a_declined_payment_cancels_the_orders_and_releases_the_stock,
+        fifty_checkouts_for_the_last_unit_make_one_order,
+        a_repeated_request_gets_the_saved_answer_and_another_body_is_refused,
+        thirty_two_requests_with_one_key_make_one_order,
+        a_process_that_dies_after_the_rail_answered_is_recovered_exactly_once,
+        a_checkout_that_is_read_while_it_is_settled_is_whole,
+        lost_and_late_answers_of_the_rail_are_settled_by_recovery,
+        the_outbox_hands_over_every_event_and_repeats_it_with_its_id_until_it_is_marked,
+        a_tenant_sees_and_changes_nothing_of_another,
+        pages_hold_every_item_once,
+        the_database_refuses_a_refund_above_the_capture_and_more_reserved_than_there_is,
+        products_change_by_version_and_write_their_events,
+        api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revoked,
+        decisions_and_servings_of_models_are_read_back,
+    }
+    fraud {
+        a_decision_for_review_opens_one_case_in_its_transaction,
+        a_thousand_reviewers_who_claim_at_once_get_different_cases,
+        the_most_pressing_case_comes_first_and_a_claim_that_ran_out_is_free,
+        a_verdict_given_twenty_times_at_once_writes_one_label,
+        to_decline_a_large_amount_takes_a_second_person,
+        a_card_number_gets_into_no_case,
+        published_rules_are_read_back_and_changed_ones_are_noticed,
+        list_changes_of_two_processes_are_numbered_without_gaps,
+        decisions_of_a_span_are_read_in_order_with_what_reviewers_found,
+    }
 }
 
 #[tokio::test]

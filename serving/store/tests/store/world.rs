@@ -13,6 +13,8 @@ use crate::server;
 
 /// A checkout of this many cents is declined by the model.
 pub const FRAUD_USD_MINOR: i64 = 66_600;
+/// A checkout of this many cents is to be reviewed; the model gives it even odds.
+pub const REVIEW_USD_MINOR: i64 = 77_701;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
@@ -51,16 +53,22 @@ struct TestModel;
 
 impl FraudCheck for TestModel {
     fn score(&self, request: &FraudRequest<'_>) -> Result<FraudDecision, FraudCheckError> {
-        let fraud = request.checkout.total_usd_minor == FRAUD_USD_MINOR;
+        let (probability, action) = match request.checkout.total_usd_minor {
+            FRAUD_USD_MINOR => (0.97, FraudAction::Decline),
+            REVIEW_USD_MINOR => (0.5, FraudAction::Review),
+            _ => (0.02, FraudAction::Approve),
+        };
         Ok(FraudDecision {
-            probability: if fraud { 0.97 } else { 0.02 },
-            action: if fraud { FraudAction::Decline } else { FraudAction::Approve },
+            probability,
+            action,
             reasons: vec![Reason { code: "amount".to_owned(), text: "the amount".to_owned(), contribution: 1.5 }],
             model: "test-1".to_owned(),
             features: vec![
                 FeatureValue { name: "total".to_owned(), value: Some(request.checkout.total_usd_minor as f64) },
                 FeatureValue { name: "age".to_owned(), value: None },
             ],
+            thresholds: None,
+            rules: None,
             applied_offsets: vec![AppliedOffset { partition: 3, offset: 41, share: None }],
             degraded: false,
             latency_us: 12,

@@ -1,0 +1,178 @@
+//! The review queue: cases are listed, claimed, given back, noted and decided; who the reviewer is, the caller vouches for.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use dhow_commerce::{CaseFilter, CaseState, FraudCase, FraudLabel, Page, Storage, Verdict};
+use dhow_events::DecisionId;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::input::{JsonBody, Parameters, PathId, page_request};
+use crate::problem::Problem;
+use crate::schemas;
+
+/// Which cases.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CaseParameters {
+    /// Only in this state: `open`, `claimed` or `decided`. A claim that ran out reads as `claimed` until the next claim.
+    #[param(value_type = Option<String>)]
+    state: Option<CaseState>,
+    /// The most items, 1 to 100; 20 where it is absent.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Who does it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReviewerRequest {
+    /// The person, 1 to 100 bytes; no card number.
+    reviewer: String,
+}
+
+/// A note.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoteRequest {
+    /// The person, 1 to 100 bytes; no card number.
+    reviewer: String,
+    /// 1 to 4,000 bytes; no card number.
+    note: String,
+}
+
+/// A verdict.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerdictRequest {
+    /// The person who holds the case.
+    reviewer: String,
+    /// What is to be done: `approve` or `decline`.
+    #[schema(value_type = String)]
+    verdict: Verdict,
+    /// What was found: `fraud` or `genuine`. Models learn from it.
+    #[schema(value_type = String)]
+    label: FraudLabel,
+    /// At most 4,000 bytes; no card number.
+    #[serde(default)]
+    #[schema(required = false)]
+    note: String,
+}
+
+/// List cases, newest first.
+#[utoipa::path(
+    get, path = "/v1/fraud/cases", tag = "fraud", params(CaseParameters),
+    responses((status = 200, body = schemas::FraudCasePage)),
+)]
+pub(crate) async fn get_cases(
+    State(app): State<Shared>,
+    caller: Caller,
+    Parameters(parameters): Parameters<CaseParameters>,
+) -> Result<Json<Page<FraudCase>>, Problem> {
+    let page = page_request(parameters.limit, parameters.cursor.as_deref(), DecisionId::KIND.prefix)?;
+    let filter = CaseFilter { state: parameters.state };
+    Ok(Json(app.engine.store().fraud_cases(caller.tenant, &filter, &page).await?))
+}
+
+/// Read a case with its history.
+#[utoipa::path(
+    get, path = "/v1/fraud/cases/{id}", tag = "fraud",
+    params(("id" = String, Path, description = "The decision that opened it.")),
+    responses((status = 200, body = schemas::FraudCase)),
+)]
+pub(crate) async fn get_case(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<DecisionId>,
+) -> Result<Json<FraudCase>, Problem> {
+    let found = app.engine.store().fraud_case(caller.tenant, id).await?;
+    found.map(Json).ok_or_else(|| Problem::not_found(format!("case {id}")))
+}
+
+/// Claim the most pressing case.
+///
+/// By expected loss over the time left on the payment's authorisation. However many ask at once, each gets another case, for 15
+/// minutes. 204: none waits that this reviewer may decide.
+#[utoipa::path(
+    post, path = "/v1/fraud/cases/claim", tag = "fraud", request_body = ReviewerRequest,
+    responses((status = 200, body = schemas::FraudCase), (status = 204)),
+)]
+pub(crate) async fn post_next_claim(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: JsonBody<ReviewerRequest>,
+) -> Result<Response, Problem> {
+    let claimed = app.engine.commerce().claim_next_case(caller.tenant, &body.value.reviewer).await?;
+    Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |case| Json(case).into_response()))
+}
+
+/// Claim one case, or hold it for another 15 minutes.
+#[utoipa::path(
+    post, path = "/v1/fraud/cases/{id}/claim", tag = "fraud", request_body = ReviewerRequest,
+    params(("id" = String, Path, description = "The decision that opened it.")),
+    responses((status = 200, body = schemas::FraudCase)),
+)]
+pub(crate) async fn post_claim(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<DecisionId>,
+    body: JsonBody<ReviewerRequest>,
+) -> Result<Json<FraudCase>, Problem> {
+    Ok(Json(app.engine.commerce().claim_case(caller.tenant, id, &body.value.reviewer).await?))
+}
+
+/// Give a claimed case back.
+#[utoipa::path(
+    post, path = "/v1/fraud/cases/{id}/release", tag = "fraud", request_body = ReviewerRequest,
+    params(("id" = String, Path, description = "The decision that opened it.")),
+    responses((status = 200, body = schemas::FraudCase)),
+)]
+pub(crate) async fn post_release(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<DecisionId>,
+    body: JsonBody<ReviewerRequest>,
+) -> Result<Json<FraudCase>, Problem> {
+    Ok(Json(app.engine.commerce().release_case(caller.tenant, id, &body.value.reviewer).await?))
+}
+
+/// Add a note to a case.
+#[utoipa::path(
+    post, path = "/v1/fraud/cases/{id}/notes", tag = "fraud", request_body = NoteRequest,
+    params(("id" = String, Path, description = "The decision that opened it.")),
+    responses((status = 200, body = schemas::FraudCase)),
+)]
+pub(crate) async fn post_note(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<DecisionId>,
+    body: JsonBody<NoteRequest>,
+) -> Result<Json<FraudCase>, Problem> {
+    let NoteRequest { reviewer, note } = &body.value;
+    Ok(Json(app.engine.commerce().note_case(caller.tenant, id, reviewer, note).await?))
+}
+
+/// Give a verdict on a case that the reviewer holds.
+///
+/// A final verdict writes its label as the event `fraud_labelled`. To decline more than 1,000 US dollars takes a second person:
+/// the case then goes back to the queue with its first verdict, and the second person's verdict is final.
+#[utoipa::path(
+    post, path = "/v1/fraud/cases/{id}/verdict", tag = "fraud", request_body = VerdictRequest,
+    params(("id" = String, Path, description = "The decision that opened it.")),
+    responses((status = 200, body = schemas::FraudCase)),
+)]
+pub(crate) async fn post_verdict(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<DecisionId>,
+    body: JsonBody<VerdictRequest>,
+) -> Result<Json<FraudCase>, Problem> {
+    let VerdictRequest { reviewer, verdict, label, note } = &body.value;
+    let decided = app.engine.commerce().decide_case(caller.tenant, id, reviewer, (*verdict, *label), note).await?;
+    Ok(Json(decided))
+}

@@ -1,0 +1,343 @@
+//! The fraud desk over HTTP: rules tried, published and rolled back, lists, the review queue, and what must never be stored.
+
+use std::sync::Arc;
+
+use dhow_api::ApiSettings;
+use dhow_events::{ManualClock, Timestamp};
+use dhow_rules::{DecisionsHash, Outcome};
+use serde_json::{Value, json};
+
+use crate::trained;
+use crate::world::{Answer, World, buyer};
+
+/// What looks like a card's number.
+const PLANTED: &str = "4111 1111 1111 1111";
+
+fn rule(id: &str, when: &str, then: Value) -> Value {
+    json!({ "id": id, "name": format!("Rule {id}"), "when": when, "then": then, "priority": 1, "state": "live" })
+}
+
+fn decide(action: &str) -> Value {
+    json!({ "do": "decide", "action": action })
+}
+
+fn score(cents: i64) -> Value {
+    json!({
+        "buyer": buyer(), "region": "GB", "delivery_region": "NG-LA", "payment_method": "wallet", "line_count": 1,
+        "quantity": 1, "total": { "amount": cents.to_string(), "currency": "USD" },
+    })
+}
+
+fn checkout(product: &str) -> Value {
+    json!({
+        "buyer": buyer(), "region": "GB", "delivery_region": "NG-LA", "payment_method": "wallet",
+        "lines": [{ "product": product, "quantity": 1 }],
+    })
+}
+
+/// Keeps a draft and tries it on everything recorded so far; gives its version and the finished backtest.
+async fn try_rules(world: &World, rules: Value) -> (Value, Value) {
+    let drafted = world.ask("PUT", "/v1/fraud/rules").json(&json!({ "rules": rules })).send().await;
+    assert_eq!(drafted.status, 200, "{drafted:?}");
+    let span = json!({ "from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z" });
+    let started = world.post("/v1/fraud/backtests", &span).await;
+    assert_eq!(started.status, 202, "{started:?}");
+    let path = started.header("location").to_owned();
+    let backtest = world.until(&path, |backtest| backtest["state"] == "finished").await;
+    (drafted.json()["version"].clone(), backtest)
+}
+
+async fn publish(world: &World, rules: Value) -> Value {
+    let (version, backtest) = try_rules(world, rules).await;
+    let body = json!({ "version": version, "backtest": backtest["id"], "author": "ann" });
+    let published = world.post("/v1/fraud/rules/publish", &body).await;
+    assert_eq!(published.status, 200, "{published:?}");
+    version
+}
+
+async fn decision(world: &World, scored: &Answer) -> Value {
+    let id = scored.json()["decision_id"].as_str().unwrap().to_owned();
+    world.get(format!("/v1/fraud/decisions/{id}")).await.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_rule_declines_a_checkout_until_it_is_rolled_back() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    let cup = world.product("Cup", 1_200, 9).await;
+    let nothing = world.get("/v1/fraud/rules").await.json();
+    assert_eq!((&nothing["rules"], &nothing["draft"]), (&json!([]), &Value::Null));
+    let before = publish(&world, json!([rule("dear", "request.amount_usd_minor > 300000", decide("review"))])).await;
+    assert_eq!(world.post("/v1/checkouts", &checkout(&cup)).await.json()["state"], "completed");
+
+    let when =
+        "request.delivery_country == 'NG' && request.country != request.delivery_country && request.quantity > 0";
+    let after = publish(&world, json!([rule("abroad", when, decide("decline"))])).await;
+    let refused = world.post("/v1/checkouts", &checkout(&cup)).await.json();
+    assert_eq!((&refused["refusal"], &refused["fraud"]["action"]), (&json!("fraud"), &json!("decline")));
+    let reason = &refused["fraud"]["reasons"][0];
+    assert_eq!((&reason["code"], &reason["text"]), (&json!("rule:abroad"), &json!("Rule abroad")));
+    let path = format!("/v1/fraud/decisions/{}", refused["fraud"]["decision"].as_str().unwrap());
+    let found = world.get(path).await.json();
+    let rules = &found["decision"]["answer"]["rules"];
+    assert_eq!((&rules["outcome"]["version"], &rules["band"]), (&after, &json!("approve")));
+    assert_eq!(rules["outcome"]["fired"][0]["rule"], "abroad");
+    assert_eq!(found["decision"]["answer"]["thresholds"].as_str().map(str::len), Some(64));
+    assert!(found["decision"]["features"].as_array().unwrap().len() >= 20 && found["case"].is_null());
+
+    let body = json!({ "version": before, "author": "bob", "reason": "too strict" });
+    let rolled = world.post("/v1/fraud/rules/rollback", &body).await.json();
+    assert_eq!((&rolled["version"], &rolled["replaced"]), (&before, &after));
+    assert_eq!(world.post("/v1/checkouts", &checkout(&cup)).await.json()["state"], "completed");
+    let again = world.post("/v1/fraud/rules/rollback", &body).await;
+    assert_eq!((again.status, again.code().as_str()), (409, "conflict"), "it is in force already");
+    let log = world.get("/v1/fraud/rules/log").await.json();
+    let versions: Vec<&Value> = log["items"].as_array().unwrap().iter().map(|line| &line["version"]).collect();
+    assert_eq!(versions, [&before, &after, &before]);
+    let unknown = json!({ "version": "0".repeat(64), "author": "bob", "reason": "why not" });
+    assert_eq!(world.post("/v1/fraud/rules/rollback", &unknown).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_do_not_type_check_or_were_not_tried_are_not_published() {
+    let world = World::new().await;
+    let wrong = json!({ "rules": [
+        rule("fine", "score > 0.5", decide("review")),
+        rule("spelt", "score > 0.5 &&\n  request.amuont_minor > 5", decide("review")),
+        rule("typed", "request.currency > 5", decide("review")),
+        rule("fine", "score > 0.6", decide("review")),
+    ] });
+    let refused = world.ask("PUT", "/v1/fraud/rules").json(&wrong).send().await;
+    assert_eq!((refused.status, refused.code().as_str()), (422, "invalid_request"));
+    let mut pointers = refused.pointers();
+    pointers.sort();
+    assert_eq!(pointers, ["/rules/1/when", "/rules/2/when", "/rules/3/id"]);
+    assert!(refused.text.contains("line 2, column 3") && refused.text.contains("did you mean `request.amount_minor`"));
+    assert_eq!(world.get("/v1/fraud/rules").await.json()["draft"], Value::Null);
+
+    let (version, backtest) = try_rules(&world, json!([rule("one", "score > 0.5", decide("review"))])).await;
+    assert_eq!((&backtest["total"], &backtest["report"]["decisions"]), (&json!(0), &json!(0)));
+    let publish = |version: &Value, backtest: Value, author: &str| {
+        let body = json!({ "version": version, "backtest": backtest, "author": author });
+        let world = &world;
+        async move { world.post("/v1/fraud/rules/publish", &body).await }
+    };
+    assert_eq!(publish(&version, json!(99), "ann").await.status, 404, "no such backtest");
+    assert_eq!(publish(&json!("0".repeat(64)), json!(1), "ann").await.code(), "conflict");
+    assert_eq!(publish(&version, json!(1), " ").await.pointers(), ["/author"]);
+    assert_eq!(publish(&version, json!(1), "ann").await.status, 200);
+    assert_eq!(publish(&version, json!(1), "ann").await.code(), "conflict", "it is in force already");
+    let backwards = json!({ "from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z" });
+    assert_eq!(world.post("/v1/fraud/backtests", &backwards).await.pointers(), ["/to"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_of_the_rules_in_force_repeats_every_decision_as_it_was_made() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    let rules = json!([
+        rule("dear", "request.amount_usd_minor > 300000 && score > 0.01", decide("step_up")),
+        rule("morning", "request.hour < 12", json!({ "do": "add_reason", "code": "EARLY" })),
+        // The card is missing, so this has an answer for the largest amounts alone.
+        rule(
+            "huge",
+            "features.checkout_submitted_total_usd_minor > 500000.0 || request.card == 'x'",
+            decide("decline")
+        ),
+    ]);
+    publish(&world, rules).await;
+    for number in 0..60 {
+        world.clock.advance(1_800_000_000);
+        assert_eq!(world.post("/v1/fraud/scores", &score(number * 10_007)).await.status, 200);
+    }
+    let mut made: Vec<(String, String, Value)> = Vec::new();
+    let mut path = "/v1/decisions?kind=fraud&limit=50".to_owned();
+    loop {
+        let page = world.get(&path).await.json();
+        made.extend(page["items"].as_array().unwrap().iter().map(|one| {
+            let text = |name: &str| one[name].as_str().unwrap().to_owned();
+            (text("created_at"), text("id"), one["answer"]["rules"]["outcome"].clone())
+        }));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/decisions?kind=fraud&limit=50&cursor={next}");
+    }
+    made.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+    let mut live = DecisionsHash::new();
+    for (_, id, outcome) in &made {
+        live.add(id.parse().unwrap(), &serde_json::from_value::<Outcome>(outcome.clone()).unwrap());
+    }
+    let version = world.get("/v1/fraud/rules").await.json()["version"].clone();
+    let body = json!({ "version": version, "from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z" });
+    let started = world.post("/v1/fraud/backtests", &body).await;
+    let same = world.until(started.header("location"), |one| one["state"] == "finished").await;
+    assert_eq!((&same["repeated"], &same["skipped"], &same["total"]), (&json!(60), &json!(0), &json!(60)));
+    assert_eq!(same["report"]["hash"], json!(live.hash()));
+    assert_eq!(same["report"]["changes"], json!([]));
+    let stepped_up = same["report"]["recorded"]["step_up"]["decisions"].as_u64().unwrap();
+    assert!((1..60).contains(&stepped_up), "{same}");
+
+    let (_, other) = try_rules(&world, json!([])).await;
+    assert_ne!(other["report"]["hash"], same["report"]["hash"]);
+    assert!(!other["report"]["changes"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_on_a_claimed_case_is_a_label_in_the_log() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    assert_eq!(world.post("/v1/fraud/cases/claim", &json!({ "reviewer": "ann" })).await.status, 204);
+    publish(&world, json!([rule("all", "true", json!({ "do": "floor", "action": "step_up" }))])).await;
+    let cup = world.product("Cup", 1_200, 9).await;
+    let bought = world.post("/v1/checkouts", &checkout(&cup)).await.json();
+    assert_eq!((&bought["state"], &bought["fraud"]["action"]), (&json!("completed"), &json!("step_up")));
+
+    let claimed = world.post("/v1/fraud/cases/claim", &json!({ "reviewer": "ann" })).await.json();
+    assert_eq!((&claimed["checkout"], &claimed["claimed_by"]), (&bought["id"], &json!("ann")));
+    let path = format!("/v1/fraud/cases/{}", claimed["decision"].as_str().unwrap());
+    let held = world.post(&format!("{path}/claim"), &json!({ "reviewer": "bob" })).await;
+    assert_eq!((held.status, held.code().as_str()), (409, "case_claimed"));
+    let unlabelled = json!({ "reviewer": "ann", "verdict": "decline" });
+    assert_eq!(world.post(&format!("{path}/verdict"), &unlabelled).await.pointers(), ["/label"]);
+    let noted = world.post(&format!("{path}/notes"), &json!({ "reviewer": "bob", "note": "seen before" })).await;
+    assert_eq!(noted.json()["history"].as_array().unwrap().len(), 3);
+    let verdict = json!({ "reviewer": "ann", "verdict": "decline", "label": "fraud", "note": "a stolen wallet" });
+    let decided = world.post(&format!("{path}/verdict"), &verdict).await.json();
+    assert_eq!((&decided["state"], &decided["verdict"]["label"]), (&json!("decided"), &json!("fraud")));
+    let again = world.post(&format!("{path}/verdict"), &verdict).await;
+    assert_eq!((again.status, again.code().as_str()), (409, "state_conflict"));
+    assert_eq!(world.get(&path).await.json(), decided);
+    assert_eq!(world.get("/v1/fraud/cases?state=open").await.json()["items"], json!([]));
+    let by_decision = path.replace("cases", "decisions");
+    assert_eq!(world.get(by_decision).await.json()["case"], decided);
+
+    let query = json!({ "query": "SELECT checkout, fraud, source FROM fraud_labelled" });
+    for _ in 0..500 {
+        let (events, lag) = world.engine.lag().unwrap();
+        if events > 0 && lag == 0 {
+            world.engine.checkpoint().unwrap();
+            let rows = world.post("/v1/sql", &query).await.json()["rows"].clone();
+            if rows.as_array().is_some_and(|rows| !rows.is_empty()) {
+                assert_eq!(rows, json!([[bought["id"], true, "review"]]));
+                return;
+            }
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the label did not reach the lake");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_key_declines_and_an_allowed_one_approves_while_they_count() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    let (block, allow) = ("/v1/fraud/lists/buyer/block", "/v1/fraud/lists/buyer/allow");
+    let entry = |value: &str| json!({ "value": value, "reason": "three chargebacks", "author": "ann" });
+    let mut allowed = entry(&buyer().to_string());
+    allowed["expires"] = json!("2026-03-01T13:00:00Z");
+    assert_eq!(world.post(allow, &allowed).await.status, 201);
+    let dear = score(trained::DEAR_USD_MINOR * 2);
+    let action = async || world.post("/v1/fraud/scores", &dear).await.json()["action"].clone();
+    assert_eq!(action().await, "approve", "the allow list approves what the model would decline");
+    world.clock.advance(3_600_000_000);
+    assert_eq!(action().await, "decline", "the entry expired");
+
+    assert_eq!(world.post(block, &entry(&buyer().to_string())).await.status, 201);
+    let scored = world.post("/v1/fraud/scores", &score(1_200)).await;
+    assert_eq!(scored.json()["action"], "decline");
+    assert_eq!(scored.json()["reasons"][0]["code"], "blocked:buyer");
+    let found = decision(&world, &scored).await;
+    assert_eq!(found["decision"]["answer"]["rules"]["outcome"]["decided_by"]["by"], "block_list");
+    let listed = world.get(block).await.json();
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["next"]), (1, &Value::Null));
+    assert_eq!(world.get(allow).await.json()["items"], json!([]));
+    let removal = format!("{block}?value={}&author=bob", buyer());
+    assert_eq!(world.ask("DELETE", &removal).send().await.status, 204);
+    assert_eq!(world.ask("DELETE", &removal).send().await.status, 404);
+    assert_eq!(world.post("/v1/fraud/scores", &score(1_200)).await.json()["action"], "approve");
+    assert_eq!(world.post("/v1/fraud/lists/shoe/block", &entry("x")).await.pointers(), ["/kind"]);
+    assert_eq!(world.post("/v1/fraud/lists/card/maybe", &entry("x")).await.pointers(), ["/effect"]);
+    assert_eq!(world.post(block, &entry("")).await.pointers(), ["/value"]);
+    assert_eq!(world.get(format!("{block}?limit=0")).await.pointers(), ["/limit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_number_is_refused_wherever_words_or_keys_are_taken_and_stands_in_no_file() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    publish(&world, json!([rule("all", "true", decide("review"))])).await;
+    let scored = world.post("/v1/fraud/scores", &score(1_200)).await;
+    let case = format!("/v1/fraud/cases/{}", scored.json()["decision_id"].as_str().unwrap());
+    assert_eq!(world.post(&format!("{case}/claim"), &json!({ "reviewer": "ann" })).await.status, 200);
+    let compact = PLANTED.replace(' ', "");
+    let mut by_card = score(1_200);
+    by_card["card"] = json!(compact);
+    let mut by_region = score(1_200);
+    by_region["region"] = json!("378282246310005");
+    let verdict = json!({ "reviewer": "ann", "verdict": "approve", "label": "genuine", "note": PLANTED });
+    let named = |field: &str, text: &str| {
+        let mut named = rule("one", "score > 0.5", decide("review"));
+        named[field] = json!(text);
+        json!({ "rules": [named] })
+    };
+    let version = world.get("/v1/fraud/rules").await.json()["version"].clone();
+    let entry = |field: &str, text: &str| {
+        let mut entry = json!({ "value": "token", "reason": "stolen", "author": "ann", "note": "" });
+        entry[field] = json!(text);
+        entry
+    };
+    let asks = [
+        ("POST", "/v1/fraud/scores".to_owned(), by_card),
+        ("POST", "/v1/fraud/scores".to_owned(), by_region),
+        ("POST", "/v1/fraud/cases/claim".to_owned(), json!({ "reviewer": PLANTED })),
+        ("POST", format!("{case}/claim"), json!({ "reviewer": PLANTED })),
+        ("POST", format!("{case}/release"), json!({ "reviewer": PLANTED })),
+        ("POST", format!("{case}/notes"), json!({ "reviewer": "ann", "note": PLANTED })),
+        ("POST", format!("{case}/verdict"), verdict),
+        ("PUT", "/v1/fraud/rules".to_owned(), named("name", PLANTED)),
+        ("PUT", "/v1/fraud/rules".to_owned(), named("when", &format!("request.card == '{compact}'"))),
+        ("PUT", "/v1/fraud/rules".to_owned(), named("id", PLANTED)),
+        ("POST", "/v1/fraud/rules/publish".to_owned(), json!({ "version": version, "backtest": 1, "author": PLANTED })),
+        (
+            "POST",
+            "/v1/fraud/rules/rollback".to_owned(),
+            json!({ "version": version, "author": "ann", "reason": PLANTED }),
+        ),
+        ("POST", "/v1/fraud/lists/card/block".to_owned(), entry("value", &compact)),
+        ("POST", "/v1/fraud/lists/card/block".to_owned(), entry("reason", PLANTED)),
+        ("POST", "/v1/fraud/lists/card/block".to_owned(), entry("note", PLANTED)),
+        ("POST", "/v1/fraud/lists/card/block".to_owned(), entry("author", PLANTED)),
+    ];
+    for (method, path, body) in asks {
+        let answer = world.ask(method, &path).json(&body).send().await;
+        assert_eq!(answer.status, 422, "{method} {path} {body}: {answer:?}");
+    }
+    world.engine.checkpoint().unwrap();
+    let mut files = vec![world.engine.folders().log.parent().unwrap().to_owned()];
+    let mut read = 0;
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        read += bytes.len();
+        for planted in [PLANTED, &compact, "378282246310005"] {
+            let found = bytes.windows(planted.len()).any(|window| window == planted.as_bytes());
+            assert!(!found, "{planted} stands in {}", path.display());
+        }
+    }
+    assert!(read > 10_000, "the database and the log were read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_score_whose_record_cannot_be_written_is_not_answered() {
+    // Time stands still for the access check, so that it remembers its answer and asks the database nothing.
+    let stopwatch = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let world = World::with(ApiSettings::default(), stopwatch).await;
+    trained::fraud(&world);
+    assert_eq!(world.post("/v1/fraud/scores", &score(1_200)).await.status, 200);
+    world.engine.store().close().await;
+    let refused = world.post("/v1/fraud/scores", &score(1_200)).await;
+    assert_eq!((refused.status, refused.code().as_str()), (503, "database_unavailable"));
+    assert!(!refused.text.contains("probability"));
+}
