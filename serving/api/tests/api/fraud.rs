@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use dhow_api::ApiSettings;
-use dhow_events::{ManualClock, Timestamp};
-use dhow_rules::{DecisionsHash, Outcome};
+use dhow_commerce::{ListChange, RuleStorage};
+use dhow_events::{Clock, ManualClock, TenantId, Timestamp};
+use dhow_rules::{Backtest, DecisionsHash, Effect, ListEntry, ListKind, Outcome, Rule, RuleBook, RuleSet, Schema};
 use serde_json::{Value, json};
 
 use crate::trained;
@@ -258,6 +259,38 @@ async fn a_blocked_key_declines_and_an_allowed_one_approves_while_they_count() {
     assert_eq!(world.post("/v1/fraud/lists/card/maybe", &entry("x")).await.pointers(), ["/effect"]);
     assert_eq!(world.post(block, &entry("")).await.pointers(), ["/value"]);
     assert_eq!(world.get(format!("{block}?limit=0")).await.pointers(), ["/limit"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_published_or_listed_counts_here_too() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    let (tenant, now) = (TenantId::default(), world.clock.now());
+    let entry = ListEntry {
+        kind: ListKind::Buyer,
+        effect: Effect::Block,
+        value: buyer().to_string(),
+        reason: "three chargebacks".to_owned(),
+        note: String::new(),
+        author: "ann".to_owned(),
+        created: now,
+        expires: None,
+        removed: None,
+    };
+    let store = world.engine.store();
+    store.append_list_change(tenant, &ListChange::Added { entry }, now).await.unwrap();
+    world.until("/v1/fraud/lists/buyer/block", |page| page["items"].as_array().unwrap().len() == 1).await;
+    assert_eq!(world.post("/v1/fraud/scores", &score(1_200)).await.json()["action"], "decline");
+
+    let rules = Arc::new(Schema::new([], Vec::new()).unwrap());
+    let every: Rule = serde_json::from_value(rule("all", "score >= 0.0", decide("review"))).unwrap();
+    let set = RuleSet::compile(vec![every], rules).unwrap();
+    let mut book = RuleBook::default();
+    let entry = book.publish(&set, &Backtest::new(&set).report(), "ann", now).unwrap().clone();
+    store.write_rule_log(tenant, 1, &entry, book.version(set.version()).unwrap()).await.unwrap();
+    world.until("/v1/fraud/rules", |found| found["version"] == json!(set.version())).await;
+    let body = json!({ "version": set.version(), "author": "bob", "reason": "none" });
+    assert_eq!(world.post("/v1/fraud/rules/rollback", &body).await.status, 409, "it is known to be in force");
 }
 
 #[tokio::test(flavor = "multi_thread")]
