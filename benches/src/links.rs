@@ -141,7 +141,7 @@ impl Shoppers {
             drawn(number, 2) % self.accounts
         };
         let home = if drawn(account, 3) % 100 < HOUSEHOLD_IN_A_HUNDRED { account.saturating_sub(1) } else { account };
-        let card = if drawn(number, 4) % 10 == 0 { id(number, 5) } else { id(home, 6) };
+        let card = if drawn(number, 4).is_multiple_of(10) { id(number, 5) } else { id(home, 6) };
         let to_locker = drawn(number, 7) % 100 < LOCKER_IN_A_HUNDRED;
         let lockers = self.accounts / ACCOUNTS_OF_A_LOCKER + 1;
         let address = if to_locker { id(drawn(number, 8) % lockers, 9) } else { id(home, 10) };

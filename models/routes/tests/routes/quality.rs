@@ -64,7 +64,7 @@ proptest! {
 
     #[test]
     fn up_to_five_stops_as_much_is_served_as_possible_at_no_less_than_the_optimal_cost(problem in any_problem(1..6)) {
-        let plan = solve(&problem, 500);
+        let plan = solve(&problem, 5_000);
         let (weight, cost) = exhaustive(&problem);
         prop_assert_eq!(weight_left_out(&problem, &plan), weight);
         prop_assert!(plan.cost as f64 >= cost - 2.5, "{} beats the optimum {cost}", plan.cost);
