@@ -35,7 +35,7 @@ pub struct TreeSettings {
 
 impl Default for TreeSettings {
     fn default() -> Self {
-        Self { rounds: 150, learning_rate: 0.1, max_leaves: 15, min_child_weight: 1.0, seed: 1 }
+        Self { rounds: 60, learning_rate: 0.2, max_leaves: 15, min_child_weight: 1.0, seed: 1 }
     }
 }
 

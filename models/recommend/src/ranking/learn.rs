@@ -34,8 +34,8 @@ const VALIDATION_SHARE: f64 = 0.3;
 /// The regularisations that are tried, and the length of a factorisation machine's vectors.
 const L2_TRIALS: [f64; 2] = [1e-4, 1e-2];
 const DIMENSIONS: usize = 8;
-/// The numbers of leaves that are tried.
-const TREE_LEAVES: [usize; 2] = [7, 31];
+/// The numbers of leaves that are tried; a request waits for every tree, so they are few and small.
+const TREE_LEAVES: [usize; 2] = [7, 15];
 /// Attraction is learned from at most so many slates, spread evenly.
 const MAX_SLATES: usize = 20_000;
 /// The places that orders are compared by.
