@@ -176,7 +176,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "scale": arguments.scale.to_string(), "seed": arguments.seed, "visits": arguments.visits,
         "next_view": figures, "per_visit": arms,
     });
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    println!("RESULT {report}");
     Ok(())
 }
 
