@@ -3,7 +3,7 @@
 use dhow_bundles::KitRules;
 use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::SlateServed;
-use dhow_events::{DecisionId, ProductId, Region, TenantId};
+use dhow_events::{DecisionId, ProductId, Region, TenantId, Timestamp};
 use dhow_ranking::Kind;
 use dhow_recommend::{Complement, RecommendError, Recommender, Seen, Slate, SlateItem, SlateRequest, Step};
 
@@ -66,6 +66,19 @@ pub struct RecommendedSlate {
     pub products: Vec<RecommendedProduct>,
     /// The experiment and the arm that the shopper is in, `experiment/arm`, where one runs.
     pub arm: Option<String>,
+}
+
+/// A list of products around another, to be recorded.
+struct ProductList {
+    surface: &'static str,
+    subject: ProductId,
+    reason: Reason,
+    request: serde_json::Value,
+    answer: serde_json::Value,
+    /// Their ids, joined by commas.
+    products: String,
+    at: Timestamp,
+    latency_us: i64,
 }
 
 impl Engine {
@@ -180,35 +193,22 @@ impl Engine {
             catalogue.offer(tenant, item.product).map(|offer| (item.product, offer, item.score))
         };
         let products: Vec<(ProductId, Offer, f64)> = related.iter().filter_map(show).collect();
-        let latency_us = self.stopwatch().now().micros_since(begin);
-        let decision = DecisionId::at(now, self.random());
-        let text = format!("shoppers turned to these after, or before, {product}");
-        let reasons = vec![Reason { code: "related".to_owned(), text, contribution: products.len() as f64 }];
         let shown: Vec<String> = products.iter().map(|(product, ..)| product.to_string()).collect();
-        let fact = SlateServed {
-            decision,
-            buyer: None,
-            session: None,
-            surface: "related".to_owned(),
-            model: format!("{}/related", champion.label),
-            products: shown.join(","),
-            degraded: false,
-            kinds: None,
-            propensities: None,
-            arm: None,
-        };
-        let question = Question {
-            tenant,
-            kind: DecisionKind::Recommendation,
-            subject: product.to_string(),
+        let list = ProductList {
+            surface: "related",
+            subject: product,
+            reason: Reason {
+                code: "related".to_owned(),
+                text: format!("shoppers turned to these after, or before, {product}"),
+                contribution: products.len() as f64,
+            },
             request: serde_json::json!({ "surface": "related", "product": product, "count": count }),
             answer: serde_json::json!({ "step": "related", "products": shown }),
+            products: shown.join(","),
             at: now,
+            latency_us: self.stopwatch().now().micros_since(begin),
         };
-        let model = champion.label.to_string();
-        let answer = Answer { value: products, model, decision, reasons, degraded: false, latency_us };
-        self.record_soon(answer.record(question), fact.into()).await?;
-        Ok(answer)
+        self.record_list(tenant, &champion.label, list, products).await
     }
 
     /// A starter kit: available products that complete another, as they were bought in one basket with it.
@@ -228,33 +228,50 @@ impl Engine {
             Some(BundledProduct { complement: *complement, offer })
         };
         let products: Vec<BundledProduct> = kit.iter().filter_map(show).collect();
-        let latency_us = self.stopwatch().now().micros_since(begin);
-        let decision = DecisionId::at(now, self.random());
-        let text = format!("bought in one basket with {} more often than by chance", ask.product);
-        let reasons = vec![Reason { code: "bought_together".to_owned(), text, contribution: products.len() as f64 }];
         let shown: Vec<String> = products.iter().map(|product| product.complement.product.to_string()).collect();
+        let list = ProductList {
+            surface: "bundle",
+            subject: ask.product,
+            reason: Reason {
+                code: "bought_together".to_owned(),
+                text: format!("bought in one basket with {} more often than by chance", ask.product),
+                contribution: products.len() as f64,
+            },
+            request: serde_json::json!({ "surface": "bundle", "product": ask.product, "region": ask.region }),
+            answer: serde_json::json!({ "products": shown }),
+            products: shown.join(","),
+            at: now,
+            latency_us: self.stopwatch().now().micros_since(begin),
+        };
+        self.record_list(tenant, &champion.label, list, products).await
+    }
+
+    /// Records a list of products around another as a slate that nobody in particular was served.
+    async fn record_list<T>(
+        &self,
+        tenant: TenantId,
+        champion: &str,
+        list: ProductList,
+        value: T,
+    ) -> Result<Answer<T>, EngineError> {
+        let ProductList { surface, subject, reason, request, answer, products, at, latency_us } = list;
+        let decision = DecisionId::at(at, self.random());
         let fact = SlateServed {
             decision,
             buyer: None,
             session: None,
-            surface: "bundle".to_owned(),
-            model: format!("{}/bundle", champion.label),
-            products: shown.join(","),
+            surface: surface.to_owned(),
+            model: format!("{champion}/{surface}"),
+            products,
             degraded: false,
             kinds: None,
             propensities: None,
             arm: None,
         };
-        let question = Question {
-            tenant,
-            kind: DecisionKind::Recommendation,
-            subject: ask.product.to_string(),
-            request: serde_json::json!({ "surface": "bundle", "product": ask.product, "region": ask.region }),
-            answer: serde_json::json!({ "products": shown }),
-            at: now,
-        };
-        let model = champion.label.to_string();
-        let answer = Answer { value: products, model, decision, reasons, degraded: false, latency_us };
+        let question =
+            Question { tenant, kind: DecisionKind::Recommendation, subject: subject.to_string(), request, answer, at };
+        let model = champion.to_owned();
+        let answer = Answer { value, model, decision, reasons: vec![reason], degraded: false, latency_us };
         self.record_soon(answer.record(question), fact.into()).await?;
         Ok(answer)
     }
