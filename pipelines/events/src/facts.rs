@@ -598,4 +598,17 @@ facts! {
         /// Its cosine with the query, -1 to 1.
         best_similarity: f64,
     }
+    /// An authorised amount was given up before it was taken.
+    PaymentVoided "payment_voided" [since 3] {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The payment.
+        payment: PaymentId,
+        /// Who would have paid.
+        buyer: BuyerId,
+        /// How much.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+    }
 }

@@ -175,7 +175,7 @@ pub(crate) struct Order {
     buyer: String,
     seller: String,
     region: String,
-    /// `pending_payment`, `placed`, `fulfilled` or `cancelled`.
+    /// `pending_payment`, `held`, `placed`, `fulfilled` or `cancelled`.
     state: String,
     lines: Vec<OrderLine>,
     line_count: i64,
@@ -221,9 +221,10 @@ pub(crate) struct Checkout {
     tenant: String,
     id: String,
     request: CheckoutRequest,
-    /// `completed`, `refused`, or `pending_payment` while the payment rail has not answered.
+    /// `completed`, `refused`, `held` until a person's verdict on its case, or `pending_payment` while the payment rail has
+    /// not answered.
     state: String,
-    /// `fraud`, `stock` or `payment_declined`; null where it was not refused.
+    /// `fraud`, `stock`, `payment_declined` or `review_expired`; null where it was not refused.
     #[schema(required)]
     refusal: Option<String>,
     shortages: Vec<Shortage>,

@@ -199,10 +199,15 @@ impl FraudCase {
         }))
     }
 
+    /// The final verdict, where there is one.
+    pub fn final_verdict(&self) -> Option<&GivenVerdict> {
+        let last = self.second_verdict.as_ref().or(self.verdict.as_ref())?;
+        (self.state == CaseState::Decided).then_some(last)
+    }
+
     /// What models learn from the case; nothing before its verdict is final.
     pub fn label(&self) -> Option<FraudLabel> {
-        let last = self.second_verdict.as_ref().or(self.verdict.as_ref())?;
-        (self.state == CaseState::Decided).then_some(last.label)
+        self.final_verdict().map(|given| given.label)
     }
 
     /// Gives the case to `reviewer` for [`CLAIM_MICROS`]. Whoever holds it already holds it longer.
@@ -386,7 +391,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         self.change_case(tenant, id, reviewer, |case, now| case.note(reviewer, note, now)).await
     }
 
-    /// Gives a verdict on a case that `reviewer` holds. A final one writes the label as an event in the same transaction.
+    /// Gives a verdict on a case that `reviewer` holds. A final one writes the label as an event in the same transaction, and
+    /// moves the checkout on where it waits for it: approved, its orders are placed; declined, they are cancelled, the
+    /// stock is free again and the amount at the rail is given up.
     ///
     /// # Errors
     /// No such case, `reviewer` does not hold it, a note that cannot be stored; the database fails.
@@ -418,11 +425,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let mut transaction = self.storage.begin().await?;
         let found = transaction.case(tenant, id).await?;
         let mut case = found.ok_or_else(|| CommerceError::NotFound(format!("case {id}")))?;
-        let before = case.label();
+        let was_decided = case.final_verdict().is_some();
         change(&mut case, now)?;
         transaction.update_case(&case).await?;
-        if let (None, Some(label)) = (before, case.label()) {
-            let event = self.event(tenant, case.checkout.to_string(), now, case.labelled(label));
+        if let (false, Some(given)) = (was_decided, case.final_verdict()) {
+            // The checkout before its events, as everywhere, so that two transactions never wait for each other.
+            self.end_hold(&mut transaction, tenant, case.checkout, given.verdict, now).await?;
+            let event = self.event(tenant, case.checkout.to_string(), now, case.labelled(given.label));
             transaction.append_events(&[event], now).await?;
         }
         transaction.commit().await?;

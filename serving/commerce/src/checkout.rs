@@ -1,36 +1,21 @@
-//! The checkout use case: decide, authorise, settle, and recover what a crash left pending; see the crate's outline.
+//! The checkout use case: decide, authorise, settle; see the crate's outline. What waits is brought on in `settlement` and `recovery`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::facts::CheckoutSubmitted;
-use dhow_events::{
-    CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SECOND_MICROS, SellerId, TenantId, Timestamp,
-};
+use dhow_events::{CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp};
 
 use crate::cart::{check_lines, sum_minor};
 use crate::idempotency::{claim, save_answer};
-use crate::service::record_decision;
+use crate::service::record;
+use crate::settlement::{Ending, no_payment, verdict_on};
 use crate::{
     Answered, Authorisation, AuthorisationRequest, CartLine, Checkout, CheckoutRequest, CheckoutState, Commerce,
     CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, FraudCheckError, FraudDecision,
     FraudRequest, FraudSummary, Idempotency, Order, OrderLine, OrderState, OutboxEvent, Payment, PaymentRail,
-    PaymentState, Quote, QuoteLine, RailError, RefusalReason, Settlement, Shortage, Step, Storage, StorageError,
-    StorageTransaction, facts, quote, transition,
+    PaymentState, Quote, QuoteLine, RailError, RefusalReason, Shortage, Storage, StorageError, StorageTransaction,
+    facts, quote,
 };
-
-/// How old a pending checkout must be before recovery asks the rail again; younger ones have a request under way.
-pub const RECOVERY_AFTER_MICROS: i64 = 15 * SECOND_MICROS;
-/// How many pending checkouts are read at once.
-pub const RECOVERY_BATCH: u32 = 100;
-
-/// What a recovery did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Checkouts that were completed or refused.
-    pub settled_count: usize,
-    /// Checkouts that the rail has no final answer for yet.
-    pub pending_count: usize,
-}
 
 /// A checkout that is being decided: what was asked for, what it costs and what the model says.
 struct Attempt<'a> {
@@ -59,9 +44,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         quote(lines, &products, &self.rates)
     }
 
-    /// Buys what is in a cart. The answer is a checkout that is completed, refused with its reason, or, where the rail
-    /// has not answered, still pending; a pending one is completed by [`Commerce::recover_pending`], and its
-    /// idempotency key counts as in flight until then.
+    /// Buys what is in a cart. The answer is a checkout that is completed, held until a person has looked at it, refused
+    /// with its reason, or, where the rail has not answered, still pending; a pending one is settled by
+    /// [`Commerce::recover_pending`], and its idempotency key counts as in flight until then.
     ///
     /// # Errors
     /// A wrong request, a reused or unanswered idempotency key, no score, or the database fails. After a failure the
@@ -79,28 +64,6 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let value = self.pay(decided.value).await?;
         Ok(Answered { value, replayed: false })
-    }
-
-    /// Asks the rail again about every checkout that has waited for its payment for [`RECOVERY_AFTER_MICROS`], and
-    /// completes those with a final answer. A server runs it at its start and then every few seconds.
-    ///
-    /// # Errors
-    /// The database fails; what is left is recovered by the next call.
-    pub async fn recover_pending(&self) -> Result<Recovery, CommerceError> {
-        let created_before = self.clock.now() - RECOVERY_AFTER_MICROS;
-        let mut recovery = Recovery::default();
-        let mut after = None;
-        loop {
-            let batch = self.storage.pending_checkouts(created_before, after, RECOVERY_BATCH).await?;
-            let Some(last) = batch.last() else { return Ok(recovery) };
-            after = Some((last.created_at, last.id));
-            for checkout in batch {
-                match self.pay(checkout).await?.state {
-                    CheckoutState::PendingPayment => recovery.pending_count += 1,
-                    _ => recovery.settled_count += 1,
-                }
-            }
-        }
     }
 
     /// Step 1 and 2: one transaction that ends in a pending checkout or in a committed refusal.
@@ -130,7 +93,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return self.abort(&attempt, shortages).await;
         }
         let checkout = self.accepted(&attempt)?;
-        record_decision(&mut transaction, &attempt.record(DecisionOutcome::Applied)?).await?;
+        record(&mut transaction, &[&attempt.record(DecisionOutcome::Applied)?]).await?;
         transaction.insert_checkout(&checkout).await?;
         transaction.append_events(&self.decided_events(&attempt), now).await?;
         transaction.commit().await?;
@@ -138,7 +101,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     }
 
     /// Step 3 and 4: ask the rail outside any transaction, then settle in one.
-    async fn pay(&self, checkout: Checkout) -> Result<Checkout, CommerceError> {
+    pub(crate) async fn pay(&self, checkout: Checkout) -> Result<Checkout, CommerceError> {
         let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(&checkout))?;
         let request = AuthorisationRequest {
             tenant: checkout.tenant,
@@ -164,26 +127,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     async fn settle(&self, checkout: Checkout, answer: Result<String, String>) -> Result<Checkout, CommerceError> {
         let now = self.clock.now();
         let (tenant, id) = (checkout.tenant, checkout.id);
-        let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(&checkout))?;
-        let settlement = settlement(&checkout, payment, &answer, now)?;
         let mut transaction = self.storage.begin().await?;
-        if transaction.settle_checkout(tenant, id, &settlement).await? {
-            let mut events: Vec<OutboxEvent> = match &answer {
-                Ok(_) => facts::completed(&checkout, payment),
-                Err(reason) => facts::declined(&checkout, payment, reason),
-            }
-            .into_iter()
-            .map(|fact| self.event(tenant, id.to_string(), now, fact))
-            .collect();
-            for (product, quantity) in checkout.demand() {
-                if answer.is_err() {
-                    transaction.release_stock(tenant, product, quantity).await?;
-                    continue;
-                }
-                let level = transaction.take_reserved_stock(tenant, product, quantity).await?;
-                events.push(self.event(tenant, product.to_string(), now, facts::sold(product, quantity, &level)));
-            }
-            transaction.append_events(&events, now).await?;
+        let ending = match answer {
+            Ok(reference) => Ending::authorised(reference, verdict_on(&mut transaction, &checkout).await?),
+            Err(reason) => Ending::Declined { reason },
+        };
+        if self.move_on(&mut transaction, &checkout, &ending, now).await? {
             let settled = stored(&mut transaction, tenant, id).await?;
             save_answer(&mut transaction, tenant, checkout.idempotency_key.as_deref(), &settled).await?;
             transaction.commit().await?;
@@ -228,7 +177,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             }
             // The same request was sent twice and the other one came first: its answer is the answer.
             other => {
-                transaction.insert_decision(&attempt.record(DecisionOutcome::Aborted)?).await?;
+                transaction.insert_decisions(&[&attempt.record(DecisionOutcome::Aborted)?]).await?;
                 transaction.commit().await?;
                 let earlier = other?.ok_or_else(|| CommerceError::NotFound("saved answer".to_owned()))?;
                 Ok(Answered { value: earlier, replayed: true })
@@ -243,7 +192,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         checkout: &Checkout,
         outcome: DecisionOutcome,
     ) -> Result<(), CommerceError> {
-        transaction.insert_decision(&attempt.record(outcome)?).await?;
+        transaction.insert_decisions(&[&attempt.record(outcome)?]).await?;
         transaction.insert_checkout(checkout).await?;
         let mut events = self.decided_events(attempt);
         if let Some(reason) = checkout.refusal {
@@ -379,55 +328,12 @@ async fn reserve<X: StorageTransaction>(
     Ok(shortages)
 }
 
-/// The states and amounts that follow from the rail's answer, looked up in the tables of transitions.
-fn settlement(
-    checkout: &Checkout,
-    payment: &Payment,
-    answer: &Result<String, String>,
-    at: Timestamp,
-) -> Result<Settlement, CommerceError> {
-    let settlement = match answer {
-        Ok(reference) => Settlement {
-            checkout: CheckoutState::Completed,
-            orders: OrderState::Placed,
-            payment: PaymentState::Authorised,
-            refusal: None,
-            authorised_minor: payment.amount.amount_minor,
-            rail_reference: Some(reference.clone()),
-            decline_reason: None,
-            at,
-        },
-        Err(reason) => Settlement {
-            checkout: CheckoutState::Refused,
-            orders: OrderState::Cancelled,
-            payment: PaymentState::Declined,
-            refusal: Some(RefusalReason::PaymentDeclined),
-            authorised_minor: 0,
-            rail_reference: None,
-            decline_reason: Some(reason.clone()),
-            at,
-        },
-    };
-    let mut steps =
-        vec![transition(checkout.state, settlement.checkout)?, transition(payment.state, settlement.payment)?];
-    for order in &checkout.orders {
-        steps.push(transition(order.state, settlement.orders)?);
-    }
-    debug_assert!(steps.iter().all(|step| *step == Step::Changes), "a pending checkout has pending parts");
-    Ok(settlement)
-}
-
-async fn stored<X: StorageTransaction>(
+pub(crate) async fn stored<X: StorageTransaction>(
     transaction: &mut X,
     tenant: TenantId,
     id: CheckoutId,
 ) -> Result<Checkout, CommerceError> {
     transaction.checkout(tenant, id).await?.ok_or_else(|| CommerceError::NotFound(format!("checkout {id}")))
-}
-
-fn no_payment(checkout: &Checkout) -> CommerceError {
-    let detail = format!("{} is pending without a payment", checkout.id);
-    StorageError::Corrupt { what: "a pending checkout", detail }.into()
 }
 
 fn order_line(line: &QuoteLine) -> OrderLine {

@@ -2,7 +2,7 @@
 
 use dhow_events::facts::{
     CheckoutRefused, CheckoutSubmitted, FraudScored, ItemOrdered, OrderPlaced, PaymentAuthorized, PaymentDeclined,
-    StockChanged,
+    PaymentVoided, StockChanged,
 };
 use dhow_events::{CheckoutId, DecisionId, Fact, ProductId};
 
@@ -51,20 +51,33 @@ pub(crate) fn refused(checkout: &Checkout, reason: RefusalReason) -> CheckoutRef
     }
 }
 
-/// The payment was authorised and every order is placed.
-pub(crate) fn completed(checkout: &Checkout, payment: &Payment) -> Vec<Fact> {
-    let mut facts: Vec<Fact> = vec![
-        PaymentAuthorized {
-            checkout: checkout.id,
-            payment: payment.id,
-            buyer: checkout.request.buyer,
-            card: checkout.request.card,
-            device: checkout.request.device,
-            amount: payment.amount,
-            amount_usd_minor: checkout.total_usd_minor,
-        }
-        .into(),
-    ];
+/// The rail holds the amount.
+pub(crate) fn authorised(checkout: &Checkout, payment: &Payment) -> PaymentAuthorized {
+    PaymentAuthorized {
+        checkout: checkout.id,
+        payment: payment.id,
+        buyer: checkout.request.buyer,
+        card: checkout.request.card,
+        device: checkout.request.device,
+        amount: payment.amount,
+        amount_usd_minor: checkout.total_usd_minor,
+    }
+}
+
+/// The rail no longer holds the amount.
+pub(crate) fn voided(checkout: &Checkout, payment: &Payment) -> PaymentVoided {
+    PaymentVoided {
+        checkout: checkout.id,
+        payment: payment.id,
+        buyer: checkout.request.buyer,
+        amount: payment.amount,
+        amount_usd_minor: checkout.total_usd_minor,
+    }
+}
+
+/// Every order is placed.
+pub(crate) fn placed(checkout: &Checkout) -> Vec<Fact> {
+    let mut facts = Vec::new();
     for order in &checkout.orders {
         facts.push(
             OrderPlaced {

@@ -11,7 +11,8 @@
 //!    is written in one of its own with the outcome `aborted`.
 //! 3. **Authorise** (no transaction). [`PaymentRail::authorise`] with the payment's id as its idempotency key.
 //! 4. **Settle** (one transaction). Move payment, orders and checkout on; take the reserved stock or release it; write
-//!    the events and the answer of the idempotency key; commit.
+//!    the events and the answer of the idempotency key; commit. A checkout that a person is to look at is *held*: its
+//!    stock stays reserved and its amount at the rail until the verdict places or cancels its orders.
 //!
 //! A process that dies between 2 and 4 leaves a checkout in `pending_payment` with its payment's key.
 //! [`Commerce::recover_pending`] asks the rail again by that key, which charges nobody twice, and does step 4; the step
@@ -36,7 +37,9 @@ mod paging;
 mod payment;
 mod products;
 mod rates;
+mod recovery;
 mod service;
+mod settlement;
 mod simulator;
 mod states;
 mod storage;
@@ -51,7 +54,6 @@ pub use cases::{
 pub use catalogue::{
     DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,
 };
-pub use checkout::{RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery};
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
     FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, StateShare,
@@ -64,9 +66,10 @@ pub use identity::IdSource;
 pub use orders::{Checkout, Order, OrderLine, Payment, RefusalReason, Settlement, Shortage};
 pub use outbox::{OUTBOX_BATCH_MAX, Outbox, OutboxEvent, OutboxRecord, RelayError, relay_batch};
 pub use paging::{Cursor, CursorError, PAGE_LIMIT_MAX, Page, PageRequest};
-pub use payment::{Authorisation, AuthorisationRequest, PaymentMethod, PaymentRail, RailError};
+pub use payment::{Authorisation, AuthorisationRequest, PaymentMethod, PaymentRail, RailError, VoidRequest};
 pub use products::{ExpectedVersion, IMPORT_ROWS_MAX, ImportedProduct};
 pub use rates::{ExchangeRates, RateError};
+pub use recovery::{HOLD_MARGIN_MICROS, RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery, Waiting};
 pub use service::{Commerce, CommerceError, FieldProblem};
 pub use simulator::{SimulatedRail, trigger};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};

@@ -19,6 +19,8 @@ worded! {
         Stock = "stock",
         /// The payment rail declined.
         PaymentDeclined = "payment_declined",
+        /// Nobody decided its case before the rail's hold on the amount ran out.
+        ReviewExpired = "review_expired",
     }
 }
 
@@ -165,9 +167,11 @@ pub struct Payment {
     pub updated_at: Timestamp,
 }
 
-/// How a pending checkout ends: written by one conditional change, so that it ends once.
+/// How a waiting checkout moves on: written by one conditional change, so that it moves once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
+    /// The state that the checkout must still be in.
+    pub from: CheckoutState,
     /// The checkout's new state.
     pub checkout: CheckoutState,
     /// Its orders' new state.

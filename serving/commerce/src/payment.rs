@@ -39,6 +39,19 @@ pub struct AuthorisationRequest {
     pub requested_at: Timestamp,
 }
 
+/// A request to give up what an authorisation holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoidRequest {
+    /// For whom.
+    pub tenant: TenantId,
+    /// The key that the amount was authorised under; to void it twice is to void it once.
+    pub idempotency_key: String,
+    /// The rail's own name for the payment.
+    pub reference: String,
+    /// When the hold was first to be given up; the same in every repetition.
+    pub requested_at: Timestamp,
+}
+
 /// A rail's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authorisation {
@@ -74,4 +87,11 @@ pub trait PaymentRail: Send + Sync {
         &self,
         request: &AuthorisationRequest,
     ) -> impl Future<Output = Result<Authorisation, RailError>> + Send;
+
+    /// Gives up what was authorised and not captured. A hold that is gone already, because it ran out or was voided before,
+    /// is voided.
+    ///
+    /// # Errors
+    /// No answer; the caller asks again later.
+    fn void(&self, request: &VoidRequest) -> impl Future<Output = Result<(), RailError>> + Send;
 }

@@ -143,11 +143,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     pub async fn record_decisions(&self, decisions: &[(DecisionRecord, Fact)]) -> Result<(), CommerceError> {
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
-        let mut events = Vec::with_capacity(decisions.len());
-        for (decision, fact) in decisions {
-            record_decision(&mut transaction, decision).await?;
-            events.push(self.event(decision.tenant, decision.id.to_string(), decision.created_at, fact.clone()));
-        }
+        let records: Vec<&DecisionRecord> = decisions.iter().map(|(decision, _)| decision).collect();
+        record(&mut transaction, &records).await?;
+        let event = |(decision, fact): &(DecisionRecord, Fact)| {
+            self.event(decision.tenant, decision.id.to_string(), decision.created_at, fact.clone())
+        };
+        let events: Vec<OutboxEvent> = decisions.iter().map(event).collect();
         transaction.append_events(&events, now).await?;
         Ok(transaction.commit().await?)
     }
@@ -165,14 +166,16 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     }
 }
 
-/// Writes a decision and opens the case that it asks for.
-pub(crate) async fn record_decision<X: StorageTransaction>(
+/// Writes decisions and opens the cases that they ask for.
+pub(crate) async fn record<X: StorageTransaction>(
     transaction: &mut X,
-    decision: &DecisionRecord,
+    decisions: &[&DecisionRecord],
 ) -> Result<(), StorageError> {
-    transaction.insert_decision(decision).await?;
-    match FraudCase::opened_by(decision)? {
-        Some(case) => transaction.insert_case(&case).await,
-        None => Ok(()),
+    transaction.insert_decisions(decisions).await?;
+    for decision in decisions {
+        if let Some(case) = FraudCase::opened_by(decision)? {
+            transaction.insert_case(&case).await?;
+        }
     }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dhow_events::{Clock, SECOND_MICROS};
 
-use crate::{Authorisation, AuthorisationRequest, PaymentRail, RailError};
+use crate::{Authorisation, AuthorisationRequest, PaymentRail, RailError, VoidRequest};
 
 /// Totals, in minor units of any currency, that provoke a fault of [`SimulatedRail`].
 pub mod trigger {
@@ -58,5 +58,9 @@ impl SimulatedRail {
 impl PaymentRail for SimulatedRail {
     async fn authorise(&self, request: &AuthorisationRequest) -> Result<Authorisation, RailError> {
         self.answer(request)
+    }
+
+    async fn void(&self, _request: &VoidRequest) -> Result<(), RailError> {
+        Ok(())
     }
 }

@@ -1,12 +1,15 @@
 //! The states of checkouts, orders and payments, with their transitions as tables; it moves nothing by itself.
 //!
 //! ```text
-//! checkout  pending_payment ─► completed
-//!                           └► refused
+//! checkout  pending_payment ─► completed ◄┐
+//!                           ├► held ───────┤ (a person looks at it)
+//!                           └► refused ◄───┘
 //! order     pending_payment ─► placed ─► fulfilled
+//!                           ├► held ─► placed, cancelled
 //!                           └► cancelled ◄┘ (placed only)
 //! payment   pending ─► authorised ─► captured ─► refunded
-//!                   └► declined   └► voided
+//!                   ├► declined   └► voiding ─► voided
+//!                   └► voiding (authorised after the order was declined)
 //! ```
 
 use crate::words::worded;
@@ -16,6 +19,8 @@ worded! {
     CheckoutState {
         /// Decided and reserved; the payment rail has not answered yet.
         PendingPayment = "pending_payment",
+        /// The amount is held at the rail, the stock is reserved, and a person is to look at it before it goes on.
+        Held = "held",
         /// Paid for; its orders are placed.
         Completed = "completed",
         /// Refused; see its reason.
@@ -28,6 +33,8 @@ worded! {
     OrderState {
         /// Waits for the payment of its checkout.
         PendingPayment = "pending_payment",
+        /// Waits for a person's verdict on its checkout; the seller must not send it.
+        Held = "held",
         /// Paid for; the seller can send it.
         Placed = "placed",
         /// Sent and delivered.
@@ -48,6 +55,8 @@ worded! {
         Declined = "declined",
         /// Some or all of the amount was taken.
         Captured = "captured",
+        /// The hold is to be given up; the rail has not confirmed it yet.
+        Voiding = "voiding",
         /// The hold was given up.
         Voided = "voided",
         /// All that was captured went back.
@@ -65,14 +74,17 @@ pub trait States: Copy + Eq + std::fmt::Display + 'static {
 
 impl States for CheckoutState {
     const SUBJECT: &'static str = "checkout";
-    const TRANSITIONS: &'static [(Self, &'static [Self])] =
-        &[(Self::PendingPayment, &[Self::Completed, Self::Refused])];
+    const TRANSITIONS: &'static [(Self, &'static [Self])] = &[
+        (Self::PendingPayment, &[Self::Held, Self::Completed, Self::Refused]),
+        (Self::Held, &[Self::Completed, Self::Refused]),
+    ];
 }
 
 impl States for OrderState {
     const SUBJECT: &'static str = "order";
     const TRANSITIONS: &'static [(Self, &'static [Self])] = &[
-        (Self::PendingPayment, &[Self::Placed, Self::Cancelled]),
+        (Self::PendingPayment, &[Self::Held, Self::Placed, Self::Cancelled]),
+        (Self::Held, &[Self::Placed, Self::Cancelled]),
         (Self::Placed, &[Self::Fulfilled, Self::Cancelled]),
     ];
 }
@@ -80,8 +92,9 @@ impl States for OrderState {
 impl States for PaymentState {
     const SUBJECT: &'static str = "payment";
     const TRANSITIONS: &'static [(Self, &'static [Self])] = &[
-        (Self::Pending, &[Self::Authorised, Self::Declined]),
-        (Self::Authorised, &[Self::Captured, Self::Voided]),
+        (Self::Pending, &[Self::Authorised, Self::Declined, Self::Voiding]),
+        (Self::Authorised, &[Self::Captured, Self::Voiding]),
+        (Self::Voiding, &[Self::Voided]),
         (Self::Captured, &[Self::Refunded]),
     ];
 }
@@ -140,7 +153,10 @@ mod tests {
     #[test]
     fn every_pair_of_states_is_allowed_refused_with_its_alternatives_or_nothing_to_do() {
         let allowed = [
+            (OrderState::PendingPayment, OrderState::Held),
             (OrderState::PendingPayment, OrderState::Placed),
+            (OrderState::Held, OrderState::Placed),
+            (OrderState::Held, OrderState::Cancelled),
             (OrderState::PendingPayment, OrderState::Cancelled),
             (OrderState::Placed, OrderState::Fulfilled),
             (OrderState::Placed, OrderState::Cancelled),

@@ -2,12 +2,14 @@
 
 use std::future::Future;
 
-use dhow_events::{BuyerId, CheckoutId, DecisionId, KeyId, OrderId, ProductId, SellerId, TenantId, Timestamp};
+use dhow_events::{
+    BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiKey, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, Idempotency, KeyHash,
-    Order, OrderState, OutboxEvent, Page, PageRequest, Product, Settlement, Shortage, StockLevel,
+    Order, OrderState, OutboxEvent, Page, PageRequest, Product, Settlement, Shortage, StockLevel, Waiting,
 };
 
 /// Why the database did not do what it was asked.
@@ -137,10 +139,11 @@ pub trait Storage: Send + Sync + 'static {
         id: CheckoutId,
     ) -> impl Future<Output = Result<Option<Checkout>, StorageError>> + Send;
 
-    /// Checkouts of all tenants that wait for their payment since before `created_before`, oldest first, after the
-    /// given one.
-    fn pending_checkouts(
+    /// Checkouts of all tenants that wait for something and were submitted before `created_before`, oldest first, after
+    /// the given one.
+    fn waiting_checkouts(
         &self,
+        waiting: Waiting,
         created_before: Timestamp,
         after: Option<(Timestamp, CheckoutId)>,
         limit: u32,
@@ -263,7 +266,7 @@ pub trait StorageTransaction: Send {
     /// Writes a checkout with its orders, their lines and its payment.
     fn insert_checkout(&mut self, checkout: &Checkout) -> impl Future<Output = Result<(), StorageError>> + Send;
 
-    /// Ends a pending checkout; `false`, and no change, where it is not pending.
+    /// Moves a waiting checkout on; `false`, and no change, where it is no longer in the state that it moves from.
     ///
     /// # Errors
     /// [`StorageError::Rule`] where the amounts break the payment's rules.
@@ -281,8 +284,19 @@ pub trait StorageTransaction: Send {
         id: CheckoutId,
     ) -> impl Future<Output = Result<Option<Checkout>, StorageError>> + Send;
 
-    /// Records a decision.
-    fn insert_decision(&mut self, decision: &DecisionRecord) -> impl Future<Output = Result<(), StorageError>> + Send;
+    /// Writes that the rail gave up a payment's amount; `false`, and no change, where it was not to be given up.
+    fn end_void(
+        &mut self,
+        tenant: TenantId,
+        id: PaymentId,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+
+    /// Records decisions.
+    fn insert_decisions(
+        &mut self,
+        decisions: &[&DecisionRecord],
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
 
     /// Writes a new case.
     fn insert_case(&mut self, case: &FraudCase) -> impl Future<Output = Result<(), StorageError>> + Send;

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::rows::{Fields, storage_error, to_json};
+use crate::rows::{Fields, Query, storage_error, to_json};
 
 const WHAT: &str = "a case";
 
@@ -30,8 +30,6 @@ pub(crate) async fn update(connection: &mut AnyConnection, case: &FraudCase) -> 
     changing(sql, case)?.execute(connection).await.map_err(storage_error)?;
     Ok(())
 }
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
 
 /// `sql` with the columns that a case's steps change, from $1 to $7.
 fn changing<'q>(sql: &'static str, case: &FraudCase) -> Result<Query<'q>, StorageError> {

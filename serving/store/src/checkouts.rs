@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use dhow_commerce::{
     Checkout, CheckoutState, Cursor, Order, OrderFilter, OrderLine, OrderState, Page, PageRequest, Payment,
-    PaymentMethod, PaymentState, RefusalReason, Settlement, StorageError,
+    PaymentMethod, PaymentState, RefusalReason, Settlement, StorageError, Waiting,
 };
-use dhow_events::{CheckoutId, OrderId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, OrderId, PaymentId, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -141,7 +141,7 @@ async fn insert_payment(
     Ok(())
 }
 
-/// Ends a pending checkout. The first statement is the condition: whoever comes second changes no row and stops.
+/// Moves a waiting checkout on. The first statement is the condition: whoever comes second changes no row and stops.
 pub(crate) async fn settle(
     connection: &mut AnyConnection,
     tenant: TenantId,
@@ -150,13 +150,14 @@ pub(crate) async fn settle(
 ) -> Result<bool, StorageError> {
     let ended = sqlx::query(
         "UPDATE checkouts SET state = $3, refusal = $4, updated_at = $5 \
-         WHERE tenant = $1 AND id = $2 AND state = 'pending_payment'",
+         WHERE tenant = $1 AND id = $2 AND state = $6",
     )
     .bind(tenant.to_string())
     .bind(id.to_string())
     .bind(settlement.checkout.to_string())
     .bind(settlement.refusal.map(|reason| reason.to_string()))
     .bind(settlement.at.micros())
+    .bind(settlement.from.to_string())
     .execute(&mut *connection)
     .await
     .map_err(storage_error)?;
@@ -207,24 +208,51 @@ pub(crate) async fn find(
     }
 }
 
-pub(crate) async fn pending(
+/// The rail gave up a payment's amount; `false` where it was not to be given up.
+pub(crate) async fn end_void(
     connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: PaymentId,
+    at: Timestamp,
+) -> Result<bool, StorageError> {
+    let ended = sqlx::query(
+        "UPDATE payments SET state = 'voided', updated_at = $3 WHERE tenant = $1 AND id = $2 AND state = 'voiding'",
+    )
+    .bind(tenant.to_string())
+    .bind(id.to_string())
+    .bind(at.micros())
+    .execute(connection)
+    .await
+    .map_err(storage_error)?;
+    Ok(ended.rows_affected() > 0)
+}
+
+/// Each condition is the one of a partial index, so that a look for what waits does not read what is done.
+pub(crate) async fn waiting(
+    connection: &mut AnyConnection,
+    waiting: Waiting,
     created_before: Timestamp,
     after: Option<(Timestamp, CheckoutId)>,
     limit: u32,
 ) -> Result<Vec<Checkout>, StorageError> {
     let (created_at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.micros(), id.to_string()));
-    let rows = sqlx::query(
-        "SELECT * FROM checkouts WHERE state = 'pending_payment' AND created_at < $1 \
-         AND (created_at > $2 OR (created_at = $2 AND id > $3)) ORDER BY created_at, id LIMIT $4",
-    )
-    .bind(created_before.micros())
-    .bind(created_at)
-    .bind(id)
-    .bind(i64::from(limit))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(storage_error)?;
+    let condition = match waiting {
+        Waiting::ForPayment => "state = 'pending_payment'",
+        Waiting::ForVerdict => "state = 'held'",
+        Waiting::ForVoid => "(tenant, id) IN (SELECT tenant, checkout FROM payments WHERE state = 'voiding')",
+    };
+    let sql = format!(
+        "SELECT * FROM checkouts WHERE {condition} AND created_at < $1 \
+         AND (created_at > $2 OR (created_at = $2 AND id > $3)) ORDER BY created_at, id LIMIT $4"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(created_before.micros())
+        .bind(created_at)
+        .bind(id)
+        .bind(i64::from(limit))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(storage_error)?;
     let mut checkouts = Vec::with_capacity(rows.len());
     for row in &rows {
         checkouts.push(complete(connection, row).await?);

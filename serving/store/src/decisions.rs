@@ -4,36 +4,47 @@ use dhow_commerce::{
     Cursor, DecisionFilter, DecisionKind, DecisionOutcome, DecisionRecord, Page, PageRequest, StorageError,
 };
 use dhow_events::{DecisionId, TenantId};
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::rows::{Fields, storage_error, to_json};
+use crate::rows::{Fields, Query, equal_statements, storage_error, to_json, value_rows};
 
-pub(crate) async fn insert(connection: &mut AnyConnection, decision: &DecisionRecord) -> Result<(), StorageError> {
-    let what = "a decision";
-    sqlx::query(
-        "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, features, applied_offsets, \
-         degraded, latency_us, outcome, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-    )
-    .bind(decision.tenant.to_string())
-    .bind(decision.id.to_string())
-    .bind(decision.kind.to_string())
-    .bind(decision.subject.clone())
-    .bind(decision.model.clone())
-    .bind(to_json(what, &decision.request)?)
-    .bind(to_json(what, &decision.answer)?)
-    .bind(to_json(what, &decision.reasons)?)
-    .bind(to_json(what, &decision.features)?)
-    .bind(to_json(what, &decision.applied_offsets)?)
-    .bind(i64::from(decision.degraded))
-    .bind(decision.latency_us)
-    .bind(decision.outcome.to_string())
-    .bind(decision.created_at.micros())
-    .execute(connection)
-    .await
-    .map_err(storage_error)?;
+const COLUMNS: usize = 14;
+
+pub(crate) async fn insert(connection: &mut AnyConnection, decisions: &[&DecisionRecord]) -> Result<(), StorageError> {
+    for rows in equal_statements(decisions) {
+        let sql = format!(
+            "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, features, \
+             applied_offsets, degraded, latency_us, outcome, created_at) VALUES {}",
+            value_rows(rows.len(), COLUMNS)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for decision in rows {
+            query = bound(query, decision)?;
+        }
+        query.execute(&mut *connection).await.map_err(storage_error)?;
+    }
     Ok(())
+}
+
+/// `query` with the columns of one more row.
+fn bound<'q>(query: Query<'q>, decision: &DecisionRecord) -> Result<Query<'q>, StorageError> {
+    let what = "a decision";
+    Ok(query
+        .bind(decision.tenant.to_string())
+        .bind(decision.id.to_string())
+        .bind(decision.kind.to_string())
+        .bind(decision.subject.clone())
+        .bind(decision.model.clone())
+        .bind(to_json(what, &decision.request)?)
+        .bind(to_json(what, &decision.answer)?)
+        .bind(to_json(what, &decision.reasons)?)
+        .bind(to_json(what, &decision.features)?)
+        .bind(to_json(what, &decision.applied_offsets)?)
+        .bind(i64::from(decision.degraded))
+        .bind(decision.latency_us)
+        .bind(decision.outcome.to_string())
+        .bind(decision.created_at.micros()))
 }
 
 pub(crate) async fn find(

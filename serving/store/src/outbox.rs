@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::Store;
 use crate::connect::Durability;
-use crate::rows::{Fields, placeholders, storage_error};
+use crate::rows::{Fields, equal_statements, placeholders, storage_error, value_rows};
 
 pub(crate) async fn append(
     connection: &mut AnyConnection,
@@ -20,63 +20,90 @@ pub(crate) async fn append(
     for event in events {
         *counts.entry((event.event.tenant, &event.aggregate)).or_default() += 1;
     }
-    // In the order of the aggregates, so that two transactions never wait for each other.
+    let last = last_sequences(connection, &counts).await?;
     let mut next: BTreeMap<(TenantId, &str), i64> = BTreeMap::new();
-    for ((tenant, aggregate), count) in counts {
-        next.insert((tenant, aggregate), last_sequence(connection, tenant, aggregate, count).await? - count + 1);
+    for ((aggregate, count), last) in counts.iter().zip(last) {
+        next.insert(*aggregate, last - count + 1);
     }
+    let mut numbered = Vec::with_capacity(events.len());
     for event in events {
         let sequence = next.entry((event.event.tenant, &event.aggregate)).or_default();
-        insert(connection, event, *sequence, at).await?;
+        numbered.push((event, *sequence));
         *sequence += 1;
     }
-    Ok(())
+    insert(connection, &numbered, at).await
 }
 
-/// Raises the aggregate's last number by `count` and gives it.
+/// Raises the last number of each aggregate by its count and gives them in the same order. They are raised in that order
+/// everywhere, so that two transactions never wait for each other.
+async fn last_sequences(
+    connection: &mut AnyConnection,
+    counts: &BTreeMap<(TenantId, &str), i64>,
+) -> Result<Vec<i64>, StorageError> {
+    let counts: Vec<(&(TenantId, &str), &i64)> = counts.iter().collect();
+    let mut last = Vec::with_capacity(counts.len());
+    for rows in equal_statements(&counts) {
+        let sql = format!(
+            "INSERT INTO aggregates (tenant, aggregate, last_sequence) VALUES {} \
+             ON CONFLICT (tenant, aggregate) DO UPDATE \
+             SET last_sequence = aggregates.last_sequence + excluded.last_sequence \
+             RETURNING tenant, aggregate, last_sequence",
+            value_rows(rows.len(), 3)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for ((tenant, aggregate), count) in rows {
+            query = query.bind(tenant.to_string()).bind((*aggregate).to_owned()).bind(**count);
+        }
+        // A database may give the rows back in any order.
+        let mut raised = BTreeMap::new();
+        for row in query.fetch_all(&mut *connection).await.map_err(storage_error)? {
+            let fields = Fields::new("an aggregate", &row);
+            raised.insert((fields.text("tenant")?, fields.text("aggregate")?), fields.integer("last_sequence")?);
+        }
+        for ((tenant, aggregate), _) in rows {
+            let number = raised.get(&(tenant.to_string(), (*aggregate).to_owned()));
+            last.push(*number.ok_or_else(|| StorageError::Failed(format!("{aggregate} was not numbered")))?);
+        }
+    }
+    Ok(last)
+}
+
+/// Raises one aggregate's last number by `count` and gives it.
 pub(crate) async fn last_sequence(
     connection: &mut AnyConnection,
     tenant: TenantId,
     aggregate: &str,
     count: i64,
 ) -> Result<i64, StorageError> {
-    let row = sqlx::query(
-        "INSERT INTO aggregates (tenant, aggregate, last_sequence) VALUES ($1, $2, $3) \
-         ON CONFLICT (tenant, aggregate) DO UPDATE SET last_sequence = aggregates.last_sequence + $3 \
-         RETURNING last_sequence",
-    )
-    .bind(tenant.to_string())
-    .bind(aggregate.to_owned())
-    .bind(count)
-    .fetch_one(connection)
-    .await
-    .map_err(storage_error)?;
-    Fields::new("an aggregate", &row).integer("last_sequence")
+    let last = last_sequences(connection, &BTreeMap::from([((tenant, aggregate), count)])).await?;
+    last.first().copied().ok_or_else(|| StorageError::Failed(format!("{aggregate} was not numbered")))
 }
 
 async fn insert(
     connection: &mut AnyConnection,
-    event: &OutboxEvent,
-    sequence: i64,
+    numbered: &[(&OutboxEvent, i64)],
     at: Timestamp,
 ) -> Result<(), StorageError> {
-    let OutboxEvent { aggregate, event } = event;
-    let bytes = codec::encode(event, Vec::new())
-        .map_err(|error| StorageError::Corrupt { what: "an event to be sent", detail: error.to_string() })?;
-    sqlx::query(
-        "INSERT INTO outbox (tenant, aggregate, sequence, event_id, kind, event, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-    )
-    .bind(event.tenant.to_string())
-    .bind(aggregate.clone())
-    .bind(sequence)
-    .bind(event.id.to_string())
-    .bind(event.fact.kind().name().to_owned())
-    .bind(bytes)
-    .bind(at.micros())
-    .execute(connection)
-    .await
-    .map_err(storage_error)?;
+    for rows in equal_statements(numbered) {
+        let sql = format!(
+            "INSERT INTO outbox (tenant, aggregate, sequence, event_id, kind, event, created_at) VALUES {}",
+            value_rows(rows.len(), 7)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (OutboxEvent { aggregate, event }, sequence) in rows {
+            let bytes = codec::encode(event, Vec::new())
+                .map_err(|error| StorageError::Corrupt { what: "an event to be sent", detail: error.to_string() })?;
+            query = query
+                .bind(event.tenant.to_string())
+                .bind(aggregate.clone())
+                .bind(*sequence)
+                .bind(event.id.to_string())
+                .bind(event.fact.kind().name().to_owned())
+                .bind(bytes)
+                .bind(at.micros());
+        }
+        query.execute(&mut *connection).await.map_err(storage_error)?;
+    }
     Ok(())
 }
 
@@ -107,7 +134,7 @@ impl Outbox for Store {
     async fn outbox_mark_published(&self, ids: &[i64], at: Timestamp) -> Result<(), StorageError> {
         // An event whose mark is lost is sent again, and known by its id.
         let mut transaction = self.writer(Durability::Repeatable).await?;
-        for ids in ids.chunks(OUTBOX_BATCH_MAX as usize) {
+        for ids in equal_statements(ids) {
             let sql = format!("UPDATE outbox SET published_at = $1 WHERE id IN ({})", placeholders(2, ids.len()));
             let query = sqlx::query(AssertSqlSafe(sql)).bind(at.micros());
             let query = ids.iter().fold(query, |query, id| query.bind(*id));

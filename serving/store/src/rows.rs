@@ -128,9 +128,46 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
     names.join(", ")
 }
 
+/// Rows that one statement inserts at most: beyond it a statement costs as much as its rows.
+const ROWS_PER_STATEMENT_MAX: usize = 64;
+
+/// A statement that is being bound.
+pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, sqlx::any::AnyArguments>;
+
+/// `rows` in parts of 64, 32, 16 … rows: however many there are, the statements have few lengths and stay prepared.
+pub(crate) fn equal_statements<T>(mut rows: &[T]) -> Vec<&[T]> {
+    let (mut parts, mut length) = (Vec::new(), ROWS_PER_STATEMENT_MAX);
+    while !rows.is_empty() {
+        while rows.len() < length {
+            length /= 2;
+        }
+        let (part, rest) = rows.split_at(length);
+        parts.push(part);
+        rows = rest;
+    }
+    parts
+}
+
+/// The placeholders of `rows` rows of `columns` values: `($1, $2), ($3, $4)`.
+pub(crate) fn value_rows(rows: usize, columns: usize) -> String {
+    let row = |number: usize| format!("({})", placeholders(number * columns + 1, columns));
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_of_any_number_make_statements_of_seven_lengths_at_most() {
+        let rows: Vec<usize> = (0..1_000).collect();
+        for count in [0, 1, 2, 3, 63, 64, 65, 127, 511, 1_000] {
+            let parts = equal_statements(&rows[..count]);
+            assert_eq!(parts.concat(), rows[..count], "each row once, in order");
+            assert!(parts.iter().all(|part| part.len().is_power_of_two() && part.len() <= 64));
+        }
+        assert_eq!(value_rows(2, 3), "($1, $2, $3), ($4, $5, $6)");
+    }
 
     #[test]
     fn only_lost_races_and_held_locks_may_be_sent_again() {

@@ -2,7 +2,7 @@
 
 use dhow_commerce::{
     CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, Page,
-    PageRequest, Product, StockLevel, Storage, StorageError,
+    PageRequest, Product, StockLevel, Storage, StorageError, Waiting,
 };
 use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, TenantId, Timestamp};
 
@@ -36,13 +36,14 @@ impl Storage for Store {
         checkouts::find(&mut *self.snapshot().await?, tenant, id).await
     }
 
-    async fn pending_checkouts(
+    async fn waiting_checkouts(
         &self,
+        waiting: Waiting,
         created_before: Timestamp,
         after: Option<(Timestamp, CheckoutId)>,
         limit: u32,
     ) -> Result<Vec<Checkout>, StorageError> {
-        checkouts::pending(&mut *self.snapshot().await?, created_before, after, limit).await
+        checkouts::waiting(&mut *self.snapshot().await?, waiting, created_before, after, limit).await
     }
 
     async fn order(&self, tenant: TenantId, id: OrderId) -> Result<Option<Order>, StorageError> {

@@ -4,7 +4,7 @@ use dhow_commerce::{
     Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, OutboxEvent, Product, Settlement, Shortage,
     StockLevel, StorageError, StorageTransaction, StoredStock,
 };
-use dhow_events::{CheckoutId, DecisionId, ProductId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, PaymentId, ProductId, TenantId, Timestamp};
 use sqlx::{Any, Transaction};
 
 use crate::rows::storage_error;
@@ -88,12 +88,16 @@ impl StorageTransaction for StoreTransaction {
         checkouts::settle(&mut self.inner, tenant, id, settlement).await
     }
 
+    async fn end_void(&mut self, tenant: TenantId, id: PaymentId, at: Timestamp) -> Result<bool, StorageError> {
+        checkouts::end_void(&mut self.inner, tenant, id, at).await
+    }
+
     async fn checkout(&mut self, tenant: TenantId, id: CheckoutId) -> Result<Option<Checkout>, StorageError> {
         checkouts::find(&mut self.inner, tenant, id).await
     }
 
-    async fn insert_decision(&mut self, decision: &DecisionRecord) -> Result<(), StorageError> {
-        decisions::insert(&mut self.inner, decision).await
+    async fn insert_decisions(&mut self, decisions: &[&DecisionRecord]) -> Result<(), StorageError> {
+        decisions::insert(&mut self.inner, decisions).await
     }
 
     async fn insert_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {

@@ -47,8 +47,8 @@ pub(crate) async fn post_quotes(
 
 /// Buy what is in a cart.
 ///
-/// The fraud decision, the orders or the refusal, and the events are written in one transaction. 201: completed or
-/// refused, see `state`. 202: the payment rail has not answered yet. With an `Idempotency-Key` the same request gives
+/// The fraud decision, the orders or the refusal, and the events are written in one transaction. 201: completed, refused,
+/// or held until a person has looked at it, see `state`. 202: the payment rail has not answered yet. With an `Idempotency-Key` the same request gives
 /// the same answer; with another body the key is refused (422), and while the first is unanswered it waits (409).
 #[utoipa::path(
     post, path = "/v1/checkouts", tag = "commerce", request_body = schemas::CheckoutRequest,
@@ -67,7 +67,7 @@ pub(crate) async fn post_checkouts(
     let (checkout, again) = (answered.value, replayed(answered.replayed));
     let status = match checkout.state {
         CheckoutState::PendingPayment => StatusCode::ACCEPTED,
-        CheckoutState::Completed | CheckoutState::Refused => StatusCode::CREATED,
+        CheckoutState::Completed | CheckoutState::Held | CheckoutState::Refused => StatusCode::CREATED,
     };
     let place = [(header::LOCATION, format!("/v1/checkouts/{}", checkout.id))];
     Ok((status, place, again, Json(checkout)).into_response())
@@ -98,7 +98,7 @@ pub(crate) struct OrderParameters {
     /// Only of this seller.
     #[param(value_type = Option<String>)]
     seller: Option<SellerId>,
-    /// Only in this state: `pending_payment`, `placed`, `fulfilled` or `cancelled`.
+    /// Only in this state: `pending_payment`, `held`, `placed`, `fulfilled` or `cancelled`.
     #[param(value_type = Option<String>)]
     state: Option<OrderState>,
     /// The most items, 1 to 100; 20 where it is absent.

@@ -190,7 +190,7 @@ async fn a_verdict_on_a_claimed_case_is_a_label_in_the_log() {
     publish(&world, json!([rule("all", "true", json!({ "do": "floor", "action": "step_up" }))])).await;
     let cup = world.product("Cup", 1_200, 9).await;
     let bought = world.post("/v1/checkouts", &checkout(&cup)).await.json();
-    assert_eq!((&bought["state"], &bought["fraud"]["action"]), (&json!("completed"), &json!("step_up")));
+    assert_eq!((&bought["state"], &bought["fraud"]["action"]), (&json!("held"), &json!("step_up")));
 
     let claimed = world.post("/v1/fraud/cases/claim", &json!({ "reviewer": "ann" })).await.json();
     assert_eq!((&claimed["checkout"], &claimed["claimed_by"]), (&bought["id"], &json!("ann")));
@@ -210,6 +210,9 @@ async fn a_verdict_on_a_claimed_case_is_a_label_in_the_log() {
     assert_eq!(world.get("/v1/fraud/cases?state=open").await.json()["items"], json!([]));
     let by_decision = path.replace("cases", "decisions");
     assert_eq!(world.get(by_decision).await.json()["case"], decided);
+    let given_up = world.get(format!("/v1/checkouts/{}", bought["id"].as_str().unwrap())).await.json();
+    assert_eq!((&given_up["state"], &given_up["refusal"]), (&json!("refused"), &json!("fraud")));
+    assert_eq!(given_up["orders"][0]["state"], json!("cancelled"));
 
     let query = json!({ "query": "SELECT checkout, fraud, source FROM fraud_labelled" });
     for _ in 0..500 {

@@ -169,7 +169,7 @@ pub async fn a_process_that_dies_after_the_rail_answered_is_recovered_exactly_on
     // Both have read the pending checkout and have the rail's answer before either settles.
     *world.rail.meeting.lock().expect("no panic") = Some(Arc::new(Barrier::new(2)));
     for recovery in join_all(successors.iter().map(|shop| shop.recover_pending())).await {
-        assert_eq!(recovery.expect("recovery works"), Recovery { settled_count: 1, pending_count: 0 });
+        assert_eq!(recovery.expect("recovery works"), Recovery { settled_count: 1, ..Recovery::default() });
     }
     *world.rail.meeting.lock().expect("no panic") = None;
 
@@ -191,7 +191,11 @@ pub async fn a_checkout_that_is_read_while_it_is_settled_is_whole(world: World) 
             let mut seen_pending = 0;
             while !done.load(Ordering::SeqCst) {
                 let far_future = Timestamp::from_micros(i64::MAX);
-                let pending = shop.storage().pending_checkouts(far_future, None, 10).await.expect("they are read");
+                let pending = shop
+                    .storage()
+                    .waiting_checkouts(Waiting::ForPayment, far_future, None, 10)
+                    .await
+                    .expect("they are read");
                 for checkout in pending {
                     let payment = checkout.payment.expect("it has a payment").state;
                     assert_eq!(payment, PaymentState::Pending, "{} is half settled", checkout.id);
@@ -230,10 +234,10 @@ pub async fn lost_and_late_answers_of_the_rail_are_settled_by_recovery(world: Wo
     }
     world.clock.advance(trigger::LOST_FOR_MICROS);
     let recovery = world.shop.recover_pending().await.expect("recovery works");
-    assert_eq!(recovery, Recovery { settled_count: 1, pending_count: 2 });
+    assert_eq!(recovery, Recovery { settled_count: 1, pending_count: 2, ..Recovery::default() });
     world.clock.advance(trigger::DELAYED_FOR_MICROS);
     let recovery = world.shop.recover_pending().await.expect("recovery works");
-    assert_eq!(recovery, Recovery { settled_count: 2, pending_count: 0 });
+    assert_eq!(recovery, Recovery { settled_count: 2, pending_count: 0, ..Recovery::default() });
     let mut states = Vec::new();
     for id in ids {
         states.push(world.shop.storage().checkout(tenant(), id).await.expect("it is read").expect("it is there").state);

@@ -79,7 +79,7 @@ pub async fn a_decision_for_review_opens_one_case_in_its_transaction(world: Worl
     world.shop.import_products(tenant(), &[imported(CUP, 1, REVIEW_USD_MINOR, 10)]).await.expect("a new price");
     let answered = world.shop.submit_checkout(tenant(), &cart(&[(CUP, 1)]), None).await.expect("it is answered");
     let checkout = answered.value;
-    assert_eq!((checkout.state, checkout.fraud.action), (CheckoutState::Completed, FraudAction::Review));
+    assert_eq!((checkout.state, checkout.fraud.action), (CheckoutState::Held, FraudAction::Review));
     let case = stored_case(&world, checkout.fraud.decision).await;
     assert_eq!((case.checkout, case.buyer, case.state), (checkout.id, checkout.request.buyer, CaseState::Open));
     assert_eq!((case.amount_usd_minor, case.expected_loss_usd_minor), (REVIEW_USD_MINOR, REVIEW_USD_MINOR / 2 + 1));

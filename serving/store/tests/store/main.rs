@@ -2,6 +2,7 @@
 
 mod cases;
 mod fraud;
+mod holds;
 mod server;
 mod world;
 
@@ -53,6 +54,13 @@ on_both_databases! {
         published_rules_are_read_back_and_changed_ones_are_noticed,
         list_changes_of_two_processes_are_numbered_without_gaps,
         decisions_of_a_span_are_read_in_order_with_what_reviewers_found,
+    }
+    holds {
+        an_order_for_review_waits_with_its_stock_until_a_person_approves_it,
+        a_declined_order_gives_its_stock_back_and_its_amount_at_the_rail_once,
+        a_verdict_before_the_rail_has_answered_counts_when_it_does,
+        nobody_deciding_in_time_refuses_the_checkout_and_keeps_its_case,
+        verdicts_and_recoveries_that_race_move_each_checkout_once,
     }
 }
 

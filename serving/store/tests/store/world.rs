@@ -27,6 +27,10 @@ pub enum Database {
 pub struct TestRail {
     inner: SimulatedRail,
     pub approved: Arc<Mutex<BTreeSet<String>>>,
+    /// The keys of what was voided.
+    pub voided: Arc<Mutex<BTreeSet<String>>>,
+    /// Where set, requests to void get no answer.
+    pub loses_voids: Arc<AtomicBool>,
     pub dies_after_approving: Arc<AtomicBool>,
     /// Where set, answers wait until as many requests are under way as the barrier asks for.
     pub meeting: Arc<Mutex<Option<Arc<Barrier>>>>,
@@ -46,6 +50,16 @@ impl PaymentRail for TestRail {
             meeting.wait().await;
         }
         answer
+    }
+
+    async fn void(&self, request: &VoidRequest) -> Result<(), RailError> {
+        let held = self.approved.lock().expect("no test panics here").contains(&request.idempotency_key);
+        assert!(held && request.reference.ends_with(&request.idempotency_key), "only what is held is given up");
+        self.voided.lock().expect("no test panics here").insert(request.idempotency_key.clone());
+        if self.loses_voids.load(Ordering::SeqCst) {
+            return Err(RailError::NoAnswer("lost".to_owned()));
+        }
+        self.inner.void(request).await
     }
 }
 
@@ -111,6 +125,8 @@ impl World {
         let rail = TestRail {
             inner: SimulatedRail::new(clock.clone()),
             approved: Arc::default(),
+            voided: Arc::default(),
+            loses_voids: Arc::default(),
             dies_after_approving: Arc::default(),
             meeting: Arc::default(),
         };

@@ -1,0 +1,117 @@
+//! Brings on what waits: payments without an answer, holds that ran out, amounts to be given up; who runs it when is the caller's.
+
+use dhow_events::{MINUTE_MICROS, SECOND_MICROS, Timestamp};
+
+use crate::settlement::{Ending, no_payment, reference_of};
+use crate::{
+    AUTHORISATION_MICROS, Checkout, CheckoutState, Commerce, CommerceError, PaymentRail, PaymentState, RailError,
+    RefusalReason, Storage, StorageTransaction, VoidRequest, facts, transition,
+};
+
+/// How old a pending checkout must be before recovery asks the rail again; younger ones have a request under way.
+pub const RECOVERY_AFTER_MICROS: i64 = 15 * SECOND_MICROS;
+/// How many waiting checkouts are read at once.
+pub const RECOVERY_BATCH: u32 = 100;
+/// How long before the rail's hold runs out an undecided checkout is refused.
+pub const HOLD_MARGIN_MICROS: i64 = 10 * MINUTE_MICROS;
+
+/// What a checkout waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// The rail's answer to its payment.
+    ForPayment,
+    /// A person's verdict.
+    ForVerdict,
+    /// The rail's word that the amount is free again.
+    ForVoid,
+}
+
+/// What a recovery did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Checkouts that waited for the rail and got its answer.
+    pub settled_count: usize,
+    /// Checkouts that the rail has no final answer for yet.
+    pub pending_count: usize,
+    /// Held checkouts that nobody decided in time, refused.
+    pub expired_count: usize,
+    /// Payments whose amount was given up.
+    pub voided_count: usize,
+}
+
+impl<S: Storage, R: PaymentRail> Commerce<S, R> {
+    /// Asks the rail again about every checkout that has waited for its payment for [`RECOVERY_AFTER_MICROS`], and
+    /// settles those with a final answer; refuses held checkouts whose hold at the rail is about to run out; and has the
+    /// rail give up what is to be given up. A server runs it at its start and then every few seconds.
+    ///
+    /// # Errors
+    /// The database fails; what is left is recovered by the next call.
+    pub async fn recover_pending(&self) -> Result<Recovery, CommerceError> {
+        let now = self.clock.now();
+        let mut recovery = Recovery::default();
+        self.bring_on(Waiting::ForPayment, now - RECOVERY_AFTER_MICROS, &mut recovery).await?;
+        let held_before = now + HOLD_MARGIN_MICROS - AUTHORISATION_MICROS;
+        self.bring_on(Waiting::ForVerdict, held_before, &mut recovery).await?;
+        self.bring_on(Waiting::ForVoid, Timestamp::from_micros(i64::MAX), &mut recovery).await?;
+        Ok(recovery)
+    }
+
+    async fn bring_on(
+        &self,
+        waiting: Waiting,
+        created_before: Timestamp,
+        recovery: &mut Recovery,
+    ) -> Result<(), CommerceError> {
+        let mut after = None;
+        loop {
+            let batch = self.storage.waiting_checkouts(waiting, created_before, after, RECOVERY_BATCH).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = Some((last.created_at, last.id));
+            for checkout in batch {
+                match waiting {
+                    Waiting::ForPayment => match self.pay(checkout).await?.state {
+                        CheckoutState::PendingPayment => recovery.pending_count += 1,
+                        _ => recovery.settled_count += 1,
+                    },
+                    Waiting::ForVerdict => recovery.expired_count += usize::from(self.expire(&checkout).await?),
+                    Waiting::ForVoid => recovery.voided_count += usize::from(self.void(&checkout).await?),
+                }
+            }
+        }
+    }
+
+    /// Refuses a checkout that nobody decided; its case stays, for what was found is worth knowing.
+    async fn expire(&self, checkout: &Checkout) -> Result<bool, CommerceError> {
+        let ending = Ending::GivenUp { reference: reference_of(checkout)?, refusal: RefusalReason::ReviewExpired };
+        let mut transaction = self.storage.begin().await?;
+        let moved = self.move_on(&mut transaction, checkout, &ending, self.clock.now()).await?;
+        transaction.commit().await?;
+        Ok(moved)
+    }
+
+    /// Has the rail give up the amount, and writes that it did.
+    async fn void(&self, checkout: &Checkout) -> Result<bool, CommerceError> {
+        let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(checkout))?;
+        let request = VoidRequest {
+            tenant: checkout.tenant,
+            idempotency_key: payment.id.to_string(),
+            reference: reference_of(checkout)?,
+            requested_at: payment.updated_at,
+        };
+        if let Err(RailError::NoAnswer(reason)) = self.rail.void(&request).await {
+            tracing::warn!(checkout = %checkout.id, reason, "no answer of the payment rail; the amount stays to be given up");
+            return Ok(false);
+        }
+        transition(payment.state, PaymentState::Voided)?;
+        let now = self.clock.now();
+        let mut transaction = self.storage.begin().await?;
+        let voided = transaction.end_void(checkout.tenant, payment.id, now).await?;
+        if voided {
+            let fact = facts::voided(checkout, payment);
+            let event = self.event(checkout.tenant, checkout.id.to_string(), now, fact);
+            transaction.append_events(&[event], now).await?;
+        }
+        transaction.commit().await?;
+        Ok(voided)
+    }
+}
