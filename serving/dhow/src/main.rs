@@ -37,6 +37,10 @@ use crate::arguments::{Arguments, Command};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 
+/// Requests, rows and statements are many small allocations from many threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging(arguments.log_json);
