@@ -196,6 +196,8 @@ ids! {
     DecisionId "dec" "decision";
     /// A route plan.
     PlanId "pln" "route plan";
+    /// A proposal to order a product.
+    ReorderId "reo" "reorder proposal";
     /// A model in the registry.
     ModelId "mdl" "model";
     /// An API key's public half.

@@ -53,6 +53,12 @@ impl Timestamp {
         self.0.div_euclid(DAY_MICROS)
     }
 
+    /// The first day of the month, in UTC; the day itself beyond the calendar's ends.
+    pub fn first_day_of_month(self) -> i64 {
+        let date = jiff::Timestamp::from_microsecond(self.0).map(|instant| jiff::tz::Offset::UTC.to_datetime(instant));
+        self.day() - date.map_or(0, |date| i64::from(date.day()) - 1)
+    }
+
     /// Microseconds from `earlier` to `self`; saturates at the ends.
     pub const fn micros_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)

@@ -172,6 +172,7 @@ impl From<CommerceError> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", words)
             }
             CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
+            CommerceError::BudgetSpent { .. } => Self::new(StatusCode::CONFLICT, "budget_spent", words),
             CommerceError::CaseNotClaimed => Self::new(StatusCode::CONFLICT, "case_not_claimed", words),
             CommerceError::SecondPersonNeeded => Self::new(StatusCode::CONFLICT, "second_person_needed", words),
             CommerceError::Transition(_) => Self::new(StatusCode::CONFLICT, "state_conflict", words),

@@ -555,3 +555,89 @@ pub(crate) struct ListEntry {
     #[schema(required)]
     removed: Option<ListRemoval>,
 }
+
+/// Why so many units were proposed.
+#[derive(ToSchema)]
+pub(crate) struct ReorderReasons {
+    /// Units to order, as proposed.
+    units: i64,
+    /// What they cost, US cents.
+    cost_minor: i64,
+    /// On hand, less what is promised, plus what is on its way.
+    position_units: i64,
+    /// The level that the position is raised to.
+    order_up_to_units: i64,
+    /// The level's part above the expected demand.
+    safety_units: f64,
+    /// The expected demand of lead time and review time.
+    expected_units: f64,
+    /// The probability of serving all demand that the level stands for.
+    service_level: f64,
+    /// The probability that demand is not met without this order, and with it.
+    stockout_probability: Vec<f64>,
+    /// The margin that is expected to be lost without this order, and with it, US cents.
+    lost_margin_minor: Vec<f64>,
+    /// Units that would be ordered without a budget.
+    wanted_units: i64,
+    /// Whether the budget cut it: `no`, `partly` or `wholly`.
+    cut: String,
+}
+
+/// A line of a proposal's history.
+#[derive(ToSchema)]
+pub(crate) struct ReorderLine {
+    at: String,
+    /// The state that it came to.
+    state: String,
+    /// Who did it; null where the platform did.
+    #[schema(required)]
+    person: Option<String>,
+    note: String,
+}
+
+/// A proposal to order a product.
+#[derive(ToSchema)]
+pub(crate) struct ReorderProposal {
+    tenant: String,
+    id: String,
+    product: String,
+    /// `proposed`, `superseded`, `rejected`, `approved`, `ordered` or `received`.
+    state: String,
+    /// Units to order: as proposed, or as approved.
+    units: i64,
+    unit_cost: Money,
+    /// What the units cost, US cents.
+    cost_usd_minor: i64,
+    lead_days: u32,
+    review_days: u32,
+    /// The forecast model that it rests on.
+    model: String,
+    reasons: ReorderReasons,
+    /// When its cost began to count against the budgets.
+    #[schema(required)]
+    approved_at: Option<String>,
+    /// Oldest first.
+    history: Vec<ReorderLine>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A page of proposals, newest first.
+#[derive(ToSchema)]
+pub(crate) struct ReorderPage {
+    items: Vec<ReorderProposal>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// What may be spent on approved proposals, US cents; null means no bound.
+#[derive(ToSchema)]
+pub(crate) struct ReorderBudgets {
+    /// In a UTC day.
+    day_usd_minor: Option<i64>,
+    /// In a week from Monday.
+    week_usd_minor: Option<i64>,
+    /// In a month.
+    month_usd_minor: Option<i64>,
+}

@@ -36,6 +36,12 @@ worded! {
         FraudRules = "fraud:rules",
         /// Ask for demand forecasts.
         ForecastsRead = "forecasts:read",
+        /// Read reorder proposals and budgets.
+        ReordersRead = "reorders:read",
+        /// Make reorder proposals, and say that they were ordered and received.
+        ReordersWrite = "reorders:write",
+        /// Approve and reject reorder proposals, and set budgets.
+        ReordersApprove = "reorders:approve",
         /// Ask for route plans.
         RoutesPlan = "routes:plan",
         /// Read recorded decisions of every kind.

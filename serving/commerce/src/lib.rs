@@ -38,6 +38,7 @@ mod payment;
 mod products;
 mod rates;
 mod recovery;
+mod reorders;
 mod service;
 mod settlement;
 mod simulator;
@@ -70,6 +71,10 @@ pub use payment::{Authorisation, AuthorisationRequest, PaymentMethod, PaymentRai
 pub use products::{ExpectedVersion, IMPORT_ROWS_MAX, ImportedProduct};
 pub use rates::{ExchangeRates, RateError};
 pub use recovery::{HOLD_MARGIN_MICROS, RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery, Waiting};
+pub use reorders::{
+    PERSON_BYTES_MAX, REORDER_NOTE_BYTES_MAX, REORDERS_MAX, ReorderBudgets, ReorderChange, ReorderLine,
+    ReorderProposal, ReorderState, UnitsOnTheirWay,
+};
 pub use service::{Commerce, CommerceError, FieldProblem};
 pub use simulator::{SimulatedRail, trigger};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};

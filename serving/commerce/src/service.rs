@@ -55,6 +55,18 @@ pub enum CommerceError {
         /// The key.
         key: String,
     },
+    /// An approval would go beyond what may be spent (409).
+    #[error(
+        "the order costs {cost_usd_minor} US cents and the {period}'s budget has {left} left; approve fewer units or raise the budget"
+    )]
+    BudgetSpent {
+        /// `day`, `week` or `month`.
+        period: &'static str,
+        /// What the order costs, US cents.
+        cost_usd_minor: i64,
+        /// What is left, US cents.
+        left: i64,
+    },
     /// A state cannot become another (409).
     #[error(transparent)]
     Transition(#[from] TransitionError),

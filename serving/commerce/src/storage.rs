@@ -3,13 +3,14 @@
 use std::future::Future;
 
 use dhow_events::{
-    BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp,
+    BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiKey, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, Idempotency, KeyHash,
-    Order, OrderState, OutboxEvent, Page, PageRequest, Product, Settlement, Shortage, StockLevel, Waiting,
+    Order, OrderState, OutboxEvent, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState,
+    Settlement, Shortage, StockLevel, UnitsOnTheirWay, Waiting,
 };
 
 /// Why the database did not do what it was asked.
@@ -190,6 +191,31 @@ pub trait Storage: Send + Sync + 'static {
         page: &PageRequest,
     ) -> impl Future<Output = Result<Page<FraudCase>, StorageError>> + Send;
 
+    /// A reorder proposal.
+    fn reorder(
+        &self,
+        tenant: TenantId,
+        id: ReorderId,
+    ) -> impl Future<Output = Result<Option<ReorderProposal>, StorageError>> + Send;
+
+    /// A page of reorder proposals, in this state where one is given.
+    fn reorders(
+        &self,
+        tenant: TenantId,
+        state: Option<ReorderState>,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<ReorderProposal>, StorageError>> + Send;
+
+    /// Units of these products that are approved or ordered and have not arrived.
+    fn reorders_on_their_way(
+        &self,
+        tenant: TenantId,
+        products: &[ProductId],
+    ) -> impl Future<Output = Result<UnitsOnTheirWay, StorageError>> + Send;
+
+    /// What may be spent on reorders.
+    fn reorder_budgets(&self, tenant: TenantId) -> impl Future<Output = Result<ReorderBudgets, StorageError>> + Send;
+
     /// What serves and served under the tenant's aliases: the last [`crate::PAGE_LIMIT_MAX`].
     fn model_servings(&self, tenant: TenantId) -> impl Future<Output = Result<Vec<ModelServing>, StorageError>> + Send;
 
@@ -319,6 +345,51 @@ pub trait StorageTransaction: Send {
 
     /// Writes a case that was read in this transaction.
     fn update_case(&mut self, case: &FraudCase) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Adds units to the stock.
+    fn add_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> impl Future<Output = Result<StockLevel, StorageError>> + Send;
+
+    /// A reorder proposal, held against other writers until the transaction ends.
+    fn reorder(
+        &mut self,
+        tenant: TenantId,
+        id: ReorderId,
+    ) -> impl Future<Output = Result<Option<ReorderProposal>, StorageError>> + Send;
+
+    /// The proposal for a product that waits for a person, held likewise.
+    fn waiting_reorder(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+    ) -> impl Future<Output = Result<Option<ReorderProposal>, StorageError>> + Send;
+
+    /// Writes a reorder proposal, new or changed.
+    fn put_reorder(&mut self, proposal: &ReorderProposal) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// What may be spent on reorders, held against other writers until the transaction ends.
+    fn reorder_budgets(
+        &mut self,
+        tenant: TenantId,
+    ) -> impl Future<Output = Result<ReorderBudgets, StorageError>> + Send;
+
+    /// Sets what may be spent on reorders.
+    fn put_reorder_budgets(
+        &mut self,
+        tenant: TenantId,
+        budgets: &ReorderBudgets,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Cents of what was approved since `from` and not called off.
+    fn approved_reorder_cost(
+        &mut self,
+        tenant: TenantId,
+        from: Timestamp,
+    ) -> impl Future<Output = Result<i64, StorageError>> + Send;
 
     /// Puts events into the outbox, in this order, and numbers them within their aggregates.
     fn append_events(

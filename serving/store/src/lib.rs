@@ -16,6 +16,7 @@ mod migrations;
 mod models;
 mod outbox;
 mod products;
+mod reorders;
 mod rows;
 mod storage;
 mod transaction;

@@ -150,6 +150,26 @@ pub(crate) async fn put_stock(
     Ok(StoredStock { on_hand_before: before.on_hand, level: StockLevel { on_hand, ..before } })
 }
 
+pub(crate) async fn add_stock(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    product: ProductId,
+    quantity: i64,
+) -> Result<StockLevel, StorageError> {
+    let row = sqlx::query(
+        "INSERT INTO stock (tenant, product, on_hand, reserved) VALUES ($1, $2, $3, 0) \
+         ON CONFLICT (tenant, product) DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand \
+         RETURNING on_hand, reserved",
+    )
+    .bind(tenant.to_string())
+    .bind(product.to_string())
+    .bind(quantity)
+    .fetch_one(connection)
+    .await
+    .map_err(storage_error)?;
+    level(product, &row)
+}
+
 /// The condition and the change are one statement, so that no other checkout comes between them.
 pub(crate) async fn reserve(
     connection: &mut AnyConnection,

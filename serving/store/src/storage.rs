@@ -2,12 +2,13 @@
 
 use dhow_commerce::{
     CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, Page,
-    PageRequest, Product, StockLevel, Storage, StorageError, Waiting,
+    PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, StockLevel, Storage, StorageError,
+    UnitsOnTheirWay, Waiting,
 };
-use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, ReorderId, TenantId, Timestamp};
 
 use crate::connect::Durability;
-use crate::{Store, StoreTransaction, cases, checkouts, decisions, idempotency, models, products};
+use crate::{Store, StoreTransaction, cases, checkouts, decisions, idempotency, models, products, reorders};
 
 impl Storage for Store {
     type Transaction = StoreTransaction;
@@ -83,6 +84,31 @@ impl Storage for Store {
         page: &PageRequest,
     ) -> Result<Page<FraudCase>, StorageError> {
         cases::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn reorder(&self, tenant: TenantId, id: ReorderId) -> Result<Option<ReorderProposal>, StorageError> {
+        reorders::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn reorders(
+        &self,
+        tenant: TenantId,
+        state: Option<ReorderState>,
+        page: &PageRequest,
+    ) -> Result<Page<ReorderProposal>, StorageError> {
+        reorders::page(&mut *self.reader().await?, tenant, state, page).await
+    }
+
+    async fn reorders_on_their_way(
+        &self,
+        tenant: TenantId,
+        products: &[ProductId],
+    ) -> Result<UnitsOnTheirWay, StorageError> {
+        reorders::on_their_way(&mut *self.reader().await?, tenant, products).await
+    }
+
+    async fn reorder_budgets(&self, tenant: TenantId) -> Result<ReorderBudgets, StorageError> {
+        reorders::budgets(&mut *self.reader().await?, tenant).await
     }
 
     async fn model_servings(&self, tenant: TenantId) -> Result<Vec<ModelServing>, StorageError> {

@@ -1,14 +1,14 @@
 //! A database transaction as commerce sees it: each method leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, OutboxEvent, Product, Settlement, Shortage,
-    StockLevel, StorageError, StorageTransaction, StoredStock,
+    Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, OutboxEvent, Product, ReorderBudgets,
+    ReorderProposal, Settlement, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock,
 };
-use dhow_events::{CheckoutId, DecisionId, PaymentId, ProductId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, PaymentId, ProductId, ReorderId, TenantId, Timestamp};
 use sqlx::{Any, Transaction};
 
 use crate::rows::storage_error;
-use crate::{DatabaseKind, cases, checkouts, decisions, idempotency, models, outbox, products};
+use crate::{DatabaseKind, cases, checkouts, decisions, idempotency, models, outbox, products, reorders};
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
 pub struct StoreTransaction {
@@ -119,6 +119,43 @@ impl StorageTransaction for StoreTransaction {
 
     async fn update_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {
         cases::update(&mut self.inner, case).await
+    }
+
+    async fn add_stock(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+        quantity: i64,
+    ) -> Result<StockLevel, StorageError> {
+        products::add_stock(&mut self.inner, tenant, product, quantity).await
+    }
+
+    async fn reorder(&mut self, tenant: TenantId, id: ReorderId) -> Result<Option<ReorderProposal>, StorageError> {
+        reorders::hold(&mut self.inner, self.kind, tenant, id).await
+    }
+
+    async fn waiting_reorder(
+        &mut self,
+        tenant: TenantId,
+        product: ProductId,
+    ) -> Result<Option<ReorderProposal>, StorageError> {
+        reorders::waiting(&mut self.inner, self.kind, tenant, product).await
+    }
+
+    async fn put_reorder(&mut self, proposal: &ReorderProposal) -> Result<(), StorageError> {
+        reorders::put(&mut self.inner, proposal).await
+    }
+
+    async fn reorder_budgets(&mut self, tenant: TenantId) -> Result<ReorderBudgets, StorageError> {
+        reorders::hold_budgets(&mut self.inner, self.kind, tenant).await
+    }
+
+    async fn put_reorder_budgets(&mut self, tenant: TenantId, budgets: &ReorderBudgets) -> Result<(), StorageError> {
+        reorders::put_budgets(&mut self.inner, tenant, budgets).await
+    }
+
+    async fn approved_reorder_cost(&mut self, tenant: TenantId, from: Timestamp) -> Result<i64, StorageError> {
+        reorders::approved_cost(&mut self.inner, tenant, from).await
     }
 
     async fn append_events(&mut self, events: &[OutboxEvent], at: Timestamp) -> Result<(), StorageError> {

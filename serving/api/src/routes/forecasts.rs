@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use dhow_commerce::FieldProblem;
-use dhow_engine::ForecastAsk;
+use dhow_engine::{Answer, EngineError, ForecastAsk, ForecastDay};
 use dhow_events::{DAY_MICROS, ProductId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,13 +11,15 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::ModelPart;
 use crate::access::Caller;
 use crate::app::Shared;
-use crate::input::{Parameters, PathId};
+use crate::input::{JsonBody, Parameters, PathId};
 use crate::problem::Problem;
 
 /// Days ahead where the request does not say.
 const HORIZON_DAYS_DEFAULT: usize = 30;
 /// Quantiles where the request does not say.
 const QUANTILES_DEFAULT: &str = "0.1,0.5,0.9";
+/// The most series of one batch.
+const BATCH_SERIES_MAX: usize = 500;
 /// The most quantiles of one request.
 const QUANTILES_MAX: usize = 20;
 
@@ -84,8 +86,94 @@ pub(crate) async fn get_forecast(
     let horizon_days = parameters.horizon.unwrap_or(HORIZON_DAYS_DEFAULT);
     let ask = ForecastAsk { product, region: parameters.region, horizon_days, quantiles: quantiles.clone() };
     let answer = app.engine.forecast(caller.tenant, ask).await;
-    let (days, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).into_parameter())?);
-    let day = |day: dhow_engine::ForecastDay| DayAnswer {
+    let answer = answer.map_err(|error| Problem::from(error).into_parameter())?;
+    Ok(Json(told(product, parameters.region, &quantiles, answer)))
+}
+
+/// A series of a batch.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeriesRequest {
+    #[schema(value_type = String)]
+    product: ProductId,
+    /// Of this region; all together where it is absent.
+    #[schema(value_type = Option<String>)]
+    region: Option<Region>,
+}
+
+/// Many forecasts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForecastBatchRequest {
+    /// From 1 to 500.
+    series: Vec<SeriesRequest>,
+    /// Days ahead; 30 where it is absent.
+    horizon: Option<usize>,
+    /// Between 0 and 1; 0.1, 0.5 and 0.9 where they are absent.
+    quantiles: Option<Vec<f64>>,
+}
+
+/// A series without a forecast.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NoForecast {
+    #[schema(value_type = String)]
+    product: ProductId,
+    #[schema(value_type = Option<String>, required)]
+    region: Option<Region>,
+    /// Why.
+    reason: String,
+}
+
+/// Many forecasts: each series asked for stands in one of the lists.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ForecastBatchAnswer {
+    forecasts: Vec<ForecastAnswer>,
+    unknown: Vec<NoForecast>,
+}
+
+/// Forecast the demand of many products.
+///
+/// A series that the model does not know is listed with the reason; the others are answered.
+#[utoipa::path(
+    post, path = "/v1/forecasts/batch", tag = "models", request_body = ForecastBatchRequest,
+    responses((status = 200, body = ForecastBatchAnswer)),
+)]
+pub(crate) async fn post_forecasts(
+    State(app): State<Shared>,
+    caller: Caller,
+    body: JsonBody<ForecastBatchRequest>,
+) -> Result<Json<ForecastBatchAnswer>, Problem> {
+    let ForecastBatchRequest { series, horizon, quantiles } = body.value;
+    let wrong = |pointer: &str, message: String| Problem::invalid([FieldProblem::new(pointer, message)]);
+    if !(1..=BATCH_SERIES_MAX).contains(&series.len()) {
+        let message = format!("are {}; from 1 to {BATCH_SERIES_MAX} are allowed", series.len());
+        return Err(wrong("/series", message));
+    }
+    let quantiles = quantiles.unwrap_or_else(|| vec![0.1, 0.5, 0.9]);
+    if quantiles.len() > QUANTILES_MAX || quantiles.iter().any(|quantile| !(0.0 < *quantile && *quantile < 1.0)) {
+        return Err(wrong("/quantiles", format!("must be at most {QUANTILES_MAX} numbers between 0 and 1")));
+    }
+    let mut answer = ForecastBatchAnswer { forecasts: Vec::new(), unknown: Vec::new() };
+    for SeriesRequest { product, region } in series {
+        let horizon_days = horizon.unwrap_or(HORIZON_DAYS_DEFAULT);
+        let ask = ForecastAsk { product, region, horizon_days, quantiles: quantiles.clone() };
+        match app.engine.forecast(caller.tenant, ask).await {
+            Ok(forecast) => answer.forecasts.push(told(product, region, &quantiles, forecast)),
+            Err(EngineError::NotFound(reason)) => answer.unknown.push(NoForecast { product, region, reason }),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Json(answer))
+}
+
+fn told(
+    product: ProductId,
+    region: Option<Region>,
+    quantiles: &[f64],
+    answer: Answer<Vec<ForecastDay>>,
+) -> ForecastAnswer {
+    let (days, model) = ModelPart::split(answer);
+    let day = |day: ForecastDay| DayAnswer {
         day: Timestamp::from_micros(day.day * DAY_MICROS).to_string().chars().take(10).collect(),
         expected: day.expected,
         quantiles: quantiles
@@ -94,8 +182,7 @@ pub(crate) async fn get_forecast(
             .map(|(quantile, units)| QuantileAnswer { quantile: *quantile, units })
             .collect(),
     };
-    let days = days.into_iter().map(day).collect();
-    Ok(Json(ForecastAnswer { product, region: parameters.region, days, model }))
+    ForecastAnswer { product, region, days: days.into_iter().map(day).collect(), model }
 }
 
 fn quantiles(text: &str) -> Result<Vec<f64>, Problem> {

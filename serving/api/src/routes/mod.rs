@@ -17,6 +17,7 @@ mod models;
 mod plans;
 mod products;
 mod recommendations;
+mod reorders;
 mod sql;
 mod texts;
 
@@ -52,7 +53,15 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))
         .routes(routes!(forecasts::get_forecast))
+        .routes(routes!(forecasts::post_forecasts))
         .routes(routes!(plans::post_routes))
+        .routes(routes!(reorders::get_reorders, reorders::post_reorders))
+        .routes(routes!(reorders::get_reorder))
+        .routes(routes!(reorders::post_approve))
+        .routes(routes!(reorders::post_reject))
+        .routes(routes!(reorders::post_order))
+        .routes(routes!(reorders::post_receive))
+        .routes(routes!(reorders::get_budgets, reorders::put_budgets))
         .routes(routes!(products::get_products, products::post_products))
         .routes(routes!(products::get_product, products::put_product))
         .routes(routes!(products::get_stock, products::put_stock))

@@ -7,5 +7,6 @@ mod events;
 mod fraud;
 mod models;
 mod operation;
+mod planning;
 mod trained;
 mod world;

@@ -2,6 +2,7 @@
 
 use dhow_definitions::VectorPlan;
 use dhow_events::*;
+use dhow_forecast::{DailySeries, DemandModel, FitSettings, SeriesKey};
 use dhow_fraud::{Costs, Settings, Thresholds, TrainingTable};
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind};
 use dhow_registry::{Alias, ModelDraft, ModelFormat, Task};
@@ -96,4 +97,19 @@ pub fn kits(world: &World, products: &[ProductId]) {
     }
     let model = dhow_recommend::train(&interactions, &catalogue, &dhow_recommend::Settings::default()).unwrap();
     promote(world, Task::Recommend, &model.with_kits(&interactions).unwrap().to_bytes().unwrap());
+}
+
+/// Puts a demand model in force that saw these products sell about so many units a day for a hundred days.
+pub fn demand(world: &World, products: &[(ProductId, f64)]) {
+    let series: Vec<DailySeries> = products
+        .iter()
+        .map(|(product, level)| DailySeries {
+            key: SeriesKey { product: *product, region: None },
+            first_day: 20_000,
+            quantities: (0..100).map(|day| (level + f64::from(day * 7 % 5) - 2.0).max(0.0)).collect(),
+        })
+        .collect();
+    let settings = FitSettings { season_days: 7, horizon_days: 90 };
+    let model = DemandModel::fit(&series, &settings).unwrap();
+    promote(world, Task::Forecast, &model.to_bytes().unwrap());
 }

@@ -3,6 +3,7 @@
 mod cases;
 mod fraud;
 mod holds;
+mod reorders;
 mod server;
 mod world;
 
@@ -61,6 +62,12 @@ on_both_databases! {
         a_verdict_before_the_rail_has_answered_counts_when_it_does,
         nobody_deciding_in_time_refuses_the_checkout_and_keeps_its_case,
         verdicts_and_recoveries_that_race_move_each_checkout_once,
+    }
+    reorders {
+        a_proposal_is_approved_ordered_and_received_into_stock_once,
+        a_newer_proposal_supersedes_the_one_that_waits,
+        approvals_at_once_never_go_beyond_a_budget,
+        a_budget_counts_its_own_day_week_and_month,
     }
 }
 

@@ -1,0 +1,128 @@
+//! What planners do over HTTP: forecasts of many series, reorder proposals from them, approvals within a budget.
+
+use dhow_events::ProductId;
+use serde_json::{Value, json};
+
+use crate::trained;
+use crate::world::World;
+
+const PROPOSALS: &str = "/v1/reorder-proposals";
+
+/// Three products, of which the first two sell.
+async fn shop(world: &World) -> Vec<String> {
+    let mut products = Vec::new();
+    for (title, on_hand) in [("Cup", 30), ("Pot", 500), ("Pan", 5)] {
+        products.push(world.product(title, 1_000, on_hand).await);
+    }
+    let sold = |at: usize, level: f64| (products[at].parse::<ProductId>().unwrap(), level);
+    trained::demand(world, &[sold(0, 10.0), sold(1, 4.0)]);
+    products
+}
+
+fn ask(products: &[String]) -> Value {
+    let item = |product: &String| {
+        json!({
+            "product": product, "unit_cost": { "amount": "400", "currency": "USD" }, "pack_units": 12, "minimum_units": 24,
+        })
+    };
+    json!({ "lead_days": 10, "items": products.iter().map(item).collect::<Vec<_>>() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_forecasts_what_the_model_knows_and_names_the_rest() {
+    let world = World::new().await;
+    let products = shop(&world).await;
+    let series: Vec<Value> = products.iter().map(|product| json!({ "product": product })).collect();
+    let asked = json!({ "series": series, "horizon": 7, "quantiles": [0.5, 0.95] });
+    let answer = world.post("/v1/forecasts/batch", &asked).await.json();
+    assert_eq!((answer["forecasts"].as_array().unwrap().len(), answer["unknown"].as_array().unwrap().len()), (2, 1));
+    assert_eq!(answer["unknown"][0]["product"], json!(products[2]));
+    let alone = world.get(format!("/v1/forecasts/{}?horizon=7&quantiles=0.5,0.95", products[0])).await.json();
+    assert_eq!(answer["forecasts"][0]["days"], alone["days"], "a batch answers as each question alone");
+    assert_eq!(world.post("/v1/forecasts/batch", &json!({ "series": [] })).await.pointers(), ["/series"]);
+    let far = json!({ "series": asked["series"], "horizon": 91 });
+    assert_eq!(world.post("/v1/forecasts/batch", &far).await.pointers(), ["/horizon"]);
+    let odd = json!({ "series": asked["series"], "quantiles": [1.5] });
+    assert_eq!(world.post("/v1/forecasts/batch", &odd).await.pointers(), ["/quantiles"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_cover_lead_and_review_time_in_packs_and_become_stock() {
+    let world = World::new().await;
+    let products = shop(&world).await;
+    let made = world.post(PROPOSALS, &ask(&products)).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let made = made.json();
+    let proposal = &made["proposed"][0];
+    assert_eq!(made["proposed"].as_array().unwrap().len(), 1, "{made}");
+    assert_eq!((&proposal["product"], &proposal["state"]), (&json!(products[0]), &json!("proposed")));
+    let (units, level) =
+        (proposal["units"].as_i64().unwrap(), proposal["reasons"]["order_up_to_units"].as_i64().unwrap());
+    // Ten a day for 10 + 7 days, 30 there: 140 and some for safety.
+    assert!(units % 12 == 0 && (144..=192).contains(&units) && (170..=210).contains(&level), "{proposal}");
+    assert!(proposal["reasons"]["stockout_probability"][1].as_f64().unwrap() <= 0.05);
+    assert_eq!(made["covered"][0]["product"], json!(products[1]));
+    assert_eq!(made["unknown"][0]["product"], json!(products[2]));
+
+    let path = format!("{PROPOSALS}/{}", proposal["id"].as_str().unwrap());
+    assert_eq!(world.get(&path).await.json(), *proposal);
+    let person = json!({ "person": "ann" });
+    for (step, state) in
+        [("approve", "approved"), ("order", "ordered"), ("receive", "received"), ("receive", "received")]
+    {
+        let moved = world.post(&format!("{path}/{step}"), &person).await;
+        assert_eq!((moved.status, moved.json()["state"].as_str()), (200, Some(state)), "{moved:?}");
+    }
+    let late = world.post(&format!("{path}/reject"), &person).await;
+    assert_eq!((late.status, late.code().as_str()), (409, "state_conflict"));
+    let stock = world.get(format!("/v1/products/{}/stock", products[0])).await.json();
+    assert_eq!(stock["on_hand"], json!(30 + units));
+    let again = world.post(PROPOSALS, &ask(&products[..1])).await.json();
+    assert!(again["proposed"].as_array().unwrap().is_empty() && again["covered"].as_array().unwrap().len() == 1);
+    let listed = world.get(format!("{PROPOSALS}?state=received")).await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_cuts_proposals_and_refuses_an_approval_beyond_it() {
+    let world = World::new().await;
+    let products = shop(&world).await;
+    let free = world.post(PROPOSALS, &ask(&products[..1])).await.json()["proposed"][0].clone();
+    let budgets = json!({ "day_usd_minor": 24_000, "week_usd_minor": null, "month_usd_minor": 1_000_000 });
+    assert_eq!(world.ask("PUT", "/v1/reorder-budgets").json(&budgets).send().await.json(), budgets);
+    let person = json!({ "person": "ann" });
+    let dear = world.post(&format!("{PROPOSALS}/{}/approve", free["id"].as_str().unwrap()), &person).await;
+    assert_eq!((dear.status, dear.code().as_str()), (409, "budget_spent"));
+    assert!(dear.text.contains("the day's budget has 24000 left"), "{dear:?}");
+    let cut = world.post(PROPOSALS, &ask(&products[..1])).await.json()["proposed"][0].clone();
+    assert_eq!((&cut["units"], &cut["cost_usd_minor"]), (&json!(60), &json!(24_000)), "five packs of twelve at 4.00");
+    assert_eq!((&cut["reasons"]["cut"], &cut["reasons"]["wanted_units"]), (&json!("partly"), &free["units"]));
+    let approved = world.post(&format!("{PROPOSALS}/{}/approve", cut["id"].as_str().unwrap()), &person).await;
+    assert_eq!(approved.status, 200);
+    world.ask("PUT", &format!("/v1/products/{}/stock", products[0])).json(&json!({ "on_hand": 0 })).send().await;
+    let spent = world.post(PROPOSALS, &ask(&products[..1])).await.json();
+    assert_eq!(spent["cut"][0]["product"], json!(products[0]), "{spent}");
+    let superseded = world.get(format!("{PROPOSALS}?state=superseded")).await.json();
+    assert_eq!(superseded["items"][0]["id"], free["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_items_are_refused_with_their_place() {
+    let world = World::new().await;
+    let products = shop(&world).await;
+    let wrong = async |change: fn(&mut Value)| {
+        let mut asked = ask(&products);
+        change(&mut asked);
+        world.post(PROPOSALS, &asked).await.pointers()
+    };
+    assert_eq!(wrong(|asked| asked["items"] = json!([])).await, ["/items"]);
+    assert_eq!(wrong(|asked| asked["lead_days"] = json!(88)).await, ["/items/0/review_days"]);
+    assert_eq!(wrong(|asked| asked["items"][1]["pack_units"] = json!(0)).await, ["/items/1/pack_units"]);
+    assert_eq!(wrong(|asked| asked["items"][1]["service_level"] = json!(1.0)).await, ["/items/1/service_level"]);
+    assert_eq!(wrong(|asked| asked["items"][1] = asked["items"][0].clone()).await, ["/items/1/product"]);
+    assert_eq!(
+        wrong(|asked| asked["items"][0]["unit_cost"]["currency"] = json!("XAU")).await,
+        ["/items/0/unit_cost/currency"]
+    );
+    assert_eq!(world.get(PROPOSALS).await.json()["items"], json!([]), "nothing was stored");
+}
