@@ -11,6 +11,7 @@ use crate::DatabaseKind;
 const VERSIONS: &[(i64, &str, &str)] = &[
     (1, "commerce", include_str!("../migrations/0001_commerce.sql")),
     (2, "fraud", include_str!("../migrations/0002_fraud.sql")),
+    (4, "backtests", include_str!("../migrations/0004_backtests.sql")),
 ];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {
