@@ -15,7 +15,8 @@ const CHECKOUTS_OF_AN_ABUSER: f64 = 9.0;
 const LEAST_ABUSERS: usize = 2;
 /// Sellers that work with a ring.
 const RING_SELLERS: usize = 3;
-const RING_ACCOUNTS: usize = 7;
+/// The fewest and the most accounts of a ring.
+const RING_ACCOUNTS: (usize, usize) = (5, 50);
 /// How many bursts a ring makes, over some days, before it is given up for a new one.
 const RING_CAMPAIGNS: u32 = 4;
 /// The chance that another checkout of a ring follows in the same burst.
@@ -186,7 +187,8 @@ impl Simulation {
         self.underworld.ring.clear();
         let first = self.new_account(day, at);
         let common = self.people.buyers[first].clone();
-        for place in 0..RING_ACCOUNTS {
+        let (fewest, most) = RING_ACCOUNTS;
+        for place in 0..fewest + self.crime.below(most - fewest + 1) {
             let number = if place == 0 { first } else { self.new_account(day, at) };
             let account = &mut self.people.buyers[number];
             (account.city, account.device) = (common.city, common.device);

@@ -40,6 +40,33 @@ pub const FEATURES: [&str; 23] = [
     "link_ring_score",
 ];
 
+/// What each of [`FEATURES`] means to an analyst, as the subject of a sentence.
+pub const FEATURE_WORDS: [&str; FEATURES.len()] = [
+    "The number of accounts that share things with this one",
+    "The share of those accounts that pay with a card of another",
+    "The share of those accounts that use a device of another",
+    "The share of those accounts that order to an address of another",
+    "The share of those accounts that are paid on an account of another",
+    "The number of accounts that joined them in the last hour",
+    "The number of accounts that joined them in the last 24 hours",
+    "The number of accounts that joined them in the last 7 days",
+    "The largest share of those accounts that joined within 7 days",
+    "The share of those accounts that joined within 30 days of being opened",
+    "The number of those accounts with known fraud",
+    "The share of those accounts with known fraud",
+    "The age in days of the youngest of those accounts",
+    "The age in days of the oldest of those accounts",
+    "The number of accounts that use this card",
+    "The number of accounts that use this device",
+    "The number of accounts that use this address",
+    "The number of accounts that use this payout account",
+    "Whether this account pays with this card for the first time",
+    "Whether this account uses this device for the first time",
+    "Whether this account orders to this address for the first time",
+    "Whether this account is paid on this payout account for the first time",
+    "How much those accounts look like a ring, 0 to 1,",
+];
+
 /// What a model and a rule see of an account's links at an instant. What is not known or not asked is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LinkFeatures {

@@ -161,6 +161,11 @@ impl LinkIndex {
         }
     }
 
+    /// How much is kept, and for how long.
+    pub const fn settings(&self) -> &LinkSettings {
+        &self.settings
+    }
+
     /// What is kept, and what was counted.
     pub fn stats(&self) -> LinkStats {
         LinkStats { accounts: self.accounts.len(), things: self.things.len(), links: self.links, ..self.counted }

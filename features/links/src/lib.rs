@@ -18,13 +18,15 @@ mod directory;
 mod features;
 mod index;
 mod observations;
+mod past;
 mod ring;
 mod snapshot;
 mod things;
 mod walk;
 
-pub use features::{BURST_MICROS, FEATURES, LinkFeatures, RING_FLAG_SCORE, YOUNG_MICROS};
+pub use features::{BURST_MICROS, FEATURE_WORDS, FEATURES, LinkFeatures, RING_FLAG_SCORE, YOUNG_MICROS};
 pub use index::{HUB_ACCOUNTS, LinkIndex, LinkSettings, LinkStats, MOST_LABELS_OF_ACCOUNT, MOST_LINKS_OF_ACCOUNT};
+pub use past::PastLinks;
 pub use ring::{LinkQuery, Ring, RingAccount, RingThing};
 pub use snapshot::SnapshotError;
 pub use things::{Account, Thing, ThingKind};

@@ -240,6 +240,11 @@ impl ParityReport {
         self.waiting_events_max = self.waiting_events_max.max(other.waiting_events_max);
     }
 
+    /// Adds what was found of further columns of the same vectors.
+    pub fn add_columns(&mut self, other: Self) {
+        self.add(Self { vectors: 0, other_definitions: 0, other_order: 0, ..other });
+    }
+
     /// Takes in one vector that was computed again.
     fn note(&mut self, mut vector: Recomputed<'_>, plan: &VectorPlan) {
         if vector.other_order {

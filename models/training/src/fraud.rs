@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dhow_definitions::VectorPlan;
-use dhow_events::{CheckoutId, DAY_MICROS, Fact, FactKind, Timestamp};
+use dhow_events::{CheckoutId, DAY_MICROS, Fact, Timestamp};
 use dhow_fraud::evaluation::{EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate};
 use dhow_fraud::{
     Baseline, BoostingSettings, Costs, FraudScorer, Settings, Thresholds, TrainingTable, read_scorer, train,
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::trainer;
 use crate::evaluate::Judged;
+use crate::fraud_vector::{FraudVector, link_rows};
 use crate::promotion::{Candidate, Champion, incumbent, register};
 use crate::{Evaluation, Figure, TaskReport, TrainingError, TrainingInput};
 
@@ -44,6 +44,11 @@ impl Reference {
         let step = table.len().div_ceil(REFERENCE_ROWS_MAX).max(1);
         let rows = table.values().chunks_exact(width.max(1)).step_by(step);
         Self { width, values: rows.flatten().copied().collect() }
+    }
+
+    /// All values, row-major; NaN where there was none.
+    pub fn values(&self) -> &[f64] {
+        &self.values
     }
 
     /// The values of feature number `feature`; NaN where there was none.
@@ -127,17 +132,19 @@ impl FraudRows {
 /// # Errors
 /// A failing table or log.
 pub async fn fraud_rows(input: &TrainingInput<'_>) -> Result<FraudRows, TrainingError> {
-    let plan = VectorPlan::new(&input.features, FactKind::CheckoutSubmitted)?;
+    let vector = FraudVector::new(&input.features)?;
     let labels = known_labels(input).await?;
-    let set = training_set(input.log, input.features.clone(), input.online, &plan, input.tenant, input.until)?;
+    let set = training_set(input.log, input.features.clone(), input.online, vector.plan(), input.tenant, input.until)?;
+    let links = link_rows(input.log, input.links, &set.spine)?;
     let mature_until = input.until - FRAUD_MATURITY_DAYS * DAY_MICROS;
     let mut order: Vec<usize> = (0..set.row_count()).filter(|row| set.spine[*row].event_time < mature_until).collect();
     order.sort_by_key(|row| (set.spine[*row].event_time, set.spine[*row].id));
-    let mut rows = FraudRows { names: set.names.clone(), ..FraudRows::default() };
+    let mut rows = FraudRows { names: vector.names().to_vec(), ..FraudRows::default() };
     for row in order {
         let event = &set.spine[row];
         let Fact::CheckoutSubmitted(submitted) = &event.fact else { continue };
         rows.values.extend_from_slice(set.row(row));
+        rows.values.extend_from_slice(&links[row]);
         rows.labels.push(labels.get(&submitted.checkout).copied().unwrap_or(false));
         rows.times.push(event.event_time);
         rows.amounts_usd_minor.push(submitted.total_usd_minor);
@@ -195,7 +202,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
             name: trained.name.to_owned(),
             format: ModelFormat::Postcard,
             artifact: FraudBundle::new(trained.file.clone(), thresholds, Reference::of(&latest)).to_bytes()?,
-            feature_schema_hash: Some(input.features.schema_hash()),
+            feature_schema_hash: Some(FraudVector::schema_hash(&input.features)),
             data_fingerprint: fingerprint(&rows),
             training_span: (rows.times[0], rows.times[count - 1] + 1),
             settings: BTreeMap::from([("chosen".to_owned(), trained.settings.clone())]),
@@ -229,7 +236,13 @@ impl Contest {
     fn held(before: &TrainingTable<'_>, validation: &TrainingTable<'_>, seed: u64) -> Result<Self, TrainingError> {
         let precision =
             |probabilities: &[f64]| average_precision(probabilities, validation.labels()).map_err(trainer(TASK));
-        let settings = Settings { seed, l2: vec![30.0, 10.0, 3.0], knots: vec![8], ..Settings::default() };
+        let settings = Settings {
+            seed,
+            l2: vec![30.0, 10.0, 3.0],
+            knots: vec![8],
+            reasons: FraudVector::reasons(),
+            ..Settings::default()
+        };
         let linear = train(before, validation, &settings).map_err(trainer(TASK))?;
         let report = linear.model.report();
         let linear = Fitted {
@@ -240,7 +253,7 @@ impl Contest {
             validation_probabilities: linear.validation_probabilities,
             scorer: Arc::new(linear.model),
         };
-        let settings = BoostingSettings { seed, ..BoostingSettings::default() };
+        let settings = BoostingSettings { seed, reasons: FraudVector::reasons(), ..BoostingSettings::default() };
         let boosted = train_boosted(before, validation, &settings).map_err(trainer(TASK))?;
         let boosted = Fitted {
             name: "boosted-trees",

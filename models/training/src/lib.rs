@@ -8,6 +8,7 @@ mod demand;
 mod error;
 mod evaluate;
 mod fraud;
+mod fraud_vector;
 mod promotion;
 mod recommend;
 mod report;
@@ -16,6 +17,7 @@ pub use demand::{daily_series, train_demand};
 pub use error::TrainingError;
 pub use evaluate::evaluate;
 pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud};
+pub use fraud_vector::{FraudVector, link_rows};
 pub use recommend::train_recommend;
 pub use report::{Evaluation, Figure, TaskReport};
 
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 use dhow_definitions::FeatureSet;
 use dhow_events::{TenantId, Timestamp};
+use dhow_links::LinkSettings;
 use dhow_offline::{Lake, LakeStorage, QueryBounds, SqlSession};
 use dhow_online::OnlineSettings;
 use dhow_registry::Registry;
@@ -40,6 +43,8 @@ pub struct TrainingInput<'a> {
     pub features: Arc<FeatureSet>,
     /// Bounds of the replay's feature state.
     pub online: OnlineSettings,
+    /// Bounds of the replay's links.
+    pub links: LinkSettings,
     /// Where models are registered.
     pub registry: &'a Registry,
     /// Nothing that happened, or became known, from here on is learned from; also the time on the cards.

@@ -260,6 +260,9 @@ pub(crate) struct AppliedOffset {
     offset: u64,
     /// Where workers of a fleet keep the state: the part of the entities that this speaks of.
     share: Option<StateShare>,
+    /// Whether it speaks of the links between accounts, which every server keeps by itself; not where it is absent.
+    #[schema(required = false)]
+    links: bool,
 }
 
 /// One of the equal parts of all entities that workers of a fleet share among them.
@@ -494,6 +497,95 @@ pub(crate) struct FraudCasePage {
     /// The cursor of the next page; null on the last one.
     #[schema(required)]
     next: Option<String>,
+}
+
+/// How good probabilities of fraud were, now that it is known.
+#[derive(ToSchema)]
+pub(crate) struct ScoreQuality {
+    /// Frauds that the probabilities announced: their sum.
+    expected_frauds: f64,
+    /// The mean squared difference from what happened; smaller is better.
+    brier: f64,
+    /// Null where all were frauds or none.
+    #[schema(required)]
+    average_precision: Option<f64>,
+    /// Over groups of equal size; null where all were frauds or none.
+    #[schema(required)]
+    calibration_error: Option<f64>,
+}
+
+/// How far scores have moved from those of the training data.
+#[derive(ToSchema)]
+pub(crate) struct ScoreShift {
+    reference_count: u64,
+    sample_count: u64,
+    /// The population stability index.
+    psi: f64,
+    /// What it must reach to count at these sizes.
+    psi_threshold: f64,
+    /// The Kolmogorov-Smirnov distance.
+    distance: f64,
+    distance_threshold: f64,
+    /// Whether one of the two reached its threshold.
+    has_drifted: bool,
+}
+
+/// One week of fraud decisions.
+#[derive(ToSchema)]
+pub(crate) struct FraudWeek {
+    /// Its Monday, midnight UTC.
+    begins_at: String,
+    decisions: u64,
+    /// Those that asked for a review or more proof, or declined.
+    alerts: u64,
+    declines: u64,
+    /// Decisions with a label, mature or not.
+    labelled: u64,
+    /// From decision to first label: the median.
+    #[schema(required)]
+    label_delay_hours_p50: Option<f64>,
+    /// From decision to first label: reached by one in ten.
+    #[schema(required)]
+    label_delay_hours_p90: Option<f64>,
+    /// Decisions of at least 14 days ago: one that nobody labelled counts as genuine, unless it was declined.
+    mature: u64,
+    /// Frauds among them.
+    frauds: u64,
+    /// Of the scores that decided; null before any decision is mature.
+    #[schema(required)]
+    quality: Option<ScoreQuality>,
+    /// Of the present champion's scores; null where it decided nothing.
+    #[schema(required)]
+    score_shift: Option<ScoreShift>,
+}
+
+/// A model that looked on, beside the scores that decided, on the same mature decisions.
+#[derive(ToSchema)]
+pub(crate) struct FraudContest {
+    /// `challenger` or `shadow`.
+    alias: String,
+    model: String,
+    mature: u64,
+    frauds: u64,
+    challenger: ScoreQuality,
+    champion: ScoreQuality,
+}
+
+/// How the fraud desk has fared.
+#[derive(ToSchema)]
+pub(crate) struct FraudHealth {
+    /// The champion.
+    #[schema(required)]
+    model: Option<String>,
+    /// Models that look on.
+    shadows: Vec<String>,
+    /// Models that should look on and cannot, with the reason.
+    shadow_failures: Vec<String>,
+    /// Whether there were more decisions than the 200,000 that are read: then the oldest weeks are incomplete.
+    truncated: bool,
+    /// Oldest first; the last one is not over.
+    weeks: Vec<FraudWeek>,
+    contests: Vec<FraudContest>,
 }
 
 /// A rule.

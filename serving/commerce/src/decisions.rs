@@ -91,6 +91,14 @@ pub struct AppliedOffset {
     /// process keeps it whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<StateShare>,
+    /// Whether it speaks of the links between accounts, which every server keeps by itself, and not of the features' state.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub links: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// One of the equal parts of all entities that workers of a fleet share among them.
@@ -132,6 +140,8 @@ pub struct FraudDecision {
     pub thresholds: Option<String>,
     /// What the rules and lists read and said; nothing where none were asked.
     pub rules: Option<RulesRecord>,
+    /// What models that only look on make of the same vector.
+    pub shadows: Vec<ShadowScore>,
     /// The log offsets that were applied to the vector.
     pub applied_offsets: Vec<AppliedOffset>,
     /// Whether a fallback decided.
@@ -143,8 +153,10 @@ pub struct FraudDecision {
 impl FraudDecision {
     /// What a decision's record keeps as its answer.
     pub fn answer(&self) -> serde_json::Value {
-        let Self { probability, action, thresholds, rules, .. } = self;
-        serde_json::json!({ "probability": probability, "action": action, "thresholds": thresholds, "rules": rules })
+        let Self { probability, action, thresholds, rules, shadows, .. } = self;
+        serde_json::json!({
+            "probability": probability, "action": action, "thresholds": thresholds, "rules": rules, "shadows": shadows,
+        })
     }
 }
 
@@ -161,6 +173,17 @@ pub struct RulesRecord {
     pub listed: Listed,
     /// The version of the rules, which fired, which had no answer, and what came of it.
     pub outcome: Outcome,
+}
+
+/// What a model that only looks on makes of a checkout. It moves nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShadowScore {
+    /// Its role: `challenger` or `shadow`.
+    pub alias: String,
+    /// The model and its version.
+    pub model: String,
+    /// The probability of fraud, 0 to 1.
+    pub probability: f64,
 }
 
 /// Why a checkout could not be scored. The checkout is then not decided at all.

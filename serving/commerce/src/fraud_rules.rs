@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
-use dhow_events::{DecisionId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, TenantId, Timestamp};
 use dhow_rules::{BookEntry, Effect, ListEntry, ListKind, PublishedVersion, Removal, Rule};
 use serde::{Deserialize, Serialize};
 
-use crate::{DecisionRecord, StorageError};
+use crate::{DecisionRecord, FraudAction, ShadowScore, StorageError};
 
 /// The most decisions that are read at once to be repeated.
 pub const RECORDED_DECISIONS_MAX: u32 = 1_000;
@@ -69,6 +69,25 @@ pub struct LabelledDecision {
     pub record: DecisionRecord,
     /// The label.
     pub fraud: Option<bool>,
+}
+
+/// The part of a recorded fraud decision that tells how it fared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredDecision {
+    /// The decision.
+    pub id: DecisionId,
+    /// What it was about.
+    pub checkout: CheckoutId,
+    /// The model that decided.
+    pub model: String,
+    /// Its probability of fraud.
+    pub probability: f64,
+    /// What was done.
+    pub action: FraudAction,
+    /// What models that look on made of it.
+    pub shadows: Vec<ShadowScore>,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// Rules and lists in the database. Lines of a log are numbered from 1 without gaps, in the order in which they commit.
@@ -140,4 +159,14 @@ pub trait RuleStorage: Send + Sync {
         after: Option<(Timestamp, DecisionId)>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<LabelledDecision>, StorageError>> + Send;
+
+    /// How fraud decisions of a span were scored, newest first and then by id, before the given one; at most `limit` and
+    /// [`RECORDED_DECISIONS_MAX`].
+    fn scored_decisions(
+        &self,
+        tenant: TenantId,
+        span: TimeSpan,
+        before: Option<(Timestamp, DecisionId)>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<ScoredDecision>, StorageError>> + Send;
 }

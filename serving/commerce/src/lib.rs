@@ -22,6 +22,7 @@
 //! the log. The rules stand here; a database implements [`Storage`] and [`StorageTransaction`].
 
 mod access;
+mod backtests;
 mod cart;
 mod cases;
 mod catalogue;
@@ -47,6 +48,9 @@ mod storage;
 mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
+pub use backtests::{
+    BACKTEST_SILENT_MICROS, BACKTESTS_KEPT_MAX, BacktestEnd, BacktestRecord, BacktestState, BacktestStorage,
+};
 pub use cart::{CHECKOUT_LINES_MAX, CartLine, CheckoutRequest, LINE_QUANTITY_MAX, Quote, QuoteLine, quote};
 pub use cases::{
     AUTHORISATION_MICROS, CASE_LINES_MAX, CLAIM_MICROS, CaseLine, CaseState, CaseStep, FOUR_EYES_ABOVE_USD_MINOR,
@@ -57,10 +61,10 @@ pub use catalogue::{
 };
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
-    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, StateShare,
+    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, ShadowScore, StateShare,
 };
 pub use fraud_rules::{
-    DeskHeads, LabelledDecision, ListChange, RECORDED_DECISIONS_MAX, RuleDraft, RuleStorage, TimeSpan,
+    DeskHeads, LabelledDecision, ListChange, RECORDED_DECISIONS_MAX, RuleDraft, RuleStorage, ScoredDecision, TimeSpan,
 };
 pub use idempotency::{Answered, Claim, IDEMPOTENCY_KEY_BYTES_MAX, Idempotency};
 pub use identity::IdSource;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_definitions::VectorPlan;
-use dhow_engine::served_vectors;
+use dhow_engine::{check_links, served_links, served_vectors};
 use dhow_events::{FactKind, SystemClock};
 use dhow_offline::{ParityReport, check_parity};
 use dhow_store::{Store, StoreSettings};
@@ -12,7 +12,7 @@ use crate::arguments::ParityArguments;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, table, thousands};
-use crate::platform::{database_url, online_settings, open_log, require_data_dir};
+use crate::platform::{database_url, link_settings, online_settings, open_log, require_data_dir};
 
 /// Runs the command.
 ///
@@ -25,7 +25,9 @@ pub async fn run(arguments: &ParityArguments, configuration: &Configuration, as_
     let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted)?;
     let store = Store::connect(&database_url(configuration), StoreSettings::default()).await?;
     let served = served_vectors(&store, configuration.tenant, arguments.last as usize).await?;
-    let report = check_parity(&*log, features, online_settings(), &plan, configuration.tenant, &served)?;
+    let mut report = check_parity(&*log, features, online_settings(), &plan, configuration.tenant, &served)?;
+    let links = served_links(&store, configuration.tenant, log.partition_count(), arguments.last as usize).await?;
+    report.add_columns(check_links(&*log, link_settings(), &links)?);
     if as_json {
         json(&report)?;
     } else {

@@ -7,6 +7,7 @@ use dhow_commerce::ExchangeRates;
 use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings};
 use dhow_events::{Clock, DAY_MICROS, SystemClock, Timestamp};
 use dhow_kafka::KafkaSettings;
+use dhow_links::LinkSettings;
 use dhow_offline::{FolderStorage, LakeStorage, lake_storage};
 use dhow_online::OnlineSettings;
 use dhow_redis::RedisSettings;
@@ -64,6 +65,11 @@ pub fn online_settings() -> OnlineSettings {
     OnlineSettings { allowed_lateness_micros: 3 * DAY_MICROS, duplicate_horizon_micros: 3 * DAY_MICROS }
 }
 
+/// Ten million links among five million accounts, which take about 1.5 GB; one that is not used for 90 days lapses.
+pub fn link_settings() -> LinkSettings {
+    LinkSettings { retention_micros: 90 * DAY_MICROS, most_links: 10_000_000, most_accounts: 5_000_000 }
+}
+
 /// Where workers of a fleet keep feature state, if they do.
 ///
 /// # Errors
@@ -95,6 +101,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         lake: lake(configuration)?,
         features: configuration.feature_set()?,
         online: online_settings(),
+        links: link_settings(),
         log: log_place(configuration),
         redis: redis(configuration)?,
         checkpoint_records: configuration.checkpoint_records,

@@ -14,7 +14,7 @@ use crate::arguments::{TrainArguments, TrainTask};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, progress, table, thousands};
-use crate::platform::{lake, online_settings, open_log, require_data_dir};
+use crate::platform::{lake, link_settings, online_settings, open_log, require_data_dir};
 
 /// Every task, in the order in which they are trained.
 pub const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
@@ -75,6 +75,7 @@ impl TrainingParts {
             log: &*self.log,
             features: self.features.clone(),
             online: online_settings(),
+            links: link_settings(),
             registry: &self.registry,
             until,
             seed,
@@ -100,6 +101,7 @@ pub async fn train_all(
         log: engine.log(),
         features,
         online: *engine.online_settings(),
+        links: engine.link_settings(),
         registry: engine.registry(),
         until,
         seed,

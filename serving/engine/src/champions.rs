@@ -29,6 +29,13 @@ impl<T> Clone for Champion<T> {
     }
 }
 
+/// A fraud model that scores every checkout and decides none.
+#[derive(Clone)]
+pub(crate) struct ShadowModel {
+    pub alias: Alias,
+    pub model: Champion<OpenFraud>,
+}
+
 #[derive(Clone, Default)]
 pub(crate) struct TenantModels {
     pub recommend: Option<Champion<LiveRecommender>>,
@@ -37,6 +44,9 @@ pub(crate) struct TenantModels {
     pub fraud: Option<Champion<OpenFraud>>,
     /// The version of the fraud champion's costs and thresholds.
     pub thresholds: Option<Arc<str>>,
+    pub shadows: Vec<ShadowModel>,
+    /// Why a model that should look on does not.
+    pub shadow_failures: Vec<String>,
     pub forecast: Option<Champion<DemandModel>>,
     pub embedder: Option<Champion<TextEmbedder>>,
 }
@@ -77,6 +87,7 @@ impl Champions {
             let content = serde_json::to_vec(&model.thresholds).map_err(failed("fraud thresholds"))?;
             models.thresholds = Some(blake3::hash(&content).to_hex().as_str().into());
             models.fraud = Some(Champion { id, label, model });
+            models.look_on(registry, tenant);
         }
         if let Some((id, label, bytes)) = champion(registry, tenant, Task::Forecast)? {
             let model = Arc::new(DemandModel::from_bytes(&bytes).map_err(failed("forecast model"))?);
@@ -125,10 +136,47 @@ impl Champions {
     }
 }
 
+impl TenantModels {
+    /// Loads the fraud models that look on: another challenger or shadow than the champion, of the same features. One that
+    /// cannot be loaded keeps nobody from being scored; why it cannot is kept.
+    fn look_on(&mut self, registry: &Registry, tenant: TenantId) {
+        let Some(champion) = self.fraud.clone() else { return };
+        for alias in [Alias::Challenger, Alias::Shadow] {
+            match shadow(registry, tenant, alias, &champion) {
+                Ok(found) => self.shadows.extend(found.map(|model| ShadowModel { alias, model })),
+                Err(error) => {
+                    tracing::error!(%alias, %error, "a fraud model cannot look on");
+                    self.shadow_failures.push(format!("{alias}: {error}"));
+                }
+            }
+        }
+    }
+}
+
+fn shadow(
+    registry: &Registry,
+    tenant: TenantId,
+    alias: Alias,
+    champion: &Champion<OpenFraud>,
+) -> Result<Option<Champion<OpenFraud>>, EngineError> {
+    let Some((id, label, bytes)) = holder(registry, tenant, Task::Fraud, alias)? else { return Ok(None) };
+    if id == champion.id {
+        return Ok(None);
+    }
+    let model = FraudBundle::open(&bytes).map_err(failed("fraud model"))?;
+    model.model.check_features(champion.model.model.feature_names()).map_err(failed("fraud model"))?;
+    Ok(Some(Champion { id, label, model: Arc::new(model) }))
+}
+
 type Loaded = (ModelId, Arc<str>, Vec<u8>);
 
 fn champion(registry: &Registry, tenant: TenantId, task: Task) -> Result<Option<Loaded>, EngineError> {
-    let id = match registry.resolve(&tenant, task, Alias::Champion) {
+    holder(registry, tenant, task, Alias::Champion)
+}
+
+/// The model that has a role; nothing where none has it.
+fn holder(registry: &Registry, tenant: TenantId, task: Task, alias: Alias) -> Result<Option<Loaded>, EngineError> {
+    let id = match registry.resolve(&tenant, task, alias) {
         Ok(id) => id,
         Err(RegistryError::NoSuchAlias { .. }) => return Ok(None),
         Err(other) => return Err(failed("model registry")(other)),

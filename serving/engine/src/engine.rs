@@ -6,24 +6,27 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
-use dhow_definitions::{FeatureSet, VectorPlan};
-use dhow_events::{Clock, Event, FactKind, SECOND_MICROS, TenantId};
+use dhow_definitions::FeatureSet;
+use dhow_events::{Clock, Event, SECOND_MICROS, TenantId};
+use dhow_links::LinkSettings;
 use dhow_offline::{Lake, LakeStorage, LakeWriter};
 use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
 use dhow_redis::{RedisReader, RedisSettings};
 use dhow_registry::Registry;
 use dhow_store::{Store, StoreSettings};
 use dhow_streams::{Log, Position, Watermark, WorkerSettings, run_worker};
+use dhow_training::FraudVector;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::backtests::Backtests;
+use crate::backtests::BACKTESTS_AT_ONCE_MAX;
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
 use crate::decisions::{Decided, UrgentDecisions, queue};
 use crate::error::failed;
 use crate::fraud_rules::FraudRules;
 use crate::freshness::Freshness;
+use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::sink::{PlatformSink, Shared};
@@ -45,6 +48,8 @@ pub struct Folders {
     pub lake: PathBuf,
     /// The snapshot of the online features.
     pub snapshot: PathBuf,
+    /// The snapshot of the links between accounts.
+    pub links: PathBuf,
     /// The model registry.
     pub registry: PathBuf,
     /// The SQLite database, where no other is configured.
@@ -58,6 +63,7 @@ impl Folders {
             log: data.join("log"),
             lake: data.join("lake"),
             snapshot: data.join("online.snapshot"),
+            links: data.join("links.snapshot"),
             registry: data.join("registry"),
             database: data.join("dhow.sqlite"),
         }
@@ -76,6 +82,8 @@ pub struct EngineSettings {
     pub features: FeatureSet,
     /// Bounds of the online features.
     pub online: OnlineSettings,
+    /// Bounds of the links between accounts.
+    pub links: LinkSettings,
     /// The Redis where workers of a fleet keep feature state; without it this process keeps it in memory.
     pub redis: Option<RedisSettings>,
     /// Where the log is.
@@ -132,13 +140,13 @@ pub struct Engine {
     registry: Registry,
     shared: Arc<Shared>,
     desk: Arc<FraudDesk>,
-    backtests: Arc<Backtests>,
     commerce: Commerce<Store, SimulatedRail>,
     clock: Arc<dyn Clock>,
     urgent_decisions: UrgentDecisions,
     decision_queue: mpsc::Sender<Decided>,
     decisions: Mutex<Option<mpsc::Receiver<Decided>>>,
     route_permits: Arc<Semaphore>,
+    backtest_permits: Arc<Semaphore>,
     stop_worker: Arc<AtomicBool>,
     worker: Mutex<Option<JoinHandle<()>>>,
     worker_failure: Arc<Mutex<Option<String>>>,
@@ -152,7 +160,7 @@ impl Engine {
     pub async fn open(settings: EngineSettings) -> Result<Arc<Self>, EngineError> {
         let folders = Folders::of(&settings.data);
         let features = Arc::new(settings.features);
-        let plan = VectorPlan::new(&features, FactKind::CheckoutSubmitted).map_err(failed("feature definitions"))?;
+        let vector = FraudVector::new(&features).map_err(failed("feature definitions"))?;
         let log = settings.log.open(&folders.log, settings.clock.clone()).map_err(failed("log"))?;
         let store =
             Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
@@ -162,6 +170,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             features: reads,
             online,
+            links: LiveLinks::open(&folders.links, settings.links, log.partition_count())?,
             catalogue: Catalogue::default(),
             champions: Champions::default(),
             freshness: Freshness::default(),
@@ -175,8 +184,8 @@ impl Engine {
             shared.champions.reload(&registry, *tenant)?;
         }
         let storefront = Storefront::open(settings.storefront)?;
-        let rules = FraudRules::open(&store, plan.names()).await?;
-        let desk = Arc::new(FraudDesk { shared: shared.clone(), plan, rules });
+        let rules = FraudRules::open(&store, vector.names()).await?;
+        let desk = Arc::new(FraudDesk { shared: shared.clone(), vector, rules });
         let rail = SimulatedRail::new(settings.clock.clone());
         let ids = IdSource::new(settings.id_seed);
         let commerce = Commerce::new(store.clone(), rail, desk.clone(), settings.rates, settings.clock.clone(), ids);
@@ -196,13 +205,13 @@ impl Engine {
             registry,
             shared,
             desk,
-            backtests: Arc::default(),
             commerce,
             clock: settings.clock,
             urgent_decisions: UrgentDecisions::default(),
             decision_queue,
             decisions: Mutex::new(Some(decisions)),
             route_permits: Arc::new(Semaphore::new(ROUTE_PLANS_MAX)),
+            backtest_permits: Arc::new(Semaphore::new(BACKTESTS_AT_ONCE_MAX)),
             stop_worker: Arc::new(AtomicBool::new(false)),
             worker: Mutex::new(None),
             worker_failure: Arc::new(Mutex::new(None)),
@@ -226,9 +235,11 @@ impl Engine {
         let settings = WorkerSettings { checkpoint_records, ..WorkerSettings::new(self.shared.stopwatch.clone()) };
         let work = move || {
             let stopping = || stop.load(Ordering::Acquire);
-            if let Err(error) = run_worker(&*log, &mut sink, &settings, &stopping) {
-                tracing::error!(%error, "the stream worker ended");
-                *failure.lock() = Some(error.to_string());
+            let ended = run_worker(&*log, &mut sink, &settings, &stopping).map_err(|error| error.to_string());
+            let saved = ended.and_then(|_| sink.shared.links.save().map_err(|error| error.to_string()));
+            if let Err(error) = saved {
+                tracing::error!(error, "the stream worker ended");
+                *failure.lock() = Some(error);
             }
         };
         let thread = std::thread::Builder::new()
@@ -400,8 +411,8 @@ impl Engine {
         &self.desk.rules
     }
 
-    pub(crate) const fn backtests(&self) -> &Arc<Backtests> {
-        &self.backtests
+    pub(crate) fn backtest_permits(&self) -> Arc<Semaphore> {
+        self.backtest_permits.clone()
     }
 
     pub(crate) const fn urgent_decisions(&self) -> &UrgentDecisions {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use dhow_commerce::{
     DecisionKind, FeatureValue, FraudAction, FraudCheck, FraudCheckError, FraudDecision, FraudRequest, Reason,
+    ShadowScore,
 };
-use dhow_definitions::VectorPlan;
 use dhow_events::facts::{CheckoutSubmitted, FraudScored};
 use dhow_events::{DecisionId, Fact, TenantId};
+use dhow_links::LinkQuery;
 use dhow_rules::{Action, DecidedBy, Outcome, RuleSet};
-use dhow_training::OpenFraud;
+use dhow_training::{FraudVector, OpenFraud};
 
-use crate::cuts::applied_offsets;
+use crate::champions::ShadowModel;
+use crate::cuts::{applied_offsets, links_offsets};
 use crate::decisions::Question;
 use crate::error::failed;
 use crate::fraud_rules::FraudRules;
@@ -21,7 +23,7 @@ use crate::{Answer, Engine, EngineError};
 /// Scores checkouts with the tenant's champion.
 pub struct FraudDesk {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) plan: VectorPlan,
+    pub(crate) vector: FraudVector,
     pub(crate) rules: FraudRules,
 }
 
@@ -34,21 +36,28 @@ impl FraudCheck for FraudDesk {
         })?;
         let OpenFraud { model, thresholds, .. } = &*champion.model;
         let fact = Fact::from(request.checkout.clone());
-        let vector = self.shared.reading(|features| features.vector(&self.plan, request.tenant, &fact, request.now));
-        let vector = vector.map_err(|error| FraudCheckError(error.to_string()))?;
-        if model.feature_names() != self.plan.names() {
+        if model.feature_names() != self.vector.names() {
             return Err(FraudCheckError(
-                "the fraud model reads other features than the definitions in force".to_owned(),
+                "the fraud model reads other features than the definitions in force; train one with `dhow train fraud`"
+                    .to_owned(),
             ));
         }
-        let score = model.score(&vector.values).map_err(|error| FraudCheckError(error.to_string()))?;
+        let plan = self.vector.plan();
+        let read = self.shared.reading(|features| features.vector(plan, request.tenant, &fact, request.now));
+        let read = read.map_err(|error| FraudCheckError(error.to_string()))?;
+        let query = LinkQuery::checkout(request.tenant, request.checkout);
+        let (links, links_as_of) = self.shared.links.features(&query, request.now);
+        let values = [&read.values[..], &links].concat();
+        let score = model.score(&values).map_err(|error| FraudCheckError(error.to_string()))?;
         let band = match thresholds.decide(&score, request.checkout.total_usd_minor) {
             dhow_fraud::Action::Approve => Action::Approve,
             dhow_fraud::Action::Review => Action::Review,
             dhow_fraud::Action::Decline => Action::Decline,
         };
+        let shadows = models.shadows.iter().map(|shadow| shadow_score(shadow, &values));
+        let shadows = shadows.collect::<Result<_, _>>()?;
         let judged = (score.probability, band);
-        let judged = self.rules.judge(request.tenant, request.checkout, request.now, &vector.values, judged);
+        let judged = self.rules.judge(request.tenant, request.checkout, request.now, &values, judged);
         let (rules, set) = judged.map_err(|error| FraudCheckError(error.to_string()))?;
         let action = match rules.outcome.action {
             Action::Approve => FraudAction::Approve,
@@ -62,7 +71,7 @@ impl FraudCheck for FraudDesk {
             text: reason.words.clone(),
             contribution: reason.contribution,
         };
-        let named = self.plan.names().iter().zip(&vector.values);
+        let named = self.vector.names().iter().zip(&values);
         let feature = |(name, value): (&String, &f64)| FeatureValue {
             name: name.clone(),
             value: Some(*value).filter(|value| value.is_finite()),
@@ -74,13 +83,21 @@ impl FraudCheck for FraudDesk {
             reasons,
             thresholds: models.thresholds.as_deref().map(str::to_owned),
             rules: Some(rules),
+            shadows,
             model: champion.label.to_string(),
             features: named.map(feature).collect(),
-            applied_offsets: applied_offsets(&vector.as_of),
+            applied_offsets: [applied_offsets(&read.as_of), links_offsets(&links_as_of)].concat(),
             degraded: false,
             latency_us: self.shared.stopwatch.now().micros_since(begin),
         })
     }
+}
+
+fn shadow_score(shadow: &ShadowModel, values: &[f64]) -> Result<ShadowScore, FraudCheckError> {
+    let ShadowModel { alias, model } = shadow;
+    let scored = model.model.model.score_with_reasons(values, 0);
+    let probability = scored.map_err(|error| FraudCheckError(error.to_string()))?.probability;
+    Ok(ShadowScore { alias: alias.to_string(), model: model.label.to_string(), probability })
 }
 
 /// The reasons that rules and lists add, that of the action first. They move no score, so their contribution is 0.

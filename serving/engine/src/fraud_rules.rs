@@ -267,7 +267,7 @@ impl Engine {
     /// Puts a version that a backtest tried into force.
     ///
     /// # Errors
-    /// No such finished backtest, or it is of another version; it is in force already; an author that cannot be stored;
+    /// No such finished backtest, or it is of another version; the draft has changed since; it is in force already; an author that cannot be stored;
     /// another server changed the rules at the same time; the database fails.
     pub async fn publish_fraud_rules(
         &self,
@@ -276,10 +276,11 @@ impl Engine {
         backtest: u64,
         author: &str,
     ) -> Result<BookEntry, EngineError> {
-        let (set, report) = self.backtests().finished(tenant, backtest)?;
-        if set.version() != version {
-            return Err(refused(BookError::BacktestOfAnother { version, backtest: set.version() }));
+        let (tried, report) = self.finished_backtest(tenant, backtest).await?;
+        if tried != version {
+            return Err(refused(BookError::BacktestOfAnother { version, backtest: tried }));
         }
+        let set = self.rule_set(tenant, Some(version)).await?;
         let at = self.clock().now();
         self.change_book(tenant, |book| book.publish(&set, &report, author, at).cloned()).await
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use dhow_commerce::{DecisionFilter, DecisionKind, DecisionRecord, PAGE_LIMIT_MAX, PageRequest, Storage};
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{DecisionId, TenantId, Timestamp};
+use dhow_links::FEATURES;
 use dhow_offline::{ParityReport, ServedVector, check_parity};
 use dhow_quality::{Column, Drift, DriftSettings, Expectations, Violation, drift};
 use dhow_store::Store;
@@ -182,7 +183,7 @@ impl Engine {
         }
         let served = records.iter().map(served_vector).collect::<Result<Vec<_>, _>>()?;
         let (log, features, online) = (self.shared_log(), self.features().clone(), *self.online_settings());
-        let plan = self.fraud_desk().plan.clone();
+        let plan = self.fraud_desk().vector.plan().clone();
         let check = move || check_parity(&*log, features, online, &plan, tenant, &served);
         let report = tokio::task::spawn_blocking(check).await.map_err(failed("parity"))?.map_err(failed("parity"))?;
         for difference in &report.differences {
@@ -262,7 +263,7 @@ pub async fn served_vectors(store: &Store, tenant: TenantId, last: usize) -> Res
 }
 
 /// The latest fraud decisions made after `since`, at most `last`, the newest first.
-async fn fraud_decisions(
+pub(crate) async fn fraud_decisions(
     store: &Store,
     tenant: TenantId,
     since: Option<Timestamp>,
@@ -287,13 +288,15 @@ async fn fraud_decisions(
     Ok(records)
 }
 
+/// The part of the feature definitions; that of the links is in `link_parity`.
 fn served_vector(record: &DecisionRecord) -> Result<ServedVector, EngineError> {
     let fact: CheckoutSubmitted = serde_json::from_value(record.request.clone()).map_err(failed("decision record"))?;
+    let of_definitions = record.features.iter().filter(|feature| !FEATURES.contains(&feature.name.as_str()));
     Ok(ServedVector {
         decision: record.id.to_string(),
         fact: fact.into(),
         at: record.created_at,
-        values: record.features.iter().map(|feature| (feature.name.clone(), feature.value)).collect(),
+        values: of_definitions.map(|feature| (feature.name.clone(), feature.value)).collect(),
         cuts: cuts_of(&record.applied_offsets).map_err(failed("decision record"))?,
     })
 }

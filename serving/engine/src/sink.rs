@@ -1,4 +1,4 @@
-//! What the stream worker feeds: online store, lake, catalogue and live recommender in one pass; each skips what it has.
+//! What the stream worker feeds: online store, links, lake, catalogue and live recommender in one pass; each skips what it has.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use parking_lot::RwLock;
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
 use crate::freshness::Freshness;
+use crate::links::LiveLinks;
 
 /// Live sessions and persons are kept for so long after their last click.
 const LIVE_RETENTION_MICROS: i64 = 30 * DAY_MICROS;
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub features: Arc<dyn FeatureReads>,
     /// The state that this process keeps; nothing where workers of a fleet keep it.
     pub online: Option<Arc<OnlineStore>>,
+    /// Who shares what with whom.
+    pub links: LiveLinks,
     pub catalogue: Catalogue,
     pub champions: Champions,
     pub freshness: Freshness,
@@ -61,6 +64,7 @@ impl Sink for PlatformSink {
         if let Some(online) = &self.shared.online {
             online.apply(&record.event, record.known_time, (record.partition, record.offset));
         }
+        self.shared.links.apply(record);
         let now = self.shared.stopwatch.now();
         self.watermark.observe(record.partition, record.event.event_time, now)?;
         self.lake.apply(record)?;
@@ -87,14 +91,19 @@ impl Sink for PlatformSink {
             }
             online.save(&self.snapshot)?;
         }
+        self.shared.links.save_if_due()?;
         self.lake.checkpoint(offsets)
     }
 
     fn restored_offsets(&self) -> Offsets {
         let of = |offsets: &Offsets, partition: usize| offsets.0.get(partition).copied().unwrap_or(0);
         let lake = self.lake.restored_offsets();
+        let links = self.shared.links.offsets();
         let online = self.online_offsets.as_ref();
-        let lowest = |partition| online.map_or(u64::MAX, |online| of(online, partition)).min(of(&lake, partition));
+        let lowest = |partition| {
+            let features = online.map_or(u64::MAX, |online| of(online, partition));
+            features.min(of(&links, partition)).min(of(&lake, partition))
+        };
         Offsets((0..self.partition_count).map(lowest).collect())
     }
 }

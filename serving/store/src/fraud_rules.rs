@@ -1,12 +1,14 @@
 //! Published rules, drafts, the log of lists, and decisions to repeat, in SQL.
 
 use dhow_commerce::{
-    DeskHeads, FraudLabel, LabelledDecision, ListChange, RECORDED_DECISIONS_MAX, RuleDraft, RuleStorage, StorageError,
-    TimeSpan,
+    DeskHeads, FraudAction, FraudLabel, LabelledDecision, ListChange, RECORDED_DECISIONS_MAX, RuleDraft, RuleStorage,
+    ScoredDecision, ShadowScore, StorageError, TimeSpan,
 };
 use dhow_events::{DecisionId, TenantId, Timestamp};
 use dhow_rules::{BookEntry, PublishedVersion};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sqlx::any::AnyRow;
 
 use crate::connect::Durability;
 use crate::rows::{Fields, storage_error, to_json};
@@ -176,6 +178,55 @@ impl RuleStorage for Store {
         };
         rows.iter().map(labelled).collect()
     }
+
+    async fn scored_decisions(
+        &self,
+        tenant: TenantId,
+        span: TimeSpan,
+        before: Option<(Timestamp, DecisionId)>,
+        limit: u32,
+    ) -> Result<Vec<ScoredDecision>, StorageError> {
+        let (created_at, id) = before.map_or((i64::MAX, String::new()), |(at, id)| (at.micros(), id.to_string()));
+        let rows = sqlx::query(
+            "SELECT id, subject, model, answer, created_at FROM decisions \
+             WHERE tenant = $1 AND kind = 'fraud' AND created_at >= $2 AND created_at < $3 \
+             AND (created_at < $4 OR (created_at = $4 AND id < $5)) \
+             ORDER BY created_at DESC, id DESC LIMIT $6",
+        )
+        .bind(tenant.to_string())
+        .bind(span.from.micros())
+        .bind(span.to.micros())
+        .bind(created_at)
+        .bind(id)
+        .bind(i64::from(limit.min(RECORDED_DECISIONS_MAX)))
+        .fetch_all(&mut *self.reader().await?)
+        .await
+        .map_err(storage_error)?;
+        rows.iter().map(scored).collect()
+    }
+}
+
+/// The part of a recorded answer that tells how it fared.
+#[derive(Deserialize)]
+struct ScoreAnswer {
+    probability: f64,
+    action: FraudAction,
+    #[serde(default)]
+    shadows: Vec<ShadowScore>,
+}
+
+fn scored(row: &AnyRow) -> Result<ScoredDecision, StorageError> {
+    let fields = Fields::new("a fraud decision", row);
+    let ScoreAnswer { probability, action, shadows } = fields.json("answer")?;
+    Ok(ScoredDecision {
+        id: fields.parsed("id")?,
+        checkout: fields.parsed("subject")?,
+        model: fields.text("model")?,
+        probability,
+        action,
+        shadows,
+        created_at: fields.time("created_at")?,
+    })
 }
 
 impl Store {

@@ -12,6 +12,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (1, "commerce", include_str!("../migrations/0001_commerce.sql")),
     (2, "fraud", include_str!("../migrations/0002_fraud.sql")),
     (3, "holds", include_str!("../migrations/0003_holds.sql")),
+    (4, "backtests", include_str!("../migrations/0004_backtests.sql")),
     (5, "reorders", include_str!("../migrations/0005_reorders.sql")),
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::*;
-use dhow_links::{Account, FEATURES, HUB_ACCOUNTS, LinkIndex, LinkQuery, LinkSettings, Thing};
+use dhow_links::{Account, FEATURES, HUB_ACCOUNTS, LinkIndex, LinkQuery, LinkSettings, PastLinks, Thing};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -267,6 +267,34 @@ fn later_events_and_labels_that_are_not_yet_known_change_no_bit_of_an_answer() {
             changes_later |= bits(&index, &query, day(55.0)) != bits(&perturbed, &query, day(55.0));
         }
         assert!(changes_later, "the later events would have changed no answer anyway");
+    }
+}
+
+#[test]
+fn queries_of_the_past_are_answered_as_a_live_index_answered_them_through_restarts() {
+    for seed in 200..206 {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let events = jumble(&mut random, 1, 0.0, 3.0 * RETENTION_DAYS, 900);
+        let mut live = LinkIndex::new(LinkSettings::default());
+        let (mut queries, mut answers) = (Vec::new(), Vec::new());
+        for (number, (event, known_time)) in events.iter().enumerate() {
+            live.apply(event, *known_time);
+            let next_known = events.get(number + 1).map_or(*known_time + HOUR_MICROS, |(_, known)| *known);
+            // Whatever is asked before the next event is known, at that event's very instant or earlier.
+            let at = *known_time + random.random_range(0..=next_known.micros_since(*known_time).max(1) - 1);
+            let query = query(&checkout(random.random_range(1..=161), some_things(&mut random, 1), at));
+            queries.push((query, at));
+            answers.push(live.features(&query, at).values());
+            if random.random_bool(0.02) {
+                live = LinkIndex::restore(&live.snapshot().unwrap()).unwrap();
+            }
+        }
+        let mut past = PastLinks::new(LinkSettings::default(), queries);
+        events.iter().for_each(|(event, known_time)| past.apply(event, *known_time));
+        let bits =
+            |rows: &[[f64; FEATURES.len()]]| -> Vec<u64> { rows.iter().flatten().map(|v| v.to_bits()).collect() };
+        assert_eq!(bits(&past.finish()), bits(&answers), "seed {seed}");
+        assert!(answers.iter().any(|values| values[0] > 2.0));
     }
 }
 

@@ -3,21 +3,24 @@
 use axum::Json;
 use axum::extract::State;
 use dhow_commerce::{DecisionKind, DecisionRecord, FieldProblem, FraudAction, FraudCase, PaymentMethod, Storage};
-use dhow_engine::EngineError;
+use dhow_engine::{EngineError, FraudHealth};
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{
     AddressId, BuyerId, CardId, CheckoutId, DecisionId, DeviceId, Event, EventId, Money, Region, SessionId, TenantId,
 };
 use dhow_rules::contains_card_number;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::answers::ModelPart;
 use crate::access::Caller;
 use crate::app::{App, Shared};
-use crate::input::{JsonBody, PathId};
+use crate::input::{JsonBody, Parameters, PathId};
 use crate::problem::Problem;
 use crate::schemas;
+
+/// The weeks of a look at the desk's health where the caller names no number.
+const HEALTH_WEEKS: u32 = 8;
 
 /// A checkout to be scored: the fields of the fact `checkout_submitted`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -116,6 +119,30 @@ pub(crate) async fn get_fraud_decision(
     let decision = decision.ok_or_else(|| Problem::not_found(format!("fraud decision {id}")))?;
     let case = app.engine.store().fraud_case(caller.tenant, id).await?;
     Ok(Json(FraudDecisionAnswer { decision, case }))
+}
+
+/// How far back.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HealthParameters {
+    /// Weeks, this one counted, 1 to 26; 8 where it is absent.
+    weeks: Option<u32>,
+}
+
+/// Read how the fraud desk has fared, week by week.
+///
+/// Alert rate, delay of labels, calibration on decisions that are at least 14 days old, the shift of scores from those of the
+/// training data, and models that look on beside the one that decides. Labels are as of the lake's last checkpoint.
+#[utoipa::path(
+    get, path = "/v1/fraud/health", tag = "fraud", params(HealthParameters),
+    responses((status = 200, body = schemas::FraudHealth)),
+)]
+pub(crate) async fn get_fraud_health(
+    State(app): State<Shared>,
+    caller: Caller,
+    Parameters(parameters): Parameters<HealthParameters>,
+) -> Result<Json<FraudHealth>, Problem> {
+    Ok(Json(app.engine.fraud_health(caller.tenant, parameters.weeks.unwrap_or(HEALTH_WEEKS)).await?))
 }
 
 /// Where nothing was scored because no model is in force, the problem that says so.

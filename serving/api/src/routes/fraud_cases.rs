@@ -5,8 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::{CaseFilter, CaseState, FraudCase, FraudLabel, Page, Storage, Verdict};
-use dhow_events::DecisionId;
-use serde::Deserialize;
+use dhow_events::{DecisionId, Timestamp};
+use dhow_links::{Account, LinkQuery, Ring, RingAccount, RingThing};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Caller;
@@ -79,19 +80,98 @@ pub(crate) async fn get_cases(
     Ok(Json(app.engine.store().fraud_cases(caller.tenant, &filter, &page).await?))
 }
 
-/// Read a case with its history.
+/// A case with those whom the buyer shares things with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FraudCaseAnswer {
+    #[serde(flatten)]
+    #[schema(value_type = schemas::FraudCase)]
+    case: FraudCase,
+    links: CaseLinks,
+}
+
+/// Accounts that are joined with the buyer's by what they share, as of now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CaseLinks {
+    /// How much they look like a ring.
+    #[schema(minimum = 0, maximum = 1)]
+    ring_score: f64,
+    /// Whether the score reaches that of a ring, 0.6.
+    flagged: bool,
+    /// The same in words.
+    words: String,
+    /// The buyer first.
+    accounts: Vec<LinkedAccount>,
+    /// What they share, most accounts first. What very many share, such as the network of an office, is left out.
+    things: Vec<LinkedThing>,
+    /// Whether there may be more.
+    truncated: bool,
+}
+
+/// An account that is joined.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkedAccount {
+    account: String,
+    /// When it began to share something.
+    #[schema(value_type = Option<String>, required)]
+    joined_at: Option<Timestamp>,
+    /// When it was opened, where that is known.
+    #[schema(value_type = Option<String>, required)]
+    registered_at: Option<Timestamp>,
+    /// Whether one of its checkouts is known as fraud.
+    known_fraud: bool,
+}
+
+/// What several of them use.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LinkedThing {
+    /// `card`, `device`, `address` or `payout account`.
+    kind: &'static str,
+    id: String,
+    /// How many of the accounts use it.
+    accounts: usize,
+}
+
+impl From<Ring> for CaseLinks {
+    fn from(ring: Ring) -> Self {
+        let account = |one: &RingAccount| LinkedAccount {
+            account: one.account.to_string(),
+            joined_at: one.joined,
+            registered_at: one.registered,
+            known_fraud: one.known_fraud,
+        };
+        let thing = |one: &RingThing| LinkedThing {
+            kind: one.thing.kind().words().0,
+            id: one.thing.to_string(),
+            accounts: one.accounts,
+        };
+        Self {
+            ring_score: ring.features.ring_score,
+            flagged: ring.is_flagged(),
+            words: ring.words(),
+            accounts: ring.accounts.iter().map(account).collect(),
+            things: ring.things.iter().map(thing).collect(),
+            truncated: ring.truncated,
+        }
+    }
+}
+
+/// Read a case with its history and with whom the buyer shares things.
 #[utoipa::path(
     get, path = "/v1/fraud/cases/{id}", tag = "fraud",
     params(("id" = String, Path, description = "The decision that opened it.")),
-    responses((status = 200, body = schemas::FraudCase)),
+    responses((status = 200, body = FraudCaseAnswer)),
 )]
 pub(crate) async fn get_case(
     State(app): State<Shared>,
     caller: Caller,
     PathId(id): PathId<DecisionId>,
-) -> Result<Json<FraudCase>, Problem> {
+) -> Result<Json<FraudCaseAnswer>, Problem> {
     let found = app.engine.store().fraud_case(caller.tenant, id).await?;
-    found.map(Json).ok_or_else(|| Problem::not_found(format!("case {id}")))
+    let case = found.ok_or_else(|| Problem::not_found(format!("case {id}")))?;
+    let account = LinkQuery::account(caller.tenant, Account::Buyer(case.buyer));
+    let query = LinkQuery { card: case.card, device: case.device, address: case.address, ..account };
+    let links = app.engine.ring(&query).into();
+    Ok(Json(FraudCaseAnswer { case, links }))
 }
 
 /// Claim the most pressing case.

@@ -4,8 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dhow_commerce::TimeSpan;
-use dhow_engine::{BacktestState, BacktestStatus};
+use dhow_commerce::{BacktestRecord, BacktestState, TimeSpan};
 use dhow_events::Timestamp;
 use dhow_rules::{BacktestReport, BookEntry, Hash, Rule};
 use serde::{Deserialize, Serialize};
@@ -177,8 +176,9 @@ pub(crate) struct BacktestAnswer {
     to: Timestamp,
     #[schema(value_type = String)]
     started_at: Timestamp,
-    /// `running`, `finished` or `failed`.
-    state: &'static str,
+    /// `running`, `finished`, `failed`, `cancelled`, or `interrupted`: its server ended before it did.
+    #[schema(value_type = String)]
+    state: BacktestState,
     /// Fraud decisions of the span when it began.
     total: u64,
     /// Those repeated so far.
@@ -193,32 +193,27 @@ pub(crate) struct BacktestAnswer {
     report: Option<Box<BacktestReport>>,
 }
 
-impl From<BacktestStatus> for BacktestAnswer {
-    fn from(status: BacktestStatus) -> Self {
-        let (state, failure, report) = match status.state {
-            BacktestState::Running => ("running", None, None),
-            BacktestState::Finished(report) => ("finished", None, Some(report)),
-            BacktestState::Failed(reason) => ("failed", Some(reason), None),
-        };
+impl From<BacktestRecord> for BacktestAnswer {
+    fn from(record: BacktestRecord) -> Self {
         Self {
-            id: status.id,
-            version: status.version,
-            from: status.span.from,
-            to: status.span.to,
-            started_at: status.started_at,
-            state,
-            total: status.total,
-            repeated: status.repeated,
-            skipped: status.skipped,
-            failure,
-            report,
+            id: record.number,
+            version: record.version,
+            from: record.span.from,
+            to: record.span.to,
+            started_at: record.started_at,
+            state: record.state,
+            total: record.total,
+            repeated: record.repeated,
+            skipped: record.skipped,
+            failure: record.failure,
+            report: record.report,
         }
     }
 }
 
 /// Try rules on recorded decisions.
 ///
-/// Answers at once; `Location` tells how far it is. This server keeps its last 50 backtests.
+/// Answers at once; `Location` tells how far it is. The last 50 backtests are kept.
 #[utoipa::path(
     post, path = "/v1/fraud/backtests", tag = "fraud", request_body = BacktestRequest,
     responses((status = 202, body = BacktestAnswer)),
@@ -229,9 +224,9 @@ pub(crate) async fn post_backtests(
     body: JsonBody<BacktestRequest>,
 ) -> Result<Response, Problem> {
     let BacktestRequest { version, from, to } = body.value;
-    let status = app.engine.start_backtest(caller.tenant, version, TimeSpan { from, to }).await?;
-    let place = [(header::LOCATION, format!("/v1/fraud/backtests/{}", status.id))];
-    Ok((StatusCode::ACCEPTED, place, Json(BacktestAnswer::from(status))).into_response())
+    let started = app.engine.start_backtest(caller.tenant, version, TimeSpan { from, to }).await?;
+    let place = [(header::LOCATION, format!("/v1/fraud/backtests/{}", started.number))];
+    Ok((StatusCode::ACCEPTED, place, Json(BacktestAnswer::from(started))).into_response())
 }
 
 /// Read how far a backtest is, and its report.
@@ -245,6 +240,25 @@ pub(crate) async fn get_backtest(
     caller: Caller,
     PathText(id): PathText,
 ) -> Result<Json<BacktestAnswer>, Problem> {
-    let id = id.parse().map_err(|_| Problem::parameter("id", "is not the number of a backtest"))?;
-    Ok(Json(app.engine.backtest(caller.tenant, id)?.into()))
+    Ok(Json(app.engine.backtest(caller.tenant, backtest_number(&id)?).await?.into()))
+}
+
+/// Cancel a running backtest.
+///
+/// It stops within a thousand decisions, whichever server runs it. 409 where it does not run.
+#[utoipa::path(
+    delete, path = "/v1/fraud/backtests/{id}", tag = "fraud",
+    params(("id" = String, Path, description = "Its number.")),
+    responses((status = 200, body = BacktestAnswer)),
+)]
+pub(crate) async fn delete_backtest(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathText(id): PathText,
+) -> Result<Json<BacktestAnswer>, Problem> {
+    Ok(Json(app.engine.cancel_backtest(caller.tenant, backtest_number(&id)?).await?.into()))
+}
+
+fn backtest_number(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| Problem::parameter("id", "is not the number of a backtest"))
 }

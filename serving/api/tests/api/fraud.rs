@@ -3,9 +3,16 @@
 use std::sync::Arc;
 
 use dhow_api::ApiSettings;
-use dhow_commerce::{ListChange, RuleStorage};
-use dhow_events::{Clock, ManualClock, TenantId, Timestamp};
+use dhow_commerce::{BacktestState, BacktestStorage, ListChange, RuleStorage};
+use dhow_engine::{check_links, served_links};
+use dhow_events::{
+    AddressId, BuyerId, CardId, Clock, DeviceId, Event, EventId, Fact, ManualClock, TenantId, Timestamp, cloudevents,
+    facts,
+};
+use dhow_links::FEATURES;
 use dhow_rules::{Backtest, DecisionsHash, Effect, ListEntry, ListKind, Outcome, Rule, RuleBook, RuleSet, Schema};
+use dhow_streams::{Offsets, Replay};
+use dhow_training::link_rows;
 use serde_json::{Value, json};
 
 use crate::trained;
@@ -206,7 +213,9 @@ async fn a_verdict_on_a_claimed_case_is_a_label_in_the_log() {
     assert_eq!((&decided["state"], &decided["verdict"]["label"]), (&json!("decided"), &json!("fraud")));
     let again = world.post(&format!("{path}/verdict"), &verdict).await;
     assert_eq!((again.status, again.code().as_str()), (409, "state_conflict"));
-    assert_eq!(world.get(&path).await.json(), decided);
+    let mut read = world.get(&path).await.json();
+    let links = read.as_object_mut().unwrap().remove("links").unwrap();
+    assert_eq!((read, &links["flagged"], &links["things"]), (decided.clone(), &json!(false), &json!([])));
     assert_eq!(world.get("/v1/fraud/cases?state=open").await.json()["items"], json!([]));
     let by_decision = path.replace("cases", "decisions");
     assert_eq!(world.get(by_decision).await.json()["case"], decided);
@@ -376,4 +385,174 @@ async fn a_score_whose_record_cannot_be_written_is_not_answered() {
     let refused = world.post("/v1/fraud/scores", &score(1_200)).await;
     assert_eq!((refused.status, refused.code().as_str()), (503, "database_unavailable"));
     assert!(!refused.text.contains("probability"));
+}
+
+/// A checkout of one of several buyers with the card, device and address of all of them.
+fn checkout_of(buyer: u128, product: &str) -> Value {
+    json!({
+        "buyer": BuyerId::from_u128(buyer), "card": CardId::from_u128(0xc), "device": DeviceId::from_u128(0xd),
+        "address": AddressId::from_u128(0xa), "region": "GB", "delivery_region": "GB", "payment_method": "card",
+        "lines": [{ "product": product, "quantity": 1 }],
+    })
+}
+
+async fn applied(world: &World) {
+    let known = |status: &Value| status["lag_events"] == 0 && status["log_events"].as_u64() > Some(0);
+    for _ in 0..3 {
+        // The outbox may still hold what the last transaction wrote.
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        world.until("/v1/status", known).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_that_share_a_card_are_seen_by_rules_told_on_the_case_and_learned_from_as_they_were_served() {
+    let world = World::new().await;
+    trained::fraud(&world);
+    let cup = world.product("Cup", 1_200, 50).await;
+    let ring = rule("ring", "features.link_ring_accounts >= 5.0", json!({ "do": "floor", "action": "review" }));
+    publish(&world, json!([ring])).await;
+    let mut made: Vec<Value> = Vec::new();
+    for buyer in 1..=7 {
+        world.clock.advance(600_000_000);
+        let bought = world.post("/v1/checkouts", &checkout_of(buyer, &cup)).await;
+        assert_eq!(bought.status, 201, "{bought:?}");
+        made.push(bought.json());
+        applied(&world).await;
+        if buyer == 4 {
+            // What was applied so far is saved; the next checkouts read what is restored of it and what came after.
+            world.engine.checkpoint().unwrap();
+        }
+    }
+    let actions: Vec<&str> = made.iter().map(|one| one["fraud"]["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["approve", "approve", "approve", "approve", "review", "review", "review"]);
+
+    let path = format!("/v1/fraud/cases/{}", made[4]["fraud"]["decision"].as_str().unwrap());
+    let links = world.get(path).await.json()["links"].clone();
+    let count = |what: &str| links[what].as_array().unwrap().len();
+    assert_eq!((count("accounts"), count("things")), (7, 3), "{links}");
+    assert!(links["words"].as_str().unwrap().starts_with("7 accounts share 1 card, 1 device, 1 address"), "{links}");
+
+    let (log, settings) = (world.engine.log(), world.engine.link_settings());
+    let served = served_links(world.engine.store(), TenantId::default(), log.partition_count(), 100).await.unwrap();
+    let parity = check_links(log, settings, &served).unwrap();
+    assert_eq!((parity.vectors, parity.other_order, parity.difference_count), (7, 0, 0), "{parity:?}");
+
+    let replay = Replay::new(log, &Offsets::start(log.partition_count()), &Offsets::ends(log).unwrap()).unwrap();
+    let submitted = |event: &Event| matches!(event.fact, Fact::CheckoutSubmitted(_));
+    let spine: Vec<Event> = replay.map(|record| record.unwrap().event).filter(submitted).collect();
+    assert_eq!(spine.len(), 7);
+    for (event, learned) in spine.iter().zip(link_rows(log, settings, &spine).unwrap()) {
+        let Fact::CheckoutSubmitted(checkout) = &event.fact else { unreachable!() };
+        let answer = made.iter().find(|one| one["id"] == json!(checkout.checkout)).unwrap();
+        let path = format!("/v1/fraud/decisions/{}", answer["fraud"]["decision"].as_str().unwrap());
+        let decision = world.get(path).await.json();
+        let features = decision["decision"]["features"].as_array().unwrap();
+        for (name, learned) in FEATURES.iter().zip(learned) {
+            let served = features.iter().find(|feature| feature["name"] == **name).unwrap();
+            assert_eq!(served["value"].as_f64(), Some(learned).filter(|value| value.is_finite()), "{name}");
+        }
+    }
+}
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+
+/// The label of a checkout that was scored, as it comes from outside.
+fn labelled(number: u128, checkout: &Value, at: Timestamp) -> Value {
+    let fact = facts::FraudLabelled {
+        buyer: buyer(),
+        checkout: checkout.as_str().unwrap().parse().unwrap(),
+        card: None,
+        device: None,
+        address: None,
+        occurred_at: at - DAY_MICROS,
+        amount_usd_minor: 1_000,
+        fraud: true,
+        source: "chargeback".to_owned(),
+    };
+    let event =
+        Event { id: EventId::from_u128(number), tenant: TenantId::default(), event_time: at, fact: fact.into() };
+    cloudevents::to_json(&event)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenger_scores_every_checkout_decides_none_and_is_judged_once_labels_are_mature() {
+    let world = World::new().await;
+    assert_eq!(world.get("/v1/fraud/health?weeks=27").await.pointers(), ["/weeks"]);
+    let nothing = world.get("/v1/fraud/health?weeks=1").await.json();
+    assert_eq!((&nothing["model"], &nothing["weeks"][0]["decisions"]), (&Value::Null, &json!(0)));
+    trained::fraud(&world);
+    trained::no_fraud_model(&world);
+    let alone = world.post("/v1/fraud/scores", &score(1_000)).await;
+    assert_eq!(decision(&world, &alone).await["decision"]["answer"]["shadows"], json!([]));
+    trained::fraud_challenger(&world);
+
+    let mut dear = Vec::new();
+    for number in 0..30 {
+        world.clock.advance(HOUR_MICROS);
+        let is_dear = number % 3 == 0;
+        let cents = if is_dear { trained::DEAR_USD_MINOR * 2 } else { 1_000 + number };
+        let scored = world.post("/v1/fraud/scores", &score(cents)).await;
+        assert_eq!(scored.json()["action"], if is_dear { "decline" } else { "approve" }, "the champion decides");
+        let shadows = decision(&world, &scored).await["decision"]["answer"]["shadows"].clone();
+        assert_eq!((shadows.as_array().unwrap().len(), &shadows[0]["alias"]), (1, &json!("challenger")));
+        let theirs = shadows[0]["probability"].as_f64().unwrap();
+        assert_eq!(theirs < 0.5, is_dear, "the challenger sees it the other way round");
+        if is_dear {
+            dear.push(scored.json()["checkout"].clone());
+        }
+    }
+    world.clock.advance(5 * DAY_MICROS);
+    // One of the ten declined is never labelled: it tells nothing.
+    let labels = dear.iter().skip(1).zip(1_u128..).map(|(one, number)| labelled(number, one, world.clock.now()));
+    assert_eq!(world.post("/v1/events", &Value::from(labels.collect::<Vec<_>>())).await.status, 202);
+    applied(&world).await;
+    world.engine.checkpoint().unwrap();
+    let young = world.get("/v1/fraud/health?weeks=4").await.json();
+    assert_eq!((&young["contests"], &young["weeks"][3]["mature"]), (&json!([]), &json!(0)));
+
+    world.clock.advance(14 * DAY_MICROS);
+    let health = world.get("/v1/fraud/health?weeks=6").await.json();
+    assert!(health["shadow_failures"][0].as_str().unwrap().starts_with("shadow: "), "{health}");
+    let weeks = health["weeks"].as_array().unwrap();
+    let sum = |what: &str| weeks.iter().map(|week| week[what].as_u64().unwrap()).sum::<u64>();
+    let counts = ["decisions", "alerts", "declines", "labelled", "mature", "frauds"].map(sum);
+    assert_eq!(counts, [31, 10, 10, 9, 30, 9], "{health}");
+    let week = weeks.iter().find(|week| week["frauds"] != 0).unwrap();
+    assert!(week["label_delay_hours_p50"].as_f64().unwrap() > 120.0, "{week}");
+    assert!(week["quality"]["brier"].as_f64().unwrap() < 0.1 && week["score_shift"]["psi"].is_number(), "{week}");
+    let contest = &health["contests"][0];
+    assert_eq!(
+        (&contest["alias"], &contest["mature"], &contest["frauds"]),
+        (&json!("challenger"), &json!(29), &json!(9))
+    );
+    let of = |who: &str| contest[who]["average_precision"].as_f64().unwrap();
+    assert!(of("champion") == 1.0 && of("challenger") < 0.5, "{contest}");
+    assert!(contest["challenger"]["brier"].as_f64() > contest["champion"]["brier"].as_f64());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backtest_outlives_its_server_and_reads_as_interrupted_or_cancelled() {
+    let world = World::new().await;
+    let (version, finished) = try_rules(&world, json!([rule("one", "score > 0.5", decide("review"))])).await;
+    let path = format!("/v1/fraud/backtests/{}", finished["id"]);
+    let late = world.ask("DELETE", &path).send().await;
+    assert_eq!((late.status, late.code().as_str()), (409, "conflict"), "it is finished");
+
+    // What a server leaves that ends in the middle of one.
+    let store = world.engine.store();
+    let mut left = store.find_backtest(TenantId::default(), 1).await.unwrap().unwrap();
+    (left.state, left.report) = (BacktestState::Running, None);
+    (left.repeated, left.progressed_at) = (7, world.clock.now());
+    let number = store.insert_backtest(&left).await.unwrap();
+    let path = format!("/v1/fraud/backtests/{number}");
+    let running = world.get(&path).await.json();
+    assert_eq!((&running["state"], &running["repeated"]), (&json!("running"), &json!(7)));
+    world.clock.advance(61_000_000);
+    assert_eq!(world.get(&path).await.json()["state"], "interrupted");
+    let body = json!({ "version": version, "backtest": number, "author": "ann" });
+    assert_eq!(world.post("/v1/fraud/rules/publish", &body).await.code(), "conflict", "it has no report");
+    assert_eq!(world.ask("DELETE", &path).send().await.json()["state"], "cancelled");
+    assert_eq!(world.ask("DELETE", "/v1/fraud/backtests/99").send().await.status, 404);
 }

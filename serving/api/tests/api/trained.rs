@@ -1,12 +1,11 @@
 //! Small models that are trained on made-up rows, for the answers that need one.
 
-use dhow_definitions::VectorPlan;
 use dhow_events::*;
 use dhow_forecast::{DailySeries, DemandModel, FitSettings, SeriesKey};
 use dhow_fraud::{Costs, Settings, Thresholds, TrainingTable};
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind};
 use dhow_registry::{Alias, ModelDraft, ModelFormat, Task};
-use dhow_training::{FraudBundle, Reference};
+use dhow_training::{FraudBundle, FraudVector, Reference};
 
 use crate::world::{World, seller};
 
@@ -14,16 +13,34 @@ use crate::world::{World, seller};
 pub const DEAR_USD_MINOR: i64 = 400_000;
 
 fn promote(world: &World, task: Task, artifact: &[u8]) {
+    promote_as(world, task, Alias::Champion, artifact);
+}
+
+fn promote_as(world: &World, task: Task, alias: Alias, artifact: &[u8]) {
     let (registry, tenant, now) = (world.engine.registry(), TenantId::default(), world.clock.now());
     let draft = ModelDraft::new(tenant, task, "small", ModelFormat::Postcard, now, "Apache-2.0");
     let card = registry.register(draft, artifact).unwrap();
-    registry.promote(&tenant, task, Alias::Champion, card.model_id, now, "a test needs it").unwrap();
+    registry.promote(&tenant, task, alias, card.model_id, now, "a test needs it").unwrap();
     world.engine.reload_models(tenant).unwrap();
 }
 
 /// Puts a fraud model in force that fears dear checkouts.
 pub fn fraud(world: &World) {
-    let names = VectorPlan::new(world.engine.features(), FactKind::CheckoutSubmitted).unwrap().names().to_vec();
+    promote(world, Task::Fraud, &fraud_model(world, true));
+}
+
+/// Lets a fraud model look on that fears cheap checkouts.
+pub fn fraud_challenger(world: &World) {
+    promote_as(world, Task::Fraud, Alias::Challenger, &fraud_model(world, false));
+}
+
+/// Lets something look on that is no fraud model.
+pub fn no_fraud_model(world: &World) {
+    promote_as(world, Task::Fraud, Alias::Shadow, b"something else");
+}
+
+fn fraud_model(world: &World, fears_dear: bool) -> Vec<u8> {
+    let names = FraudVector::new(world.engine.features()).unwrap().names().to_vec();
     let total = names.iter().position(|name| name == "checkout_submitted_total_usd_minor").unwrap();
     let (rows, width) = (600_usize, names.len());
     let mut values = vec![0.0; rows * width];
@@ -32,7 +49,7 @@ pub fn fraud(world: &World) {
         values[row * width + total] = if dear(row) { 500_000.0 + row as f64 } else { 1_000.0 + row as f64 };
     }
     // One in twenty is mislabelled, so that the classes are not separable.
-    let labels: Vec<bool> = (0..rows).map(|row| dear(row) != (row % 20 == 7)).collect();
+    let labels: Vec<bool> = (0..rows).map(|row| (dear(row) == fears_dear) != (row % 20 == 7)).collect();
     let times: Vec<Timestamp> = (0..rows as i64).map(Timestamp::from_millis).collect();
     let amounts: Vec<i64> = (0..rows).map(|row| values[row * width + total] as i64).collect();
     let table = TrainingTable::new(&names, &values, &labels, &times, &amounts).unwrap();
@@ -41,7 +58,7 @@ pub fn fraud(world: &World) {
     let trained = dhow_fraud::train(&train, &validation, &Settings::default()).unwrap();
     let thresholds = Thresholds::at_break_even(Costs::default()).unwrap();
     let bundle = FraudBundle::new(trained.model.to_bytes().unwrap(), thresholds, reference);
-    promote(world, Task::Fraud, &bundle.to_bytes().unwrap());
+    bundle.to_bytes().unwrap()
 }
 
 /// Puts a recommender in force that learnt from shoppers who view the products in their order.

@@ -10,6 +10,7 @@ use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permissi
 use dhow_definitions::FeatureSet;
 use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings, StorefrontSettings};
 use dhow_events::*;
+use dhow_links::LinkSettings;
 use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
 use dhow_streams::LocalLogSettings;
@@ -125,6 +126,7 @@ impl World {
             lake: Arc::new(FolderStorage::new(Folders::of(folder.path()).lake)),
             features: FeatureSet::marketplace().unwrap(),
             online: OnlineSettings { allowed_lateness_micros: DAY_MICROS, duplicate_horizon_micros: DAY_MICROS },
+            links: LinkSettings::default(),
             log: LogPlace::Local(LocalLogSettings::default()),
             redis: None,
             checkpoint_records: 1_000,

@@ -323,3 +323,76 @@ pub async fn decisions_of_a_span_are_read_in_order_with_what_reviewers_found(wor
     let expected = [(2, None), (3, Some(true)), (4, Some(false)), (5, None), (6, None), (7, None)];
     assert_eq!(seen, expected);
 }
+
+pub async fn scores_of_a_span_are_read_newest_first_with_those_of_models_that_look_on(world: World) {
+    let at = |second: i64| world.clock.now() + second * SECOND_MICROS;
+    let mut decisions: Vec<_> =
+        (0..10).map(|number| decided(number as u128, at(number / 2), 5_000, FraudAction::Approve)).collect();
+    let shadow = ShadowScore { alias: "challenger".to_owned(), model: "test-2".to_owned(), probability: 0.25 };
+    decisions[4].0.answer["shadows"] = serde_json::json!([shadow]);
+    world.shop.record_decisions(&decisions).await.expect("they are recorded");
+    let (store, span) = (world.shop.storage(), TimeSpan { from: at(1), to: at(4) });
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.scored_decisions(tenant(), span, before, 4).await.expect("they are read");
+        let Some(last) = page.last() else { break };
+        before = Some((last.created_at, last.id));
+        seen.extend(page);
+    }
+    assert_eq!(seen.iter().map(|one| one.id.as_u128()).collect::<Vec<_>>(), [7, 6, 5, 4, 3, 2]);
+    let ScoredDecision { checkout, model, probability, action, shadows, created_at, .. } = &seen[3];
+    assert_eq!((checkout.as_u128(), model.as_str(), *probability), (4, "test-1", 0.5));
+    assert_eq!((*action, *created_at, shadows), (FraudAction::Approve, at(2), &vec![shadow]));
+    assert!(seen[2].shadows.is_empty(), "one that was recorded without any has none");
+}
+
+pub async fn a_backtest_is_written_until_it_ended_and_the_last_ones_are_kept(world: World) {
+    let (store, set, now) = (world.shop.storage(), rules(&["one"]), world.clock.now());
+    let begun = BacktestRecord {
+        tenant: tenant(),
+        number: 0,
+        version: set.version(),
+        span: TimeSpan { from: now, to: now + 1 },
+        total: 2_000,
+        repeated: 0,
+        skipped: 0,
+        state: BacktestState::Running,
+        failure: None,
+        report: None,
+        started_at: now,
+        progressed_at: now,
+    };
+    let insert = async || store.insert_backtest(&begun).await.expect("it is stored");
+    assert_eq!((insert().await, insert().await, insert().await), (1, 2, 3));
+    let later = now + SECOND_MICROS;
+    assert!(store.progress_backtest(tenant(), 1, (990, 10), later).await.expect("it is written"));
+    let read = store.find_backtest(tenant(), 1).await.expect("it is read");
+    let under_way = BacktestRecord { number: 1, repeated: 990, skipped: 10, progressed_at: later, ..begun.clone() };
+    assert_eq!(read, Some(under_way.clone()));
+    assert_eq!(under_way.clone().at(later + BACKTEST_SILENT_MICROS).state, BacktestState::Running);
+    assert_eq!(under_way.clone().at(later + BACKTEST_SILENT_MICROS + 1).state, BacktestState::Interrupted);
+
+    let report = Box::new(Backtest::new(&set).report());
+    let ends = [
+        (1, BacktestEnd::Finished(report.clone()), BacktestState::Finished),
+        (2, BacktestEnd::Failed("no disk".to_owned()), BacktestState::Failed),
+        (3, BacktestEnd::Cancelled, BacktestState::Cancelled),
+    ];
+    for (number, end, state) in ends {
+        assert!(store.end_backtest(tenant(), number, &end, later).await.expect("it is written"));
+        let ended = store.find_backtest(tenant(), number).await.expect("it is read").expect("it is there");
+        assert_eq!((ended.state, ended.report.is_some()), (state, number == 1));
+        assert_eq!(ended.failure.as_deref(), (number == 2).then_some("no disk"));
+        let again = store.end_backtest(tenant(), number, &BacktestEnd::Cancelled, later).await;
+        assert!(!again.expect("it is asked"), "it ended before");
+        let progress = store.progress_backtest(tenant(), number, (1, 1), later).await;
+        assert!(!progress.expect("it is asked"), "whoever still runs it is told so");
+    }
+    let finished = store.find_backtest(tenant(), 1).await.expect("it is read").expect("it is there");
+    assert_eq!(finished.report, Some(report));
+    for _ in 3..=BACKTESTS_KEPT_MAX {
+        insert().await;
+    }
+    assert_eq!(store.find_backtest(tenant(), 1).await.expect("it is read"), None, "it made room");
+    assert!(store.find_backtest(tenant(), 2).await.expect("it is read").is_some());
+}

@@ -55,6 +55,8 @@ on_both_databases! {
         published_rules_are_read_back_and_changed_ones_are_noticed,
         list_changes_of_two_processes_are_numbered_without_gaps,
         decisions_of_a_span_are_read_in_order_with_what_reviewers_found,
+        scores_of_a_span_are_read_newest_first_with_those_of_models_that_look_on,
+        a_backtest_is_written_until_it_ended_and_the_last_ones_are_kept,
     }
     holds {
         an_order_for_review_waits_with_its_stock_until_a_person_approves_it,

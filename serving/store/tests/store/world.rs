@@ -83,7 +83,8 @@ impl FraudCheck for TestModel {
             ],
             thresholds: None,
             rules: None,
-            applied_offsets: vec![AppliedOffset { partition: 3, offset: 41, share: None }],
+            shadows: Vec::new(),
+            applied_offsets: vec![AppliedOffset { partition: 3, offset: 41, share: None, links: false }],
             degraded: false,
             latency_us: 12,
         })

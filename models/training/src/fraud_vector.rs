@@ -1,0 +1,85 @@
+//! What a fraud model sees of a checkout: the planned features and those of its links, online and point in time; no label.
+
+use dhow_definitions::{DefinitionError, FeatureSet, VectorPlan};
+use dhow_events::{Event, Fact, FactKind};
+use dhow_fraud::ReasonBook;
+use dhow_links::{FEATURE_WORDS, FEATURES, LinkQuery, LinkSettings, PastLinks};
+use dhow_offline::OfflineError;
+use dhow_streams::{Log, Offsets, Replay};
+
+/// The vector of a checkout: the columns of the feature definitions, then those of the links.
+#[derive(Debug, Clone)]
+pub struct FraudVector {
+    plan: VectorPlan,
+    names: Vec<String>,
+}
+
+impl FraudVector {
+    /// The vector under these feature definitions.
+    ///
+    /// # Errors
+    /// Definitions that give no vector of a checkout.
+    pub fn new(features: &FeatureSet) -> Result<Self, DefinitionError> {
+        let plan = VectorPlan::new(features, FactKind::CheckoutSubmitted)?;
+        let links = FEATURES.iter().map(|name| (*name).to_owned());
+        let names = plan.names().iter().cloned().chain(links).collect();
+        Ok(Self { plan, names })
+    }
+
+    /// The part of the feature definitions.
+    pub const fn plan(&self) -> &VectorPlan {
+        &self.plan
+    }
+
+    /// The names of all columns, in order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The hash over the feature definitions and the names of the links' features.
+    pub fn schema_hash(features: &FeatureSet) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(features.schema_hash().as_bytes());
+        for name in FEATURES {
+            hasher.update(b"\0").update(name.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// How reasons call the features of the links.
+    pub(crate) fn reasons() -> ReasonBook {
+        FEATURES
+            .iter()
+            .zip(FEATURE_WORDS)
+            .fold(ReasonBook::default(), |book, (name, words)| book.with(name, &name.to_uppercase(), words))
+    }
+}
+
+/// The features of the links of each checkout as of its event time: what was known by then, as a request at that time
+/// would have read it. Facts that are no checkouts have no numbers.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn link_rows(
+    log: &dyn Log,
+    settings: LinkSettings,
+    checkouts: &[Event],
+) -> Result<Vec<[f64; FEATURES.len()]>, OfflineError> {
+    let (mut places, mut queries) = (Vec::new(), Vec::new());
+    for (place, event) in checkouts.iter().enumerate() {
+        if let Fact::CheckoutSubmitted(checkout) = &event.fact {
+            places.push(place);
+            queries.push((LinkQuery::checkout(event.tenant, checkout), event.event_time));
+        }
+    }
+    let mut past = PastLinks::new(settings, queries);
+    for record in Replay::new(log, &Offsets::start(log.partition_count()), &Offsets::ends(log)?)? {
+        let record = record?;
+        past.apply(&record.event, record.known_time);
+    }
+    let mut rows = vec![[f64::NAN; FEATURES.len()]; checkouts.len()];
+    for (place, values) in places.into_iter().zip(past.finish()) {
+        rows[place] = values;
+    }
+    Ok(rows)
+}
