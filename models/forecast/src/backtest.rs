@@ -1,12 +1,12 @@
 //! The model judged on the last days of the series, which it has not seen, beside trivial methods; one origin only.
 
-use crate::accuracy::{coverage, mase, owa, pinball, pinball_scale, rmsse, smape};
 use crate::conformal::PastErrors;
 use crate::demand::{DailySeries, DemandError, DemandModel, FitSettings, MAX_HORIZON_DAYS, SeriesKey, checked};
 use crate::fitting::LEVELS;
-use crate::intermittent::CrostonSba;
-use crate::naive::{Mean, Naive2, SeasonalNaive};
-use crate::series::{ForecastError, Method, Series, check_horizon};
+use dhow_univariate::CrostonSba;
+use dhow_univariate::accuracy::{coverage, mase, owa, pinball, pinball_scale, rmsse, smape};
+use dhow_univariate::{ForecastError, Method, Series, check_horizon};
+use dhow_univariate::{Mean, Naive2, SeasonalNaive};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

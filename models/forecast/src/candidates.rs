@@ -1,9 +1,9 @@
 //! The methods that a series of demand may get, each with a way to spread a level over the week; choosing is done elsewhere.
 
-use crate::intermittent::{CrostonSba, Tsb};
 use crate::profile::{History, Profile};
-use crate::series::{ForecastError, Method, Series};
-use crate::theta::Theta;
+use dhow_univariate::Theta;
+use dhow_univariate::{CrostonSba, Tsb};
+use dhow_univariate::{ForecastError, Method, Series};
 use serde::{Deserialize, Serialize};
 
 /// How the level is found.

@@ -4,7 +4,7 @@
 //! averaged with the mean losses of its class (kind of demand and length), which counts as `CLASS_ORIGINS` further origins; the
 //! class itself is averaged with all classes of equally sparse demand, which count as `PARENT_SERIES` further series.
 
-use crate::intermittent::DemandPattern;
+use dhow_univariate::DemandPattern;
 use std::collections::BTreeMap;
 
 /// Most origins from which a series is forecast for validation.

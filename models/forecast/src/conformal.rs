@@ -10,8 +10,8 @@
 //! distribution is used whose standard deviation is that of the history, or the square root of its mean (as of Poisson
 //! demand) when that is larger. Which of the three it was stands in the result.
 
-use crate::seasonality::mean;
-use crate::series::{ForecastError, Method, Series};
+use dhow_univariate::mean;
+use dhow_univariate::{ForecastError, Method, Series};
 use serde::{Deserialize, Serialize};
 
 /// Most earlier points at which the method is fitted again.

@@ -2,8 +2,8 @@
 
 use crate::conformal::{IntervalMethod, check_levels};
 use crate::fitting::{Fitted, fit_all};
-use crate::series::{ForecastError, Series, check_horizon};
 use dhow_events::{ProductId, Region};
+use dhow_univariate::{ForecastError, Series, check_horizon};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -4,15 +4,15 @@
 //! expected demand; the quantiles by pinball loss, given the chosen point. Every validated block of days is forecast from the
 //! days before it only, the shared season included.
 
-use crate::accuracy::{pinball, pinball_scale, rmsse};
 use crate::candidates::{CANDIDATES, Candidate};
 use crate::choice::{Blocks, Class, Losses, choose};
 use crate::conformal::{IntervalMethod, normal, spread};
 use crate::demand::{DailySeries, DemandError, FitSettings, RECENT_DAYS, SeriesKey, checked};
-use crate::intermittent::DemandPattern;
 use crate::profile::{History, Profiles};
 use crate::samples::{Relation, SOURCES, Samples, Source};
-use crate::series::ForecastError;
+use dhow_univariate::DemandPattern;
+use dhow_univariate::ForecastError;
+use dhow_univariate::accuracy::{pinball, pinball_scale, rmsse};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -14,7 +14,6 @@
 //! # Ok::<(), dhow_forecast::ForecastError>(())
 //! ```
 
-pub mod accuracy;
 mod backtest;
 mod candidates;
 pub mod chart;
@@ -22,13 +21,8 @@ mod choice;
 pub mod conformal;
 mod demand;
 mod fitting;
-mod intermittent;
-mod naive;
 mod profile;
 mod samples;
-mod seasonality;
-mod series;
-mod theta;
 
 pub use backtest::{Backtest, BacktestReport, StoredBacktest, backtest, backtest_of, judge_stored};
 pub use conformal::{IntervalMethod, MAX_LEVELS};
@@ -36,7 +30,7 @@ pub use demand::{
     DailySeries, DayForecast, DemandError, DemandForecast, DemandModel, FitSettings, MAX_HORIZON_DAYS, MAX_SERIES,
     SeriesKey,
 };
-pub use intermittent::{CrostonSba, DemandPattern, Tsb};
-pub use naive::{Mean, Naive2, SeasonalNaive};
-pub use series::{ForecastError, MAX_HORIZON, MAX_LENGTH, Method, PointForecast, Series};
-pub use theta::Theta;
+pub use dhow_univariate::{
+    CrostonSba, DemandPattern, ForecastError, MAX_HORIZON, MAX_LENGTH, Mean, Method, Naive2, PointForecast,
+    SeasonalNaive, Series, Theta, Tsb, accuracy,
+};

@@ -5,8 +5,8 @@
 //! (sales per phase ÷ sales expected of a flat season) are shrunk towards those of all regions, and these towards 1, with the
 //! weight of James and Stein 1961: one minus the noise of the raw factors ÷ their squared distance from the target.
 
-use crate::seasonality::mean;
 use dhow_events::Region;
+use dhow_univariate::mean;
 use std::collections::BTreeMap;
 
 /// Latest days that are looked at.

@@ -1,7 +1,7 @@
 //! Sparse demand: its classification and Croston's method with the Syntetos-Boylan correction; seasons are left out.
 
 use crate::seasonality::mean;
-use crate::series::{ForecastError, MAX_HORIZON, Method, PointForecast, Series, check_horizon};
+use crate::series::{ForecastError, MAX_HORIZON, Method, PointForecast, Series, check_horizon, deviation};
 use serde::{Deserialize, Serialize};
 
 /// Smoothing constant of sizes and intervals, the middle of the range that Syntetos and Boylan 2005 recommend.
@@ -78,7 +78,7 @@ impl Method for CrostonSba {
             }
         }
         let rate = state.map_or(0.0, |(size, interval)| (1.0 - ALPHA / 2.0) * size / interval);
-        Ok(PointForecast { values: vec![rate; horizon] })
+        Ok(flat(rate, series, horizon, self.name()))
     }
 }
 
@@ -107,6 +107,12 @@ impl Method for Tsb {
                 size = Some(size.map_or(value, |size| size + ALPHA * (value - size)));
             }
         }
-        Ok(PointForecast { values: vec![probability * size.unwrap_or(0.0); horizon] })
+        Ok(flat(probability * size.unwrap_or(0.0), series, horizon, self.name()))
     }
+}
+
+/// One rate at every step, with the spread of the history around it.
+fn flat(rate: f64, series: &Series, horizon: usize, name: &'static str) -> PointForecast {
+    let spread = deviation(series.values().iter().map(|value| value - rate), 0);
+    PointForecast { values: vec![rate; horizon], spreads: vec![spread; horizon], model: name.into(), fallback: None }
 }

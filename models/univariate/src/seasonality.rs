@@ -30,17 +30,14 @@ impl Season {
             return Season::None;
         }
         if series.values().iter().all(|value| *value > 0.0) {
-            let mut indices = raw_indices(series, |value, trend| value / trend);
+            let mut indices = raw_indices(series.values(), series.season_length(), |value, trend| value / trend);
             let mean = mean(&indices);
             indices.iter_mut().for_each(|index| *index /= mean);
             if indices.iter().all(|index| *index > SMALLEST_INDEX) {
                 return Season::Multiplicative(indices);
             }
         }
-        let mut indices = raw_indices(series, |value, trend| value - trend);
-        let mean = mean(&indices);
-        indices.iter_mut().for_each(|index| *index -= mean);
-        Season::Additive(indices)
+        Season::Additive(additive_indices(series.values(), series.season_length()))
     }
 
     /// The value at step `t` without the season.
@@ -60,9 +57,18 @@ impl Season {
             Season::Additive(indices) => value + indices[t % indices.len()],
         }
     }
+
+    /// The standard deviation at step `t` with the season.
+    pub(crate) fn widened(&self, t: usize, spread: f64) -> f64 {
+        match self {
+            Season::Multiplicative(indices) => spread * indices[t % indices.len()],
+            Season::None | Season::Additive(_) => spread,
+        }
+    }
 }
 
-pub(crate) fn mean(values: &[f64]) -> f64 {
+/// The mean of at least one value.
+pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
@@ -85,9 +91,16 @@ fn is_seasonal(series: &Series) -> bool {
     correlation(m).abs() > CRITICAL * ((1.0 + 2.0 * squares) / n as f64).sqrt()
 }
 
+/// The additive season by phase, of at least two seasons of values; its mean is 0.
+pub(crate) fn additive_indices(values: &[f64], m: usize) -> Vec<f64> {
+    let mut indices = raw_indices(values, m, |value, trend| value - trend);
+    let mean = mean(&indices);
+    indices.iter_mut().for_each(|index| *index -= mean);
+    indices
+}
+
 /// Mean over each season's steps of `compare(value, trend)`, where the centred moving average is the trend.
-fn raw_indices(series: &Series, compare: fn(f64, f64) -> f64) -> Vec<f64> {
-    let (values, m) = (series.values(), series.season_length());
+fn raw_indices(values: &[f64], m: usize, compare: fn(f64, f64) -> f64) -> Vec<f64> {
     let half = m / 2;
     let (mut sums, mut counts) = (vec![0.0; m], vec![0.0; m]);
     for t in half..values.len() - half {

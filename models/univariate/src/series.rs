@@ -1,5 +1,8 @@
 //! A checked series of numbers and the trait of everything that forecasts one; it holds no method.
 
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
 /// Most steps ahead that a method forecasts.
 pub const MAX_HORIZON: usize = 366;
 /// Longest series.
@@ -41,7 +44,7 @@ impl<'a> Series<'a> {
     }
 
     /// The oldest `length` values, which must be at least one; more than there are means all.
-    pub(crate) fn until(&self, length: usize) -> Series<'a> {
+    pub fn until(&self, length: usize) -> Series<'a> {
         let length = length.clamp(1, self.values.len());
         Series { values: &self.values[..length], season_length: self.season_length }
     }
@@ -56,10 +59,24 @@ impl<'a> Series<'a> {
 }
 
 /// Forecasts for the steps after a series: `values[0]` is one step ahead.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PointForecast {
     /// One finite value per step.
     pub values: Vec<f64>,
+    /// Standard deviation of the error of each step, in the series' units, from the method's one-step errors and how its
+    /// equations carry them on.
+    pub spreads: Vec<f64>,
+    /// What was fitted, such as `ETS(M,Ad,M)`; the method's name where there is no choice.
+    pub model: Cow<'static, str>,
+    /// Why a simpler method answered instead of the one that was asked; none where it answered itself.
+    pub fallback: Option<String>,
+}
+
+impl PointForecast {
+    /// The quantile of level `z` standard deviations above the point, per step, where errors are normal.
+    pub fn at(&self, z: f64) -> Vec<f64> {
+        self.values.iter().zip(&self.spreads).map(|(value, spread)| value + z * spread).collect()
+    }
 }
 
 /// Why there is no forecast.
@@ -130,7 +147,13 @@ pub trait Method: Send + Sync {
     fn forecast(&self, series: &Series, horizon: usize) -> Result<PointForecast, ForecastError>;
 }
 
+/// Standard deviation of one-step errors, `parameters` of which were fitted; zero without errors.
+pub(crate) fn deviation(errors: impl Iterator<Item = f64>, parameters: usize) -> f64 {
+    let (squares, count) = errors.fold((0.0, 0usize), |(squares, count), error| (squares + error * error, count + 1));
+    (squares / count.saturating_sub(parameters).max(1) as f64).sqrt()
+}
+
 /// An error unless 1 ≤ `found` ≤ `most`.
-pub(crate) fn check_horizon(found: usize, most: usize) -> Result<(), ForecastError> {
+pub fn check_horizon(found: usize, most: usize) -> Result<(), ForecastError> {
     if (1..=most).contains(&found) { Ok(()) } else { Err(ForecastError::Horizon { found, most }) }
 }

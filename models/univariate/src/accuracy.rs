@@ -41,13 +41,19 @@ pub fn smape(actual: &[f64], forecast: &[f64]) -> Result<f64, AccuracyError> {
 /// When the lengths differ or are zero, or the history gives no scale.
 pub fn mase(history: &[f64], season_length: usize, actual: &[f64], forecast: &[f64]) -> Result<f64, AccuracyError> {
     paired(actual, forecast)?;
-    let later = history.get(season_length..).unwrap_or_default();
-    let scale = later.iter().zip(history).map(|(b, a)| (b - a).abs()).sum::<f64>() / later.len() as f64;
-    if scale.is_nan() || scale <= 0.0 {
-        return Err(AccuracyError::NoScale);
-    }
+    let scale = seasonal_scale(history, season_length)?;
     let errors = actual.iter().zip(forecast).map(|(a, f)| (a - f).abs());
     Ok(errors.sum::<f64>() / actual.len() as f64 / scale)
+}
+
+/// Mean absolute difference of values one season apart, by which MASE and MSIS are divided.
+///
+/// # Errors
+/// When the history is not longer than a season, or repeats itself.
+pub fn seasonal_scale(history: &[f64], season_length: usize) -> Result<f64, AccuracyError> {
+    let later = history.get(season_length..).unwrap_or_default();
+    let scale = later.iter().zip(history).map(|(b, a)| (b - a).abs()).sum::<f64>() / later.len() as f64;
+    if scale > 0.0 { Ok(scale) } else { Err(AccuracyError::NoScale) }
 }
 
 /// Root mean squared scaled error (Makridakis, Spiliotis and Assimakopoulos 2022, M5): the square root of mean squared error ÷

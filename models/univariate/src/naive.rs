@@ -1,7 +1,7 @@
 //! The yardsticks: seasonal naive, mean, and Naive2; nothing here is fitted.
 
 use crate::seasonality::{Season, mean};
-use crate::series::{ForecastError, MAX_HORIZON, Method, PointForecast, Series, check_horizon};
+use crate::series::{ForecastError, MAX_HORIZON, Method, PointForecast, Series, check_horizon, deviation};
 
 /// Repeats the last season: step h is the value one season before it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,7 +17,14 @@ impl Method for SeasonalNaive {
         let m = series.season_length();
         series.need(self.name(), m)?;
         let last = &series.values()[series.values().len() - m..];
-        Ok(PointForecast { values: (0..horizon).map(|h| last[h % m]).collect() })
+        let pairs = series.values()[m..].iter().zip(series.values());
+        let spread = deviation(pairs.map(|(later, earlier)| later - earlier), 0);
+        Ok(PointForecast {
+            values: (0..horizon).map(|h| last[h % m]).collect(),
+            spreads: (0..horizon).map(|h| spread * ((1 + h / m) as f64).sqrt()).collect(),
+            model: self.name().into(),
+            fallback: None,
+        })
     }
 }
 
@@ -32,7 +39,15 @@ impl Method for Mean {
 
     fn forecast(&self, series: &Series, horizon: usize) -> Result<PointForecast, ForecastError> {
         check_horizon(horizon, MAX_HORIZON)?;
-        Ok(PointForecast { values: vec![mean(series.values()); horizon] })
+        let mean = mean(series.values());
+        let spread = deviation(series.values().iter().map(|value| value - mean), 1);
+        let uncertain = (1.0 + 1.0 / series.values().len() as f64).sqrt();
+        Ok(PointForecast {
+            values: vec![mean; horizon],
+            spreads: vec![spread * uncertain; horizon],
+            model: self.name().into(),
+            fallback: None,
+        })
     }
 }
 
@@ -51,6 +66,13 @@ impl Method for Naive2 {
         let season = Season::of(series);
         let n = series.values().len();
         let level = season.removed(n - 1, series.values()[n - 1]);
-        Ok(PointForecast { values: (0..horizon).map(|h| season.restored(n + h, level)).collect() })
+        let plain: Vec<f64> = series.values().iter().enumerate().map(|(t, value)| season.removed(t, *value)).collect();
+        let spread = deviation(plain.windows(2).map(|pair| pair[1] - pair[0]), 0);
+        Ok(PointForecast {
+            values: (0..horizon).map(|h| season.restored(n + h, level)).collect(),
+            spreads: (0..horizon).map(|h| season.widened(n + h, spread * ((1 + h) as f64).sqrt())).collect(),
+            model: self.name().into(),
+            fallback: None,
+        })
     }
 }

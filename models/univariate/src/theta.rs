@@ -1,4 +1,4 @@
-//! The Theta method; its optimised and dynamic variants are left out.
+//! The Theta method as it won the M3 competition; its optimised and dynamic variants are in `theta_models`.
 //!
 //! Assimakopoulos and Nikolopoulos 2000, in the form of Fiorucci et al. 2016: take the season out if the test finds one; fit a
 //! straight line L by least squares; the theta line of 2, Z = 2·X − L, doubles the curvature and is continued by simple
@@ -6,6 +6,7 @@
 //! back. Smoothing: level ← level + α·(Z − level), starting at the first Z, with the α between 0.01 and 0.99 that makes the sum
 //! of squared one-step errors least.
 
+use crate::optimise::minimum_between;
 use crate::seasonality::{Season, mean};
 use crate::series::{ForecastError, MAX_HORIZON, Method, PointForecast, Series, check_horizon};
 
@@ -35,14 +36,24 @@ impl Method for Theta {
         let (intercept, slope) = straight_line(&plain);
         let line = |t: usize| intercept + slope * t as f64;
         let doubled: Vec<f64> = plain.iter().enumerate().map(|(t, value)| 2.0 * value - line(t)).collect();
-        let level = smoothed(&doubled, best_alpha(&doubled)).level;
-        let steps = plain.len()..plain.len() + horizon;
-        Ok(PointForecast { values: steps.map(|t| season.restored(t, (line(t) + level) / 2.0)).collect() })
+        let loss = |alpha: f64| smoothed(&doubled, alpha).squared_errors;
+        let alpha = minimum_between(loss, ALPHAS, COARSE_STEPS, FINE_STEPS);
+        let Smoothed { level, squared_errors } = smoothed(&doubled, alpha);
+        // An error of the theta line of 2 counts half in the mean of both lines.
+        let spread = (squared_errors / (doubled.len() - 1) as f64).sqrt() / 2.0;
+        let grown = |h: usize| spread * (1.0 + h as f64 * alpha * alpha).sqrt();
+        let n = plain.len();
+        Ok(PointForecast {
+            values: (n..n + horizon).map(|t| season.restored(t, (line(t) + level) / 2.0)).collect(),
+            spreads: (0..horizon).map(|h| season.widened(n + h, grown(h))).collect(),
+            model: self.name().into(),
+            fallback: None,
+        })
     }
 }
 
 /// Intercept and slope of the least-squares line through (0, values[0]), (1, values[1]) …
-fn straight_line(values: &[f64]) -> (f64, f64) {
+pub(crate) fn straight_line(values: &[f64]) -> (f64, f64) {
     let mid = (values.len() - 1) as f64 / 2.0;
     let mean = mean(values);
     let (mut products, mut squares) = (0.0, 0.0);
@@ -66,29 +77,4 @@ fn smoothed(values: &[f64], alpha: f64) -> Smoothed {
         let error = value - state.level;
         Smoothed { level: state.level + alpha * error, squared_errors: state.squared_errors + error * error }
     })
-}
-
-/// A coarse search followed by golden sections around its best point.
-fn best_alpha(values: &[f64]) -> f64 {
-    let loss = |alpha: f64| smoothed(values, alpha).squared_errors;
-    let width = (ALPHAS.1 - ALPHAS.0) / COARSE_STEPS as f64;
-    let coarse = (0..=COARSE_STEPS).map(|step| ALPHAS.0 + width * step as f64);
-    let best = coarse.min_by(|a, b| loss(*a).total_cmp(&loss(*b))).unwrap_or(ALPHAS.1);
-    let (mut low, mut high) = ((best - width).max(ALPHAS.0), (best + width).min(ALPHAS.1));
-    let ratio = (5f64.sqrt() - 1.0) / 2.0;
-    let inner = |low: f64, high: f64| (high - ratio * (high - low), low + ratio * (high - low));
-    let (mut a, mut b) = inner(low, high);
-    let (mut loss_a, mut loss_b) = (loss(a), loss(b));
-    for _ in 0..FINE_STEPS {
-        if loss_a < loss_b {
-            (high, b, loss_b) = (b, a, loss_a);
-            a = inner(low, high).0;
-            loss_a = loss(a);
-        } else {
-            (low, a, loss_a) = (a, b, loss_b);
-            b = inner(low, high).1;
-            loss_b = loss(b);
-        }
-    }
-    (low + high) / 2.0
 }

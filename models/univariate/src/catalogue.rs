@@ -1,0 +1,31 @@
+//! The methods by their names, as commands and configurations call them; it computes nothing.
+
+use crate::ces::Ces;
+use crate::ets::Ets;
+use crate::intermittent::{CrostonSba, Tsb};
+use crate::naive::{Mean, Naive2, SeasonalNaive};
+use crate::series::Method;
+use crate::theta::Theta;
+use crate::theta_models::{AutoTheta, ThetaModel};
+
+/// Every method that a name can ask for, simplest first.
+pub static METHODS: [&dyn Method; 13] = [
+    &Mean,
+    &SeasonalNaive,
+    &Naive2,
+    &CrostonSba,
+    &Tsb,
+    &Theta,
+    &ThetaModel::Standard,
+    &ThetaModel::Optimised,
+    &ThetaModel::DynamicStandard,
+    &ThetaModel::DynamicOptimised,
+    &AutoTheta,
+    &Ces,
+    &Ets { with_season: true },
+];
+
+/// The method with this name, such as `ets`; none when there is no such one.
+pub fn method_named(name: &str) -> Option<&'static dyn Method> {
+    METHODS.into_iter().find(|method| method.name() == name)
+}
