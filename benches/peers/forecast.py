@@ -123,7 +123,8 @@ def intermittent(file, horizon, every):
 
     horizon = int(horizon)
     series = [np.array(row["values"], dtype=float) for row in pq.read_table(file).to_pylist()]
-    series = [values[~np.isnan(values)] for values in series][:: int(every)]
+    series = [values[~np.isnan(values)] for values in series]
+    series = [values for values in series if len(values) >= 2 * horizon][:: int(every)]
     models = {
         "CrostonClassic": CrostonClassic(), "CrostonOptimized": CrostonOptimized(), "CrostonSBA": CrostonSBA(),
         "TSB": TSB(0.1, 0.1), "ADIDA": ADIDA(), "IMAPA": IMAPA(),
@@ -175,14 +176,16 @@ def generate_hourly(file, seed):
 
 
 def lines(file, out, horizon=0):
-    """One series a line: name, period, season length, history and test, fields apart by tabs and values by blanks."""
+    """One series a line: name, period, seasons, history and test, fields apart by tabs and values by blanks."""
     horizon, written = int(horizon), 0
     with open(out, "w") as text:
         for row in pq.read_table(file).to_pylist():
             if horizon:
-                values = [value for value in row["values"] if value == value]
+                values = [value for value in row["values"] if value is not None and value == value]
+                if len(values) < 2 * horizon:
+                    continue
                 row |= {"period": "monthly", "train": values[:-horizon], "test": values[-horizon:]}
-            season = SEASONS[row["period"]]
+            season = {"hourly": "24,168"}.get(row["period"], SEASONS[row["period"]])
             train, test = (" ".join(map(repr, row[name])) for name in ("train", "test"))
             text.write(f"{row['series']}\t{row['period']}\t{season}\t{train}\t{test}\n")
             written += 1

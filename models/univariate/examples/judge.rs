@@ -1,6 +1,7 @@
 //! Judges methods on files of series with held-out values: judge FILE … [--every N] [--period PERIOD] [--methods A,B];
 //! it prints a line a method and period. The files are written by `benches/peers/forecast.py lines`.
 
+use dhow_univariate::accuracy::{pinball, pinball_scale, rmsse};
 use dhow_univariate::judge::{Figures, Score, Tally};
 use dhow_univariate::{METHODS, Method, Series, method_named};
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ type Failure = Box<dyn std::error::Error>;
 
 struct Case {
     group: String,
-    season: usize,
+    seasons: Vec<usize>,
     train: Vec<f64>,
     test: Vec<f64>,
 }
@@ -49,8 +50,9 @@ fn judge(file: &str, cases: &[Case], methods: &[&dyn Method]) -> Result<(), Fail
             };
             let some = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.4}"));
             let time = if *group == all { format!("{:.3} ms", cpu_ms / cases.len() as f64) } else { String::new() };
+            let rare = rare(cases, *method)?;
             println!(
-                "{file} {group:10} {series:5} {:28} smape {smape:7.3} mase {} owa {} msis {} cover {coverage:.3?} {time} {fallbacks}",
+                "{file} {group:10} {series:5} {:28} smape {smape:7.3} mase {} owa {} msis {} cover {coverage:.3?} {rare} {time} {fallbacks}",
                 method.name(),
                 some(mase),
                 some(owa),
@@ -67,10 +69,10 @@ fn run(method: &dyn Method, cases: &[Case]) -> Result<(BTreeMap<String, Tally>, 
     let mut fallbacks = 0;
     let begin = cpu_ms()?;
     let forecasts: Vec<_> =
-        cases.iter().map(|case| method.forecast(&Series::new(&case.train, case.season)?, case.test.len())).collect();
+        cases.iter().map(|case| method.forecast(&Series::with_seasons(&case.train, &case.seasons)?, case.test.len())).collect();
     let taken = cpu_ms()? - begin;
     for (case, forecast) in cases.iter().zip(forecasts) {
-        let series = Series::new(&case.train, case.season)?;
+        let series = Series::with_seasons(&case.train, &case.seasons)?;
         let Ok(forecast) = forecast else {
             fallbacks += 1;
             continue;
@@ -83,22 +85,43 @@ fn run(method: &dyn Method, cases: &[Case]) -> Result<(BTreeMap<String, Tally>, 
     Ok((tallies, taken, fallbacks))
 }
 
+/// Mean RMSSE and scaled pinball loss at 0.1, 0.5 and 0.9, as rare demand is judged by.
+fn rare(cases: &[Case], method: &dyn Method) -> Result<String, Failure> {
+    let (mut squared, mut scaled, mut count) = (0.0, 0.0, 0.0);
+    for case in cases {
+        let forecast = method.forecast(&Series::with_seasons(&case.train, &case.seasons)?, case.test.len())?;
+        let (Ok(one), Ok(scale)) = (rmsse(&case.train, &case.test, &forecast.values), pinball_scale(&case.train)) else {
+            continue;
+        };
+        let mut loss = 0.0;
+        for (level, z) in [(0.1, -1.281_551_57), (0.5, 0.0), (0.9, 1.281_551_57)] {
+            let quantile: Vec<f64> = forecast.at(z).into_iter().map(|value| value.max(0.0)).collect();
+            loss += pinball(&case.test, &quantile, level)? / 3.0;
+        }
+        squared += one;
+        scaled += loss / scale;
+        count += 1.0;
+    }
+    Ok(format!("rmsse {:.4} scaled pinball {:.4}", squared / count, scaled / count))
+}
+
 /// CPU time of this thread.
 fn cpu_ms() -> Result<f64, Failure> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(text.split(' ').next().ok_or("no time")?.parse::<f64>()? / 1e6)
 }
 
-/// One series a line: name, period, season length, history and test, fields apart by tabs and values by blanks.
+/// One series a line: name, period, seasons, history and test, fields apart by tabs and values by blanks.
 fn read(file: &str, period: Option<&str>) -> Result<Vec<Case>, Failure> {
     let text = std::fs::read_to_string(file)?;
     let case = |line: &str| -> Result<Case, Failure> {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [_, group, season, train, test] = fields[..] else {
+        let [_, group, seasons, train, test] = fields[..] else {
             return Err(format!("{file}: a line has {} fields instead of 5", fields.len()).into());
         };
         let numbers = |field: &str| field.split(' ').map(str::parse).collect::<Result<Vec<f64>, _>>();
-        Ok(Case { group: group.to_owned(), season: season.parse()?, train: numbers(train)?, test: numbers(test)? })
+        let seasons = seasons.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Case { group: group.to_owned(), seasons, train: numbers(train)?, test: numbers(test)? })
     };
     let cases: Vec<Case> = text.lines().map(case).collect::<Result<_, _>>()?;
     Ok(cases.into_iter().filter(|case| period.is_none_or(|period| period == case.group)).collect())

@@ -112,7 +112,7 @@ impl Method for Tsb {
 }
 
 /// One rate at every step, with the spread of the history around it.
-fn flat(rate: f64, series: &Series, horizon: usize, name: &'static str) -> PointForecast {
+pub(crate) fn flat(rate: f64, series: &Series, horizon: usize, name: &'static str) -> PointForecast {
     let spread = deviation(series.values().iter().map(|value| value - rate), 0);
     PointForecast { values: vec![rate; horizon], spreads: vec![spread; horizon], model: name.into(), fallback: None }
 }

@@ -13,6 +13,7 @@ pub const MAX_LENGTH: usize = 100_000;
 pub struct Series<'a> {
     values: &'a [f64],
     season_length: usize,
+    shorter_seasons: &'a [usize],
 }
 
 impl<'a> Series<'a> {
@@ -29,8 +30,27 @@ impl<'a> Series<'a> {
         }
         match values.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(ForecastError::NotFinite { index, value: values[index] }),
-            None => Ok(Series { values, season_length }),
+            None => Ok(Series { values, season_length, shorter_seasons: &[] }),
         }
+    }
+
+    /// As `new` with several seasons, such as 24 and 168 steps; methods of one season see the longest.
+    ///
+    /// # Errors
+    /// As `new`, and when the seasons do not rise, or there is none.
+    pub fn with_seasons(values: &'a [f64], seasons: &'a [usize]) -> Result<Series<'a>, ForecastError> {
+        let Some((longest, shorter_seasons)) = seasons.split_last() else {
+            return Err(ForecastError::NoSeason);
+        };
+        if seasons.windows(2).any(|pair| pair[0] >= pair[1]) || shorter_seasons.iter().any(|season| *season < 2) {
+            return Err(ForecastError::Seasons { found: seasons.to_vec() });
+        }
+        Ok(Series { shorter_seasons, ..Series::new(values, *longest)? })
+    }
+
+    /// All seasons of at least two steps, the shortest first.
+    pub fn seasons(&self) -> impl Iterator<Item = usize> {
+        self.shorter_seasons.iter().copied().chain(std::iter::once(self.season_length)).filter(|season| *season > 1)
     }
 
     /// The values, oldest first.
@@ -38,7 +58,7 @@ impl<'a> Series<'a> {
         self.values
     }
 
-    /// Steps of one season; 1 means none.
+    /// Steps of the longest season; 1 means none.
     pub fn season_length(&self) -> usize {
         self.season_length
     }
@@ -46,7 +66,7 @@ impl<'a> Series<'a> {
     /// The oldest `length` values, which must be at least one; more than there are means all.
     pub fn until(&self, length: usize) -> Series<'a> {
         let length = length.clamp(1, self.values.len());
-        Series { values: &self.values[..length], season_length: self.season_length }
+        Series { values: &self.values[..length], ..*self }
     }
 
     /// An error unless there are `needed` values.
@@ -85,6 +105,12 @@ pub enum ForecastError {
     /// A season of zero steps.
     #[error("the season length is 0; give 1 for a series without season")]
     NoSeason,
+    /// Seasons that do not rise, or one of fewer than two steps beside others.
+    #[error("the seasons {found:?} must rise strictly from at least 2 steps")]
+    Seasons {
+        /// Season lengths given.
+        found: Vec<usize>,
+    },
     /// No values, or too many.
     #[error("the series has {found} values; between 1 and {MAX_LENGTH} are needed")]
     Length {

@@ -22,7 +22,7 @@ use start::Starts;
 /// Fewest values that are fitted.
 const SHORTEST: usize = 4;
 /// Longer seasons have too many first states for one recursion; they are left to `Mstl`.
-const LONGEST_SEASON: usize = 24;
+pub(crate) const LONGEST_SEASON: usize = 24;
 /// Of a longer series only the latest values are fitted: what lies further back has no weight left.
 const LONGEST_FITTED: usize = 4_000;
 /// When a fit ends: −2·log-likelihoods closer than this are alike to AICc.
