@@ -33,6 +33,7 @@ mod plan;
 mod problem;
 mod ruin;
 mod schedule;
+mod search;
 mod segment;
 mod solver;
 mod travel;

@@ -32,8 +32,8 @@ pub const DEFAULT_CO2E_G_PER_KM: i64 = 240;
 
 /// Cost is counted in 1/18,000 of the caller's unit, in which a metre and a second of an integer rate are both exact.
 pub(crate) const COST_SCALE: i64 = 18_000;
-const SCALED_PER_METRE: i64 = COST_SCALE / 1_000;
-const SCALED_PER_SECOND: i64 = COST_SCALE / 3_600;
+pub(crate) const SCALED_PER_METRE: i64 = COST_SCALE / 1_000;
+pub(crate) const SCALED_PER_SECOND: i64 = COST_SCALE / 3_600;
 
 /// A span of time in whole seconds, both ends included. The zero point is the caller's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
