@@ -3,7 +3,7 @@
 use crate::construct::savings_orders;
 use crate::local_search::{descend, nearest_stops};
 use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::problem::{Feature, Problem};
 use crate::ruin::anneal;
 use crate::schedule::schedule;
 use crate::working::Working;
@@ -42,6 +42,12 @@ pub enum SolveError {
         /// Iterations asked for.
         iterations: u64,
     },
+    /// The problem uses rules that the engine does not honour.
+    #[error("this engine does not honour {features:?}")]
+    Unsupported {
+        /// The rules.
+        features: Vec<Feature>,
+    },
 }
 
 /// An engine that plans routes.
@@ -62,6 +68,10 @@ impl Solver for LocalSearchSolver {
     fn solve(&self, problem: &Problem, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError> {
         if budget.iterations > MAX_ITERATIONS {
             return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
+        }
+        let features: Vec<Feature> = problem.features().iter().copied().filter(|f| *f != Feature::NamedVehicles).collect();
+        if !features.is_empty() {
+            return Err(SolveError::Unsupported { features });
         }
         let nearest = nearest_stops(problem, RUIN_NEIGHBOURS);
         let mut working = Working::new(problem, savings_orders(problem));
