@@ -92,10 +92,10 @@ impl Checker<'_> {
             self.equal(format!("{at}/arrival_s"), visit.arrival_s, now + i64::from(leg.duration_s));
             self.equal(format!("{at}/distance_m"), visit.distance_m, metres);
             self.equal(format!("{at}/travel_s"), visit.travel_s, driving);
-            if visit.start_s < visit.arrival_s || visit.start_s < stop.window.opens_s {
+            if visit.start_s < visit.arrival_s || visit.start_s < stop.window().opens_s {
                 self.report(format!("{at}/start_s"), "service starts before arrival or before the window opens");
             }
-            self.at_most(format!("{at}/start_s"), "start of service", visit.start_s, stop.window.closes_s);
+            self.at_most(format!("{at}/start_s"), "start of service", visit.start_s, stop.window().closes_s);
             waiting += visit.start_s - visit.arrival_s;
             serving += stop.service_s;
             now = visit.start_s + stop.service_s;

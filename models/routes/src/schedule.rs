@@ -38,7 +38,7 @@ fn schedule_route(problem: &Problem, index: usize, order: &[usize]) -> Route {
         let leg = problem.leg(place, Some(stop.location));
         (distance_m, travel_s) = (distance_m + i64::from(leg.distance_m), travel_s + i64::from(leg.duration_s));
         let arrival_s = clock_s + i64::from(leg.duration_s);
-        let start_s = arrival_s.max(stop.window.opens_s);
+        let start_s = arrival_s.max(stop.window().opens_s);
         (waiting_s, service_s) = (waiting_s + start_s - arrival_s, service_s + stop.service_s);
         for (dimension, load) in load.iter_mut().enumerate() {
             *load += stop.pickup[dimension] - stop.delivery[dimension];
@@ -68,9 +68,9 @@ fn schedule_route(problem: &Problem, index: usize, order: &[usize]) -> Route {
 /// The summed-up route of a vehicle that serves `order`.
 pub(crate) fn whole_route(problem: &Problem, vehicle: usize, order: &[usize]) -> Segment {
     let limits = &problem.vehicles()[vehicle];
-    let start = Segment::depot(problem, limits, limits.start);
+    let start = Segment::depot(limits, limits.start);
     let stops = order.iter().fold(start, |run, &stop| run.join(problem, Segment::stop(problem, stop)));
-    stops.join(problem, Segment::depot(problem, limits, limits.end))
+    stops.join(problem, Segment::depot(limits, limits.end))
 }
 
 /// True when the loads of `order` stay within the vehicle's capacity all along.

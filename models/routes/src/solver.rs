@@ -1,7 +1,7 @@
 //! The `Solver` trait and the engine behind it: savings, descent, ruin and recreate, descent; it reads no clock.
 
 use crate::plan::Plan;
-use crate::problem::Problem;
+use crate::problem::{Feature, Problem};
 use crate::schedule::schedule;
 use crate::search::search;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,12 @@ pub enum SolveError {
     BudgetTooLarge {
         /// Iterations asked for.
         iterations: u64,
+    },
+    /// The problem uses rules that the engine does not honour.
+    #[error("this engine does not honour {features:?}")]
+    Unsupported {
+        /// The rules.
+        features: Vec<Feature>,
     },
 }
 
@@ -76,7 +82,15 @@ impl Solver for LocalSearchSolver {
         if budget.iterations > MAX_ITERATIONS {
             return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
         }
+        let honoured = |feature: &Feature| HONOURED.contains(feature);
+        let features: Vec<Feature> = problem.features().iter().copied().filter(|feature| !honoured(feature)).collect();
+        if !features.is_empty() {
+            return Err(SolveError::Unsupported { features });
+        }
         let share = |steps: u64| progress().max(steps as f64 / budget.iterations.max(1) as f64);
         Ok(schedule(problem, &search(problem, budget.seed, &share)))
     }
 }
+
+/// What the engine honours beyond capacities, one window, skills and limits.
+const HONOURED: &[Feature] = &[Feature::NamedVehicles];

@@ -6,7 +6,7 @@ use super::ruin::ruin;
 use super::state::State;
 
 /// First and last temperature as shares of the mean cost of a leg.
-const TEMPERATURES: (f64, f64) = (0.3, 0.01);
+const TEMPERATURES: (f64, f64) = (1.0, 0.01);
 /// Steps between two looks at the progress.
 const STEPS_PER_LOOK: u64 = 64;
 

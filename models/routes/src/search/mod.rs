@@ -3,6 +3,7 @@
 mod anneal;
 mod instance;
 mod metric;
+mod neighbours;
 mod random;
 mod recreate;
 mod route;
@@ -17,7 +18,8 @@ use state::State;
 /// Searches for the best orders of stops, one per vehicle. `progress` says, given the steps done, what share of the work is
 /// done; the search ends at 1.
 pub(crate) fn search(problem: &Problem, seed: u64, progress: &dyn Fn(u64) -> f64) -> Vec<Vec<usize>> {
-    let instance = Instance::new(problem);
+    let places = instance::places(problem);
+    let instance = Instance::new(problem, &places);
     let mut state = State::empty(&instance);
     let mut random = Random::new(seed);
     anneal::anneal(&mut state, &mut random, progress);

@@ -147,21 +147,44 @@ impl Recreate {
         let route = &state.routes[index as usize];
         let class = &instance.classes[route.class];
         if !route.has_room(instance, stop)
-            || instance.allowed[stop] & class.skill_bit == 0
+            || !instance.may_serve(route.class, stop)
             || route.nodes.len() - 2 >= class.max_stops
         {
             return;
         }
-        let metric = &instance.metrics[class.cost];
-        let (to_stop, from_stop) = (metric.to_row(stop), metric.from_row(stop));
+        let metric = class.cost(instance);
+        match metric.rows(stop) {
+            Some((to, from)) => {
+                self.scan(state, stop, index, |node| i64::from(to[node]), |node| i64::from(from[node]), best, random)
+            }
+            None => {
+                self.scan(state, stop, index, |node| metric.get(node, stop), |node| metric.get(stop, node), best, random)
+            }
+        }
+    }
+
+    /// Tries the route's positions; `to` and `from` price the legs between the stop and a node.
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    fn scan(
+        &mut self,
+        state: &State,
+        stop: usize,
+        index: u32,
+        to: impl Fn(usize) -> i64,
+        from: impl Fn(usize) -> i64,
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let route = &state.routes[index as usize];
         // Time on duty may shrink by more than the legs grow, so that legs alone decide nothing there.
-        let legs_decide = class.duty == 0;
-        let positions = route.positions_in_time(instance, stop);
-        let mut arriving = i64::from(to_stop[route.nodes[positions.start - 1] as usize]);
+        let legs_decide = state.instance.classes[route.class].duty == 0;
+        let positions = route.positions(state.instance, stop);
+        let mut arriving = to(route.nodes[positions.start - 1] as usize);
         for position in positions {
             let next = route.nodes[position] as usize;
-            let added = arriving + i64::from(from_stop[next]) - route.legs[position];
-            arriving = i64::from(to_stop[next]);
+            let added = arriving + from(next) - route.legs[position];
+            arriving = to(next);
             if legs_decide && added >= best.added {
                 continue;
             }
@@ -172,7 +195,7 @@ impl Recreate {
                 }
                 self.until_blink -= 1;
             }
-            let Some(extra) = route.extra_of_insertion(instance, stop, position) else { continue };
+            let Some(extra) = route.extra_of_insertion(state.instance, stop, position) else { continue };
             if added + extra < best.added {
                 *best = Place { added: added + extra, route: index, position };
             }

@@ -1,6 +1,8 @@
 //! One vehicle's route with the sums that make an insertion's cost and feasibility known in constant time.
 
 use super::instance::{Class, Instance};
+use super::metric::Metric;
+use std::ops::Range;
 
 /// The shortest time for a run of nodes and the departures that reach it; the run keeps its windows.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,8 @@ pub(super) struct Route {
     /// Per dimension: all that is delivered, all that is picked up.
     pub(super) delivery: Vec<i64>,
     pub(super) pickup: Vec<i64>,
+    /// Stops that are no backhauls; they come first.
+    linehauls: usize,
     /// Per position: earliest departure, latest arrival from which the rest is in time. Kept where times matter.
     pub(super) ready: Vec<i64>,
     pub(super) latest: Vec<i64>,
@@ -87,6 +91,7 @@ impl Route {
         self.legs.clone_from(&other.legs);
         self.leg_times.clone_from(&other.leg_times);
         (self.cost, self.distance, self.travel) = (other.cost, other.distance, other.travel);
+        self.linehauls = other.linehauls;
         self.delivery.clone_from(&other.delivery);
         self.pickup.clone_from(&other.pickup);
         self.ready.clone_from(&other.ready);
@@ -100,7 +105,7 @@ impl Route {
     /// Computes everything from the order of the nodes.
     pub(super) fn refresh(&mut self, instance: &Instance) {
         let class = &instance.classes[self.class];
-        let metric = &instance.metrics[class.cost];
+        let metric = class.cost(instance);
         let unused = self.is_unused();
         let leg = |leg: &[u32]| if unused { 0 } else { metric.get(leg[0] as usize, leg[1] as usize) };
         self.legs.clear();
@@ -109,7 +114,7 @@ impl Route {
         if instance.timed {
             self.leg_times.clear();
             self.leg_times.push(0);
-            let leg = |leg: &[u32]| instance.time.get(leg[0] as usize, leg[1] as usize);
+            let leg = |leg: &[u32]| class.time(instance).get(leg[0] as usize, leg[1] as usize);
             self.leg_times.extend(self.nodes.windows(2).map(leg));
         }
         self.sum_loads(instance);
@@ -125,10 +130,14 @@ impl Route {
         if instance.timed {
             self.sum_times(instance, class);
         }
+        if !instance.backhaul.is_empty() {
+            let linehaul = |stop: &&u32| !instance.backhaul[**stop as usize];
+            self.linehauls = self.stops().iter().take_while(linehaul).count();
+        }
         if class.limits_driving() {
             (self.distance, self.travel) = self.nodes.windows(2).fold((0, 0), |(distance, travel), leg| {
                 let (from, to) = (leg[0] as usize, leg[1] as usize);
-                (distance + instance.distance.get(from, to), travel + instance.time.get(from, to))
+                (distance + instance.distance.get(from, to), travel + class.time(instance).get(from, to))
             });
         }
         if class.asks_for_duration() {
@@ -145,10 +154,11 @@ impl Route {
     /// The leg into `position` is new.
     fn renew_leg(&mut self, instance: &Instance, position: usize) {
         let (from, to) = (self.nodes[position - 1] as usize, self.nodes[position] as usize);
-        let metric = &instance.metrics[instance.classes[self.class].cost];
+        let class = &instance.classes[self.class];
+        let metric = class.cost(instance);
         self.legs[position] = if self.is_unused() { 0 } else { metric.get(from, to) };
         if instance.timed {
-            self.leg_times[position] = instance.time.get(from, to);
+            self.leg_times[position] = class.time(instance).get(from, to);
         }
     }
 
@@ -166,7 +176,7 @@ impl Route {
     }
 
     /// Takes the stops at these positions off; `finish_removal` must follow.
-    pub(super) fn remove(&mut self, instance: &Instance, positions: std::ops::Range<usize>) {
+    pub(super) fn remove(&mut self, instance: &Instance, positions: Range<usize>) {
         for position in positions.clone() {
             self.add_loads(instance, self.nodes[position] as usize, -1);
         }
@@ -252,21 +262,30 @@ impl Route {
         self.latest[0] = latest.min(self.latest[0]);
     }
 
-    /// The positions before which the stop can be put as far as its own window goes.
+    /// The positions before which the stop can be put as far as its own window and its being a backhaul or not go.
     #[inline]
-    pub(super) fn positions_in_time(&self, instance: &Instance, stop: usize) -> std::ops::Range<usize> {
-        if !instance.timed {
-            return 1..self.nodes.len();
+    pub(super) fn positions(&self, instance: &Instance, stop: usize) -> Range<usize> {
+        let (mut first, mut end) = (1, self.nodes.len());
+        if !instance.backhaul.is_empty() {
+            if !instance.backhaul[stop] {
+                end = self.linehauls + 2;
+            } else if self.linehauls > 0 {
+                first = self.linehauls + 1;
+            } else {
+                return 1..1;
+            }
         }
-        // Along a route, both the earliest departures and the latest arrivals only grow.
-        let served = instance.opens[stop] + instance.service[stop];
-        let first = self.latest.partition_point(|&latest| latest < served).max(1);
-        let end = self.ready[..self.nodes.len() - 1].partition_point(|&ready| ready <= instance.closes[stop]) + 1;
+        if instance.timed {
+            // Along a route, both the earliest departures and the latest arrivals only grow.
+            let served = instance.opens[stop] + instance.service[stop];
+            first = first.max(self.latest.partition_point(|&latest| latest < served));
+            end = end.min(self.ready.partition_point(|&ready| ready <= instance.closes[stop]) + 1);
+        }
         first..end.max(first)
     }
 
     fn sum_spans(&mut self, instance: &Instance, class: &Class) {
-        let (length, time) = (self.nodes.len(), &instance.time);
+        let (length, time) = (self.nodes.len(), class.time(instance));
         let leg = |from: u32, to: u32| time.get(from as usize, to as usize);
         let depot = Span::depot(class);
         let span = |position: usize, node: u32| {
@@ -304,7 +323,8 @@ impl Route {
         let class = &instance.classes[self.class];
         let within = |value: i64, limit: Option<i64>| limit.is_none_or(|limit| value <= limit);
         self.is_unused()
-            || (!instance.timed || self.ready[0] + self.leg_times[1] <= self.latest[1])
+            || (instance.backhaul.is_empty() || self.linehauls > 0)
+                && (!instance.timed || self.ready[0] + self.leg_times[1] <= self.latest[1])
                 && within(self.distance, class.max_distance)
                 && within(self.travel, class.max_travel)
                 && (class.max_duration.is_none() || within(self.tails[0].duration, class.max_duration))
@@ -319,12 +339,12 @@ impl Route {
             return None;
         }
         if instance.timed {
-            let arrival = self.ready[position - 1] + instance.time.get(before, stop);
+            let arrival = self.ready[position - 1] + class.time(instance).get(before, stop);
             if arrival > instance.closes[stop] {
                 return None;
             }
             let departure = arrival.max(instance.opens[stop]) + instance.service[stop];
-            if departure + instance.time.get(stop, after) > self.latest[position] {
+            if departure + class.time(instance).get(stop, after) > self.latest[position] {
                 return None;
             }
         }
@@ -335,8 +355,8 @@ impl Route {
         if !class.asks_for_duration() {
             return Some(fixed);
         }
-        let head = self.heads[position - 1].join(instance.time.get(before, stop), Span::node(instance, stop))?;
-        let whole = head.join(instance.time.get(stop, after), self.tails[position])?;
+        let head = self.heads[position - 1].join(class.time(instance).get(before, stop), Span::node(instance, stop))?;
+        let whole = head.join(class.time(instance).get(stop, after), self.tails[position])?;
         if class.max_duration.is_some_and(|most| whole.duration > most) {
             return None;
         }
@@ -355,11 +375,11 @@ impl Route {
 
     fn driving_fits(&self, instance: &Instance, stop: usize, before: usize, after: usize) -> bool {
         let class = &instance.classes[self.class];
-        let with = |metric: &super::metric::Metric, now: i64| {
+        let with = |metric: &Metric, now: i64| {
             let direct = metric.get(before, after);
             now + metric.get(before, stop) + metric.get(stop, after) - direct
         };
         class.max_distance.is_none_or(|most| with(&instance.distance, self.distance) <= most)
-            && class.max_travel.is_none_or(|most| with(&instance.time, self.travel) <= most)
+            && class.max_travel.is_none_or(|most| with(class.time(instance), self.travel) <= most)
     }
 }

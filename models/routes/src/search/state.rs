@@ -11,7 +11,7 @@ pub(super) const ABSENT: u32 = u32::MAX;
 /// Routes and stops left out.
 #[derive(Debug)]
 pub(super) struct State<'a> {
-    pub(super) instance: &'a Instance,
+    pub(super) instance: &'a Instance<'a>,
     pub(super) routes: Vec<Route>,
     pub(super) route_of: Vec<u32>,
     /// Routes with stops, in no particular order, and where each stands in it.
@@ -52,7 +52,7 @@ pub(super) struct Best {
 
 impl<'a> State<'a> {
     /// Nothing is served yet.
-    pub(super) fn empty(instance: &'a Instance) -> State<'a> {
+    pub(super) fn empty(instance: &'a Instance<'a>) -> State<'a> {
         let mut routes = Vec::new();
         let mut unused = Vec::new();
         for (class, vehicles) in instance.classes.iter().enumerate().map(|(index, class)| (index, &class.vehicles)) {
