@@ -49,8 +49,8 @@ pub const DEFAULT_CO2E_G_PER_KM: i64 = 240;
 
 /// Cost is counted in 1/18,000 of the caller's unit, in which a metre and a second of an integer rate are both exact.
 pub(crate) const COST_SCALE: i64 = 18_000;
-const SCALED_PER_METRE: i64 = COST_SCALE / 1_000;
-const SCALED_PER_SECOND: i64 = COST_SCALE / 3_600;
+pub(crate) const SCALED_PER_METRE: i64 = COST_SCALE / 1_000;
+pub(crate) const SCALED_PER_SECOND: i64 = COST_SCALE / 3_600;
 
 /// What is wrong with a problem, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
