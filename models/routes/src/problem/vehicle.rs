@@ -165,27 +165,35 @@ impl Vehicle {
         self
     }
 
-    /// When a leg of `duration_s` at full speed ends that begins at `departure_s`. It never falls when the departure rises.
-    pub(crate) fn arrival_s(&self, departure_s: i64, duration_s: i64) -> i64 {
-        if self.speed.is_empty() {
-            return departure_s + duration_s;
-        }
-        // What is left to drive, in hundredths of a second at full speed.
-        let mut left = duration_s * 100;
-        let mut now_s = departure_s;
+    /// When driving ends that begins at `now_s` and would take `left` hundredths of a second at full speed. It never falls when
+    /// `now_s` rises.
+    pub(crate) fn arrival_s(&self, now_s: i64, left: i64) -> i64 {
+        let (mut now_s, mut left) = (now_s, left);
         for (index, change) in self.speed.iter().enumerate() {
             let until_s = self.speed.get(index + 1).map_or(i64::MAX, |next| next.from_s);
             if until_s <= now_s {
                 continue;
             }
             let needed_s = (left + change.percent - 1) / change.percent;
-            if until_s == i64::MAX || needed_s <= until_s - now_s {
+            if needed_s <= until_s - now_s {
                 return now_s + needed_s;
             }
             left -= (until_s - now_s) * change.percent;
             now_s = until_s;
         }
-        now_s
+        now_s + (left + 99) / 100
+    }
+
+    /// Hundredths of a second at full speed that are driven between two times.
+    pub(crate) fn driven(&self, from_s: i64, to_s: i64) -> i64 {
+        if self.speed.is_empty() {
+            return (to_s - from_s) * 100;
+        }
+        let slices = self.speed.iter().enumerate().map(|(index, change)| {
+            let until_s = self.speed.get(index + 1).map_or(i64::MAX, |next| next.from_s);
+            (until_s.min(to_s) - change.from_s.max(from_s)).max(0) * change.percent
+        });
+        slices.sum()
     }
 
     /// Cost of a used vehicle in 1/`COST_SCALE` units, lateness aside.

@@ -2,6 +2,7 @@
 //! Large benchmark families are left to `benches`.
 
 mod bad_input;
+mod formats;
 mod quality;
 mod vroom;
 
