@@ -37,8 +37,8 @@ pub struct Kpis {
 pub fn kpis(problem: &Problem, plan: &Plan) -> Kpis {
     let visits = || plan.routes.iter().flat_map(|route| &route.visits);
     let on_time = visits().filter(|visit| {
-        let window = problem.stops()[visit.stop].window;
-        (window.opens_s..=window.closes_s).contains(&visit.start_s)
+        let windows = &problem.stops()[visit.stop].windows;
+        windows.last().is_none_or(|last| visit.start_s <= last.closes_s)
     });
     let emitted: i64 = plan.routes.iter().map(|r| r.distance_m * problem.vehicles()[r.vehicle].co2e_g_per_km).sum();
     let utilisation: f64 = (0..plan.routes.len()).map(|route| fullest_share(problem, plan, route)).sum();

@@ -26,6 +26,8 @@
 
 mod check;
 mod construct;
+mod explain;
+pub mod formats;
 mod kpis;
 mod local_search;
 pub mod map;
@@ -33,8 +35,10 @@ mod plan;
 mod problem;
 mod ruin;
 mod schedule;
+mod search;
 mod segment;
 mod solver;
+mod timeline;
 mod travel;
 pub mod vroom;
 mod working;
@@ -42,10 +46,12 @@ mod working;
 pub use check::{Violation, check};
 pub use construct::{nearest_neighbour, savings};
 pub use kpis::{Kpis, kpis};
-pub use plan::{Plan, Route, Unassigned, UnassignedReason, Visit};
+pub use plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, UnassignedReason, Visit};
 pub use problem::{
-    DEFAULT_CO2E_G_PER_KM, MAX_AMOUNT, MAX_DIMENSIONS, MAX_FIXED_COST, MAX_LEG, MAX_LOCATIONS, MAX_PRIORITY, MAX_RATE,
-    MAX_SKILL_SETS, MAX_STOPS, MAX_TIME_S, MAX_VEHICLES, Problem, ProblemError, Stop, TimeWindow, Vehicle,
+    Break, DEFAULT_CO2E_G_PER_KM, Feature, Lateness, MAX_AMOUNT, MAX_DIMENSIONS, MAX_FIXED_COST, MAX_LEG, MAX_LOCATIONS,
+    MAX_PER_ITEM, MAX_PRIORITY, MAX_PROFILES, MAX_RATE, MAX_RELOADS, MAX_SKILL_SETS, MAX_STOPS, MAX_TIME_S, MAX_VEHICLES,
+    Overtime, Parts, Problem, ProblemError, Reload, SPEED_PERCENT, Shipment, SpeedChange, Stop, TimeWindow, Vehicle,
 };
+pub use schedule::plan_of;
 pub use solver::{Budget, LocalSearchSolver, MAX_ITERATIONS, SolveError, Solver};
-pub use travel::{Leg, Place, Travel};
+pub use travel::{Leg, Place, Rounding, Travel};

@@ -20,8 +20,8 @@ pub(crate) fn nearest_stops(problem: &Problem, most: usize) -> Vec<Vec<usize>> {
     let stops = problem.stops();
     let nearness = |a: usize, b: usize| {
         let leg = problem.leg(Some(stops[a].location), Some(stops[b].location));
-        let soonest_start = stops[a].window.closes_s + stops[a].service_s + i64::from(leg.duration_s);
-        let waiting = (stops[b].window.opens_s - soonest_start).clamp(0, MAX_LEG);
+        let soonest_start = stops[a].window().closes_s + stops[a].service_s + i64::from(leg.duration_s);
+        let waiting = (stops[b].window().opens_s - soonest_start).clamp(0, MAX_LEG);
         i64::from(leg.distance_m) + i64::from(leg.duration_s) + waiting
     };
     let mut nearest = Vec::with_capacity(stops.len());

@@ -9,7 +9,7 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// In the order of the problem's stops.
     pub unassigned: Vec<Unassigned>,
-    /// Sum of the routes' costs.
+    /// Sum of the routes' costs and of the prizes of stops left out at a price.
     pub cost: i64,
     /// Metres driven.
     pub distance_m: i64,
@@ -24,6 +24,9 @@ pub struct Route {
     pub vehicle: usize,
     /// In the order of driving, never empty.
     pub visits: Vec<Visit>,
+    /// Breaks and reloads in the order in which they happen.
+    #[serde(default)]
+    pub pauses: Vec<Pause>,
     /// When the vehicle leaves its start.
     pub departure_s: i64,
     /// When it reaches its end.
@@ -32,10 +35,14 @@ pub struct Route {
     pub distance_m: i64,
     /// Seconds driven.
     pub travel_s: i64,
-    /// Seconds of service.
+    /// Seconds of setup and service at stops.
     pub service_s: i64,
-    /// Seconds of waiting for windows to open.
+    /// Seconds of breaks and of service at reloads.
+    pub pause_s: i64,
+    /// Seconds of waiting: for windows to open, for goods to be released.
     pub waiting_s: i64,
+    /// Seconds by which service starts after last windows, summed.
+    pub late_s: i64,
     /// Cost in the problem's unit, rounded half up.
     pub cost: i64,
     /// On board at departure, one amount per dimension.
@@ -56,14 +63,60 @@ pub struct Visit {
     pub stop: usize,
     /// When the vehicle gets there.
     pub arrival_s: i64,
-    /// When service starts: at arrival or when the window opens.
+    /// When setup, or service where there is none, starts: at arrival or when a window opens.
     pub start_s: i64,
+    /// Seconds of setup.
+    #[serde(default)]
+    pub setup_s: i64,
     /// Metres driven since the route's start.
     pub distance_m: i64,
     /// Seconds driven since the route's start.
     pub travel_s: i64,
     /// On board after service, one amount per dimension.
     pub load: Vec<i64>,
+}
+
+/// A break or a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// How many of the route's visits come before it.
+    pub after_visits: usize,
+    /// What happens.
+    pub kind: PauseKind,
+    /// When the vehicle gets to the reload's place, or when the break could begin.
+    pub arrival_s: i64,
+    /// When it begins. A break may begin on the way; driving goes on after it.
+    pub start_s: i64,
+    /// Seconds that it takes.
+    pub service_s: i64,
+    /// Metres driven since the route's start up to the last place reached.
+    pub distance_m: i64,
+    /// Seconds driven since the route's start.
+    pub travel_s: i64,
+    /// On board afterwards, one amount per dimension.
+    pub load: Vec<i64>,
+}
+
+/// What happens at a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseKind {
+    /// The vehicle's break of this index.
+    Break(usize),
+    /// A reload at this location.
+    Reload(usize),
+}
+
+/// One thing on the way of a vehicle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The stop of this index is served.
+    Stop(usize),
+    /// Back for more at this location.
+    Reload(usize),
+    /// The vehicle's break of this index.
+    Break(usize),
 }
 
 /// A stop that no route serves.
@@ -75,7 +128,7 @@ pub struct Unassigned {
     pub reason: UnassignedReason,
 }
 
-/// Why a stop is left out. Each reason but the last holds even for an otherwise empty fleet.
+/// Why a stop is left out. Each reason but the last two holds even for an otherwise empty fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnassignedReason {
@@ -89,6 +142,8 @@ pub enum UnassignedReason {
     OverRouteLimits,
     /// Some vehicle could serve it alone, but not beside the stops that were chosen.
     NoRoomLeft,
+    /// It could be served, but serving it was found to cost more than its prize.
+    PrizeTooLow,
 }
 
 impl UnassignedReason {
@@ -102,6 +157,7 @@ impl UnassignedReason {
             }
             UnassignedReason::OverRouteLimits => "every suitable vehicle would exceed its limit of distance or time",
             UnassignedReason::NoRoomLeft => "no room was left beside the stops that are served",
+            UnassignedReason::PrizeTooLow => "serving it was found to cost more than its prize",
         }
     }
 }

@@ -157,7 +157,7 @@ fn sort_loose(working: &Working, loose: &mut [usize], rng: &mut ChaCha8Rng) {
     let stops = problem.stops();
     let depot = problem.vehicles()[0].start.or(problem.vehicles()[0].end);
     let distance = |stop: usize| i64::from(problem.leg(depot, Some(stops[stop].location)).distance_m);
-    let width = |stop: usize| stops[stop].window.closes_s - stops[stop].window.opens_s;
+    let width = |stop: usize| stops[stop].window().closes_s - stops[stop].window().opens_s;
     let amount = |stop: usize| stops[stop].delivery.iter().chain(&stops[stop].pickup).sum::<i64>();
     loose.shuffle(rng);
     match rng.random_range(0..17) {
@@ -166,8 +166,8 @@ fn sort_loose(working: &Working, loose: &mut [usize], rng: &mut ChaCha8Rng) {
         8..10 => loose.sort_by_key(|&stop| -distance(stop)),
         10 => loose.sort_by_key(|&stop| distance(stop)),
         11..13 => loose.sort_by_key(|&stop| width(stop)),
-        13..15 => loose.sort_by_key(|&stop| stops[stop].window.opens_s),
-        _ => loose.sort_by_key(|&stop| -stops[stop].window.closes_s),
+        13..15 => loose.sort_by_key(|&stop| stops[stop].window().opens_s),
+        _ => loose.sort_by_key(|&stop| -stops[stop].window().closes_s),
     }
     // Stops of higher priority take their places first.
     loose.sort_by_key(|&stop| -i64::from(stops[stop].priority));

@@ -1,66 +1,124 @@
-//! From orders of stops to a full plan: times, loads, costs, and the reasons of stops left out; it decides no order.
+//! From steps of vehicles to a full plan: times, loads, costs, breaks and the stops left out; it decides no order of stops.
 
-use crate::plan::{Plan, Route, Unassigned, UnassignedReason, Visit};
-use crate::problem::{COST_SCALE, Problem};
+use crate::explain::reason;
+use crate::plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, Visit};
+use crate::problem::Problem;
 use crate::segment::Segment;
+use crate::timeline::{evaluate, evaluate_final, simulate};
 
-/// Writes out the plan in which vehicle `v` serves `orders[v]`; stops in none of the orders are unassigned.
-pub(crate) fn schedule(problem: &Problem, orders: &[Vec<usize>]) -> Plan {
+/// The plan in which vehicle `v` follows `steps[v]`. Breaks are put where they disturb least when the steps hold none. Steps
+/// that break rules are carried out all the same, late or overloaded; [`crate::check`] says what is wrong with them.
+pub fn plan_of(problem: &Problem, steps: &[Vec<Step>]) -> Plan {
     let mut served = vec![false; problem.stops().len()];
     let mut routes = Vec::new();
-    for (vehicle, order) in orders.iter().enumerate().filter(|(_, order)| !order.is_empty()) {
-        order.iter().for_each(|&stop| served[stop] = true);
-        routes.push(schedule_route(problem, vehicle, order));
+    for (vehicle, steps) in steps.iter().enumerate() {
+        let stops = steps.iter().filter_map(|step| if let Step::Stop(stop) = step { Some(*stop) } else { None });
+        let mut any = false;
+        for stop in stops {
+            (served[stop], any) = (true, true);
+            problem.alternatives(stop).iter().for_each(|&other| served[other] = true);
+        }
+        if any {
+            routes.push(route_of(problem, vehicle, &with_breaks(problem, vehicle, steps)));
+        }
     }
     let left_out = (0..served.len()).filter(|&stop| !served[stop]);
-    let unassigned = left_out.map(|stop| Unassigned { stop, reason: reason(problem, stop) }).collect();
+    let unassigned: Vec<Unassigned> = left_out.map(|stop| Unassigned { stop, reason: reason(problem, stop) }).collect();
     Plan {
-        unassigned,
-        cost: routes.iter().map(|route| route.cost).sum(),
+        cost: routes.iter().map(|route| route.cost).sum::<i64>() + prizes_lost(problem, &unassigned),
         distance_m: routes.iter().map(|route| route.distance_m).sum(),
         duration_s: routes.iter().map(Route::duration_s).sum(),
+        unassigned,
         routes,
     }
 }
 
-fn schedule_route(problem: &Problem, index: usize, order: &[usize]) -> Route {
-    let vehicle = &problem.vehicles()[index];
-    let departure_s = whole_route(problem, index, order).departure_s();
-    let mut load = vec![0; problem.dimensions()];
-    for &stop in order {
-        load.iter_mut().zip(&problem.stops()[stop].delivery).for_each(|(load, amount)| *load += amount);
+/// The plan in which vehicle `v` serves `orders[v]`.
+pub(crate) fn schedule(problem: &Problem, orders: &[Vec<usize>]) -> Plan {
+    let steps = orders.iter().map(|order| order.iter().map(|&stop| Step::Stop(stop)).collect());
+    plan_of(problem, &steps.collect::<Vec<_>>())
+}
+
+/// Prizes of stops left out; alternatives count once.
+fn prizes_lost(problem: &Problem, unassigned: &[Unassigned]) -> i64 {
+    let first = |stop: usize| problem.alternatives(stop).first().is_none_or(|&first| first == stop);
+    let lost = unassigned.iter().filter(|left| first(left.stop));
+    lost.filter_map(|left| problem.stops()[left.stop].prize).sum()
+}
+
+/// The steps with every break of the vehicle in the gap where it costs least, one after the other; as they are when they hold
+/// a break already.
+pub(crate) fn with_breaks(problem: &Problem, vehicle: usize, steps: &[Step]) -> Vec<Step> {
+    let mut placed = steps.to_vec();
+    let breaks = problem.vehicles()[vehicle].breaks.len();
+    if steps.iter().any(|step| matches!(step, Step::Break(_))) {
+        return placed;
     }
-    let initial_load = load.clone();
-    let (mut clock_s, mut distance_m, mut travel_s, mut service_s, mut waiting_s) = (departure_s, 0, 0, 0, 0);
-    let (mut place, mut visits) = (vehicle.start, Vec::with_capacity(order.len()));
-    for &index in order {
-        let stop = &problem.stops()[index];
-        let leg = problem.leg(place, Some(stop.location));
-        (distance_m, travel_s) = (distance_m + i64::from(leg.distance_m), travel_s + i64::from(leg.duration_s));
-        let arrival_s = clock_s + i64::from(leg.duration_s);
-        let start_s = arrival_s.max(stop.window.opens_s);
-        (waiting_s, service_s) = (waiting_s + start_s - arrival_s, service_s + stop.service_s);
-        for (dimension, load) in load.iter_mut().enumerate() {
-            *load += stop.pickup[dimension] - stop.delivery[dimension];
+    let mut earliest = 0;
+    for index in 0..breaks {
+        let rank = |gap: usize| {
+            let mut tried = placed.clone();
+            tried.insert(gap, Step::Break(index));
+            let totals = evaluate(problem, vehicle, &tried);
+            let breach = totals.breach;
+            (breach.window_s + breach.shift_s + breach.duration_s + breach.load, totals.return_s, totals.duration_s())
+        };
+        let gap = (earliest..=placed.len()).min_by_key(|&gap| rank(gap)).unwrap_or(placed.len());
+        placed.insert(gap, Step::Break(index));
+        earliest = gap + 1;
+    }
+    placed
+}
+
+fn route_of(problem: &Problem, vehicle: usize, steps: &[Step]) -> Route {
+    let departure_s = evaluate_final(problem, vehicle, steps).departure_s;
+    let (mut visits, mut pauses) = (Vec::with_capacity(steps.len()), Vec::new());
+    let totals = simulate(problem, vehicle, steps, departure_s, &mut |moment| {
+        let pause = |kind: PauseKind, after_visits: usize| Pause {
+            after_visits,
+            kind,
+            arrival_s: moment.arrival_s,
+            start_s: moment.start_s,
+            service_s: moment.service_s,
+            distance_m: moment.distance_m,
+            travel_s: moment.travel_s,
+            load: moment.load.to_vec(),
+        };
+        match moment.step {
+            Step::Break(index) => pauses.push(pause(PauseKind::Break(index), visits.len())),
+            Step::Reload(location) => pauses.push(pause(PauseKind::Reload(location), visits.len())),
+            Step::Stop(stop) => visits.push(Visit {
+                stop,
+                arrival_s: moment.arrival_s,
+                start_s: moment.start_s,
+                setup_s: moment.setup_s,
+                distance_m: moment.distance_m,
+                travel_s: moment.travel_s,
+                load: moment.load.to_vec(),
+            }),
         }
-        visits.push(Visit { stop: index, arrival_s, start_s, distance_m, travel_s, load: load.clone() });
-        (clock_s, place) = (start_s + stop.service_s, Some(stop.location));
+    });
+    let first_trip = steps.iter().take_while(|step| !matches!(step, Step::Reload(_)));
+    let mut initial_load = vec![0; problem.dimensions()];
+    for step in first_trip {
+        if let Step::Stop(stop) = step {
+            let brought = &problem.stops()[*stop].delivery;
+            initial_load.iter_mut().zip(brought).for_each(|(load, amount)| *load += amount);
+        }
     }
-    let leg = problem.leg(place, vehicle.end);
-    (distance_m, travel_s) = (distance_m + i64::from(leg.distance_m), travel_s + i64::from(leg.duration_s));
-    let return_s = clock_s + i64::from(leg.duration_s);
-    let scaled = vehicle.scaled_cost(distance_m, travel_s, return_s - departure_s);
-    let cost = (scaled + COST_SCALE / 2).div_euclid(COST_SCALE);
     Route {
-        vehicle: index,
+        vehicle,
         visits,
+        pauses,
         departure_s,
-        return_s,
-        distance_m,
-        travel_s,
-        service_s,
-        waiting_s,
-        cost,
+        return_s: totals.return_s,
+        distance_m: totals.distance_m,
+        travel_s: totals.travel_s,
+        service_s: totals.service_s,
+        pause_s: totals.pause_s,
+        waiting_s: totals.duration_s() - totals.travel_s - totals.service_s - totals.pause_s,
+        late_s: totals.late_s,
+        cost: totals.rounded_cost(&problem.vehicles()[vehicle]),
         initial_load,
     }
 }
@@ -68,9 +126,9 @@ fn schedule_route(problem: &Problem, index: usize, order: &[usize]) -> Route {
 /// The summed-up route of a vehicle that serves `order`.
 pub(crate) fn whole_route(problem: &Problem, vehicle: usize, order: &[usize]) -> Segment {
     let limits = &problem.vehicles()[vehicle];
-    let start = Segment::depot(problem, limits, limits.start);
+    let start = Segment::depot(limits, limits.start);
     let stops = order.iter().fold(start, |run, &stop| run.join(problem, Segment::stop(problem, stop)));
-    stops.join(problem, Segment::depot(problem, limits, limits.end))
+    stops.join(problem, Segment::depot(limits, limits.end))
 }
 
 /// True when the loads of `order` stay within the vehicle's capacity all along.
@@ -85,27 +143,4 @@ pub(crate) fn loads_fit(problem: &Problem, vehicle: usize, order: &[usize]) -> b
                 load <= capacity[dimension]
             })
     })
-}
-
-/// The strongest reason that keeps a stop out.
-fn reason(problem: &Problem, stop: usize) -> UnassignedReason {
-    let order = [stop];
-    let mut vehicles: Vec<usize> = (0..problem.vehicles().len()).filter(|&v| problem.class[v] == v).collect();
-    vehicles.retain(|&vehicle| problem.may_serve(vehicle, stop));
-    if vehicles.is_empty() {
-        return UnassignedReason::NoVehicleWithSkills;
-    }
-    vehicles.retain(|&vehicle| loads_fit(problem, vehicle, &order));
-    if vehicles.is_empty() {
-        return UnassignedReason::OverEveryCapacity;
-    }
-    vehicles.retain(|&vehicle| whole_route(problem, vehicle, &order).on_time());
-    if vehicles.is_empty() {
-        return UnassignedReason::WindowUnreachable;
-    }
-    vehicles.retain(|&vehicle| whole_route(problem, vehicle, &order).route_cost(problem, vehicle).is_some());
-    if vehicles.is_empty() {
-        return UnassignedReason::OverRouteLimits;
-    }
-    UnassignedReason::NoRoomLeft
 }

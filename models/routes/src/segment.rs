@@ -7,6 +7,8 @@
 use crate::problem::{Problem, Vehicle};
 
 const NOWHERE_YET: u32 = u32::MAX;
+/// The missing depot of a vehicle, to and from which nothing is driven.
+const NO_DEPOT: u32 = u32::MAX - 1;
 
 /// The sums of a run of places visited in order.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +49,16 @@ impl Segment {
             last: stop.location as u32,
             stops: 1,
             duration_s: stop.service_s,
-            earliest_s: stop.window.opens_s,
-            latest_s: stop.window.closes_s,
+            earliest_s: stop.window().opens_s,
+            latest_s: stop.window().closes_s,
             allowed: problem.allowed[index],
             ..Segment::EMPTY
         }
     }
 
     /// A vehicle's start or end, open during its shift.
-    pub(crate) fn depot(problem: &Problem, vehicle: &Vehicle, location: Option<usize>) -> Segment {
-        let place = location.unwrap_or(problem.legs.nowhere()) as u32;
+    pub(crate) fn depot(vehicle: &Vehicle, location: Option<usize>) -> Segment {
+        let place = location.map_or(NO_DEPOT, |location| location as u32);
         let (earliest_s, latest_s) = (vehicle.shift.opens_s, vehicle.shift.closes_s);
         Segment { first: place, last: place, earliest_s, latest_s, ..Segment::EMPTY }
     }
@@ -69,7 +71,8 @@ impl Segment {
         if self.first == NOWHERE_YET {
             return next;
         }
-        let leg = problem.legs.get(self.last as usize, next.first as usize);
+        let place = |place: u32| (place != NO_DEPOT).then_some(place as usize);
+        let leg = problem.leg(place(self.last), place(next.first));
         let (distance_m, travel_s) = (i64::from(leg.distance_m), i64::from(leg.duration_s));
         let offset = self.duration_s - self.warp_s + travel_s;
         let wait = (next.earliest_s - offset - self.latest_s).max(0);

@@ -1,6 +1,6 @@
-//! Distances and times between places, by great circle or by given matrices; it knows no roads.
+//! Distances and times between places: by great circle, in a plane, or by given matrices; it knows no roads.
 
-use crate::problem::{MAX_LEG, ProblemError};
+use crate::problem::{MAX_LEG, MAX_LOCATIONS, ProblemError};
 use serde::{Deserialize, Serialize};
 
 /// Mean radius of the Earth (IUGG), metres.
@@ -18,6 +18,41 @@ pub struct Place {
     pub lon: f64,
 }
 
+/// How far apart points of a plane are in integers: the conventions of the published benchmark families. A driven second is a
+/// unit of distance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    /// Unrounded distances in thousandths, rounded to the nearest; times are counted in thousandths, too.
+    None,
+    /// The nearest integer, as CVRPLIB's instances count.
+    Nearest,
+    /// The integer part.
+    Trunc,
+    /// One decimal, the rest cut off, counted in tenths: the rule of the DIMACS challenge for time windows.
+    Trunc10,
+}
+
+impl Rounding {
+    /// Units of this rounding in one unit of the coordinates.
+    pub fn scale(self) -> i64 {
+        match self {
+            Rounding::None => 1_000,
+            Rounding::Nearest | Rounding::Trunc => 1,
+            Rounding::Trunc10 => 10,
+        }
+    }
+
+    /// A length, time or cost of the caller in units of this rounding. Not a number and what is too large become `i64`'s bounds.
+    pub fn apply(self, value: f64) -> i64 {
+        let scaled = value * self.scale() as f64;
+        match self {
+            Rounding::None | Rounding::Nearest => scaled.round() as i64,
+            Rounding::Trunc | Rounding::Trunc10 => scaled as i64,
+        }
+    }
+}
+
 /// How long and how far it is between any two locations. Stops and vehicles name locations by index.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -28,6 +63,13 @@ pub enum Travel {
         places: Vec<Place>,
         /// Speed in km/h, above 0.
         speed_kmh: f64,
+    },
+    /// Straight lines in a plane; a unit of distance takes a second.
+    Planar {
+        /// One point `[x, y]` per location.
+        points: Vec<[f64; 2]>,
+        /// How lengths become integers.
+        rounding: Rounding,
     },
     /// Square matrices, row = from, column = to; they may be asymmetric.
     Matrices {
@@ -49,97 +91,169 @@ pub struct Leg {
     pub duration_s: u32,
 }
 
-/// The checked table of legs. Its last row and column are an extra location without any travel: it stands in for the depot
-/// of a vehicle that has no start or no end.
+/// Locations up to which the legs between coordinates are kept in a table; above it each is computed when asked for.
+const TABLE_LOCATIONS: usize = 3_000;
+/// Most locations of a matrix.
+const MATRIX_LOCATIONS: usize = 8_000;
+
+/// The checked legs.
 #[derive(Debug, Clone)]
 pub(crate) struct Legs {
-    width: usize,
-    legs: Vec<Leg>,
+    kind: Kind,
+    longest: i64,
+    planar: bool,
     pub(crate) places: Vec<Place>,
 }
 
+#[derive(Debug, Clone)]
+enum Kind {
+    Table { width: usize, legs: Vec<Leg> },
+    GreatCircle { speed_kmh: f64 },
+    Planar { rounding: Rounding },
+}
+
 impl Legs {
-    pub(crate) fn new(travel: &Travel) -> Result<Legs, ProblemError> {
-        match travel {
-            Travel::GreatCircle { places, speed_kmh } => Legs::great_circle(places, *speed_kmh),
+    /// Checks a travel profile that stands at `path`.
+    pub(crate) fn new(path: &str, travel: &Travel) -> Result<Legs, ProblemError> {
+        let legs = match travel {
+            Travel::GreatCircle { places, speed_kmh } => great_circle(path, places, *speed_kmh)?,
+            Travel::Planar { points, rounding } => planar(path, points, *rounding)?,
             Travel::Matrices { distances_m, durations_s, places } => {
-                Legs::from_matrices(distances_m, durations_s, places)
+                return from_matrices(path, distances_m, durations_s, places);
             }
+        };
+        Ok(if legs.places.len() <= TABLE_LOCATIONS { legs.tabulated() } else { legs })
+    }
+
+    /// The same legs with every one computed ahead.
+    fn tabulated(self) -> Legs {
+        let width = self.places.len();
+        let legs = (0..width).flat_map(|from| (0..width).map(move |to| (from, to)));
+        let legs = legs.map(|(from, to)| self.get(from, to)).collect();
+        Legs { kind: Kind::Table { width, legs }, ..self }
+    }
+
+    /// Number of locations.
+    pub(crate) fn locations(&self) -> usize {
+        match &self.kind {
+            Kind::Table { width, .. } => *width,
+            _ => self.places.len(),
         }
     }
 
-    fn great_circle(places: &[Place], speed_kmh: f64) -> Result<Legs, ProblemError> {
-        if !(speed_kmh > 0.0 && speed_kmh <= MAX_SPEED_KMH) {
-            let message = format!("speed is {speed_kmh} km/h; it must be above 0 and at most {MAX_SPEED_KMH}");
-            return Err(ProblemError::new("/travel/speed_kmh", message));
-        }
-        check_places(places)?;
-        let mut legs = Legs::empty(places.len(), places);
-        for (from, &a) in places.iter().enumerate() {
-            for (to, &b) in places.iter().enumerate() {
-                let distance_m = great_circle_m(a, b);
-                // Half the Earth's circumference at walking pace is beyond `MAX_LEG`, hence the check.
-                let duration_s = (distance_m * 3.6 / speed_kmh).round();
-                if duration_s > MAX_LEG as f64 {
-                    let message = format!("location {from} to {to} takes {duration_s} s; at most {MAX_LEG} is allowed");
-                    return Err(ProblemError::new("/travel/speed_kmh", message));
-                }
-                let leg = Leg { distance_m: distance_m.round() as u32, duration_s: duration_s as u32 };
-                legs.legs[from * legs.width + to] = leg;
-            }
-        }
-        Ok(legs)
-    }
-
-    fn from_matrices(
-        distances_m: &[Vec<i64>],
-        durations_s: &[Vec<i64>],
-        places: &[Place],
-    ) -> Result<Legs, ProblemError> {
-        let size = durations_s.len();
-        check_matrix("/travel/distances_m", distances_m, size)?;
-        check_matrix("/travel/durations_s", durations_s, size)?;
-        if !places.is_empty() && places.len() != size {
-            let message = format!("{} places for {size} matrix rows; give one per row or none", places.len());
-            return Err(ProblemError::new("/travel/places", message));
-        }
-        check_places(places)?;
-        let mut legs = Legs::empty(size, places);
-        for (from, (distances, durations)) in distances_m.iter().zip(durations_s).enumerate() {
-            for (to, (&distance, &duration)) in distances.iter().zip(durations).enumerate() {
-                legs.legs[from * legs.width + to] = Leg { distance_m: distance as u32, duration_s: duration as u32 };
-            }
-        }
-        Ok(legs)
-    }
-
-    fn empty(size: usize, places: &[Place]) -> Legs {
-        let width = size + 1;
-        Legs { width, legs: vec![Leg::default(); width * width], places: places.to_vec() }
-    }
-
-    /// Number of real locations, which is also the index of the location without travel.
-    pub(crate) fn nowhere(&self) -> usize {
-        self.width - 1
+    pub(crate) fn is_planar(&self) -> bool {
+        self.planar
     }
 
     pub(crate) fn get(&self, from: usize, to: usize) -> Leg {
-        self.legs[from * self.width + to]
+        match &self.kind {
+            Kind::Table { width, legs } => legs[from * width + to],
+            Kind::GreatCircle { speed_kmh } => {
+                let distance_m = great_circle_m(self.places[from], self.places[to]);
+                let duration_s = (distance_m * 3.6 / speed_kmh).round() as u32;
+                Leg { distance_m: distance_m.round() as u32, duration_s }
+            }
+            Kind::Planar { rounding } => {
+                let (a, b) = (self.places[from], self.places[to]);
+                let length = rounding.apply((a.lon - b.lon).hypot(a.lat - b.lat)) as u32;
+                Leg { distance_m: length, duration_s: length }
+            }
+        }
     }
 
-    /// The largest distance or duration of the table.
+    /// A bound on every distance and duration.
     pub(crate) fn longest(&self) -> i64 {
-        self.legs.iter().map(|leg| i64::from(leg.distance_m.max(leg.duration_s))).max().unwrap_or(0)
+        self.longest
     }
 }
 
-fn check_places(places: &[Place]) -> Result<(), ProblemError> {
+fn great_circle(path: &str, places: &[Place], speed_kmh: f64) -> Result<Legs, ProblemError> {
+    if !(speed_kmh > 0.0 && speed_kmh <= MAX_SPEED_KMH) {
+        let message = format!("speed is {speed_kmh} km/h; it must be above 0 and at most {MAX_SPEED_KMH}");
+        return Err(ProblemError::new(format!("{path}/speed_kmh"), message));
+    }
+    check_number_of_locations(&format!("{path}/places"), places.len(), MAX_LOCATIONS)?;
+    check_places(path, places)?;
+    // No leg is longer than once round the diagonal of the box that holds all places, nor than half the Earth.
+    let (low, high) = corners(places);
+    let span_m = (high.lat - low.lat).hypot(high.lon - low.lon).to_radians() * EARTH_RADIUS_M;
+    let longest_m = span_m.min(std::f64::consts::PI * EARTH_RADIUS_M).ceil();
+    let longest_s = (longest_m * 3.6 / speed_kmh).ceil();
+    if longest_s > MAX_LEG as f64 {
+        let message = format!("at {speed_kmh} km/h a leg may take {longest_s} s; at most {MAX_LEG} is allowed");
+        return Err(ProblemError::new(format!("{path}/speed_kmh"), message));
+    }
+    let longest = longest_m.max(longest_s) as i64;
+    Ok(Legs { kind: Kind::GreatCircle { speed_kmh }, longest, planar: false, places: places.to_vec() })
+}
+
+fn planar(path: &str, points: &[[f64; 2]], rounding: Rounding) -> Result<Legs, ProblemError> {
+    check_number_of_locations(&format!("{path}/points"), points.len(), MAX_LOCATIONS)?;
+    if let Some(index) = points.iter().position(|point| !point.iter().all(|value| value.is_finite())) {
+        let message = format!("{:?} is not a point; both coordinates must be finite numbers", points[index]);
+        return Err(ProblemError::new(format!("{path}/points/{index}"), message));
+    }
+    let places: Vec<Place> = points.iter().map(|&[x, y]| Place { lat: y, lon: x }).collect();
+    let (low, high) = corners(&places);
+    let longest = rounding.apply((high.lat - low.lat).hypot(high.lon - low.lon)).saturating_add(1);
+    if longest > MAX_LEG {
+        let message = format!("the points lie {longest} units apart; at most {MAX_LEG} is allowed");
+        return Err(ProblemError::new(format!("{path}/points"), message));
+    }
+    Ok(Legs { kind: Kind::Planar { rounding }, longest, planar: true, places })
+}
+
+fn from_matrices(
+    path: &str,
+    distances_m: &[Vec<i64>],
+    durations_s: &[Vec<i64>],
+    places: &[Place],
+) -> Result<Legs, ProblemError> {
+    let size = durations_s.len();
+    check_number_of_locations(&format!("{path}/durations_s"), size, MATRIX_LOCATIONS)?;
+    check_matrix(&format!("{path}/distances_m"), distances_m, size)?;
+    check_matrix(&format!("{path}/durations_s"), durations_s, size)?;
+    if !places.is_empty() && places.len() != size {
+        let message = format!("{} places for {size} matrix rows; give one per row or none", places.len());
+        return Err(ProblemError::new(format!("{path}/places"), message));
+    }
+    let planar = places.iter().any(|place| check_place(*place).is_some());
+    if planar && !places.iter().all(|place| place.lat.is_finite() && place.lon.is_finite()) {
+        check_places(path, places)?;
+    }
+    let legs = distances_m.iter().zip(durations_s).flat_map(|(distances, durations)| distances.iter().zip(durations));
+    let leg = |(&distance, &duration): (&i64, &i64)| Leg { distance_m: distance as u32, duration_s: duration as u32 };
+    let legs: Vec<Leg> = legs.map(leg).collect();
+    let longest = legs.iter().map(|leg| i64::from(leg.distance_m.max(leg.duration_s))).max().unwrap_or(0);
+    Ok(Legs { kind: Kind::Table { width: size, legs }, longest, planar, places: places.to_vec() })
+}
+
+fn corners(places: &[Place]) -> (Place, Place) {
+    let first = Place { lat: f64::MAX, lon: f64::MAX };
+    places.iter().fold((first, Place { lat: f64::MIN, lon: f64::MIN }), |(low, high), place| {
+        let low = Place { lat: low.lat.min(place.lat), lon: low.lon.min(place.lon) };
+        (low, Place { lat: high.lat.max(place.lat), lon: high.lon.max(place.lon) })
+    })
+}
+
+fn check_number_of_locations(path: &str, count: usize, most: usize) -> Result<(), ProblemError> {
+    if (1..=most).contains(&count) {
+        return Ok(());
+    }
+    Err(ProblemError::new(path, format!("{count} given; between 1 and {most} are needed")))
+}
+
+/// The name, value and limit of a coordinate that is none on the Earth.
+fn check_place(place: Place) -> Option<(&'static str, f64, f64)> {
+    let coordinates = [("lat", place.lat, 90.0), ("lon", place.lon, 180.0)];
+    coordinates.into_iter().find(|(_, value, limit)| value.is_nan() || value.abs() > *limit)
+}
+
+fn check_places(path: &str, places: &[Place]) -> Result<(), ProblemError> {
     for (index, place) in places.iter().enumerate() {
-        for (name, value, limit) in [("lat", place.lat, 90.0), ("lon", place.lon, 180.0)] {
-            if value.is_nan() || value.abs() > limit {
-                let message = format!("{value} is not a coordinate; it must lie between -{limit} and {limit}");
-                return Err(ProblemError::new(format!("/travel/places/{index}/{name}"), message));
-            }
+        if let Some((name, value, limit)) = check_place(*place) {
+            let message = format!("{value} is not a coordinate; it must lie between -{limit} and {limit}");
+            return Err(ProblemError::new(format!("{path}/places/{index}/{name}"), message));
         }
     }
     Ok(())

@@ -332,14 +332,13 @@ fn stop_of(path: &str, job: &Job, locations: &mut Locations) -> Result<Stop, Vro
         return Err(VroomError::Unsupported { path: format!("{path}/time_windows/1"), message });
     }
     Ok(Stop {
-        id: job.id.to_string(),
-        location,
         delivery: job.delivery.clone(),
         pickup: job.pickup.clone(),
-        window: job.time_windows.first().map_or(TimeWindow::ALWAYS, window),
+        windows: job.time_windows.iter().map(window).collect(),
         service_s: job.service,
         skills: job.skills.clone(),
         priority: job.priority,
+        ..Stop::new(job.id.to_string(), location)
     })
 }
 
@@ -374,7 +373,7 @@ fn in_vroom_words(error: ProblemError, profile: &str) -> VroomError {
     let matrix = format!("matrices/{profile}");
     let names: [(&str, &str); 14] = [
         ("stops", "jobs"),
-        ("window", "time_windows/0"),
+        ("windows", "time_windows"),
         ("shift", "time_window"),
         ("opens_s", "0"),
         ("closes_s", "1"),

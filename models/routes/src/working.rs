@@ -90,8 +90,8 @@ impl<'a> Working<'a> {
             vehicle_of: vec![None; problem.stops().len()],
             position_of: vec![0; problem.stops().len()],
             single: (0..problem.stops().len()).map(|stop| Segment::stop(problem, stop)).collect(),
-            starts: vehicles.iter().map(|v| Segment::depot(problem, v, v.start)).collect(),
-            ends: vehicles.iter().map(|v| Segment::depot(problem, v, v.end)).collect(),
+            starts: vehicles.iter().map(|v| Segment::depot(v, v.start)).collect(),
+            ends: vehicles.iter().map(|v| Segment::depot(v, v.end)).collect(),
             classes: (0..vehicles.len()).map(members).filter(|class| !class.is_empty()).collect(),
         };
         for (vehicle, order) in orders.into_iter().enumerate() {

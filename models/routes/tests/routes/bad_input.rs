@@ -32,7 +32,7 @@ fn bad_input_is_named_by_its_path() {
         (|stops, _, _| stops[0].location = 3, "/stops/0/location"),
         (|stops, _, _| stops[0].service_s = -1, "/stops/0/service_s"),
         (|stops, _, _| stops[0].priority = 101, "/stops/0/priority"),
-        (|stops, _, _| stops[0].window = TimeWindow { opens_s: 5, closes_s: 4 }, "/stops/0/window"),
+        (|stops, _, _| stops[0].windows = vec![TimeWindow { opens_s: 5, closes_s: 4 }], "/stops/0/windows/0"),
         (|_, vehicles, _| vehicles[1].shift.opens_s = -5, "/vehicles/1/shift/opens_s"),
         (|_, vehicles, _| vehicles[0].end = Some(9), "/vehicles/0/end"),
         (|_, vehicles, _| vehicles[0].cost_per_km = -1, "/vehicles/0/cost_per_km"),

@@ -2,6 +2,7 @@
 //! Large benchmark families are left to `benches`.
 
 mod bad_input;
+mod formats;
 mod quality;
 mod vroom;
 
@@ -85,8 +86,8 @@ fn slow_cost(problem: &Problem, vehicle: usize, order: &[usize]) -> Option<f64> 
     let return_when_leaving_at = |departure: i64| {
         let mut now = departure;
         for (leg, stop) in legs.iter().zip(&stops) {
-            now = (now + i64::from(leg.duration_s)).max(stop.window.opens_s);
-            if now > stop.window.closes_s {
+            now = (now + i64::from(leg.duration_s)).max(stop.window().opens_s);
+            if now > stop.window().closes_s {
                 return None;
             }
             now += stop.service_s;
