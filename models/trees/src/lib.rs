@@ -21,6 +21,7 @@
 //! - [`Predictor`] walks eight trees side by side; its margins are those of the plain walk ([`Forest::margin`]) bit for bit.
 //! - [`Reasons`] gives what each feature's value adds to a margin: the Shapley values of path-dependent TreeSHAP (Lundberg
 //!   et al. 2020), exact, by numerical integration of polynomials that it is exact for.
+//! - [`OrderedTargets`] turns a column of very many categories into numbers by the labels known before each row.
 //!
 //! Losses: [`Loss::Logistic`], [`Loss::Squared`], [`Loss::Quantile`], [`Loss::Tweedie`] (with Poisson) and
 //! [`Loss::LambdaRank`] (Burges 2010). Their derivatives use the machine's `exp`, so that bits may differ between
@@ -38,6 +39,7 @@ mod histogram;
 mod learn;
 mod loss;
 mod metric;
+mod ordered;
 mod predict;
 mod rank;
 mod reasons;
@@ -52,6 +54,7 @@ pub use forest::{Forest, Missing, Node, Output, Rule, Tree};
 pub use learn::{Learned, Validation, learn};
 pub use loss::Loss;
 pub use metric::Metric;
+pub use ordered::{CategoryHistory, OrderedTargets};
 pub use predict::Predictor;
 pub use reasons::{MAX_PATH_FEATURES, Reasons, Scratch};
 pub use settings::{Growth, MAX_BINS, MAX_DEPTH, MAX_LEAVES, MAX_ROUNDS, RowSampling, Settings};

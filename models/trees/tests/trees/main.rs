@@ -4,6 +4,7 @@ mod forests;
 mod formats;
 mod learning;
 mod losses;
+mod ordered;
 mod prediction;
 mod reasons;
 mod refusals;
