@@ -1,9 +1,7 @@
 //! The methods that a series of demand may get, each with a way to spread a level over the week; choosing is done elsewhere.
 
 use crate::profile::{History, Profile};
-use dhow_univariate::Theta;
-use dhow_univariate::{CrostonSba, Tsb};
-use dhow_univariate::{ForecastError, Method, Series};
+use dhow_univariate::{CrostonSba, ForecastError, MedianOfThree, Method, Series, Theta, Tsb};
 use serde::{Deserialize, Serialize};
 
 /// How the level is found.
@@ -16,12 +14,14 @@ pub(crate) enum Technique {
     /// A mean in which a day weighs half as much as one `half_life_days` later: simple exponential smoothing with
     /// α = 1 − 2^(−1 ÷ half-life), whose start weighs no more than its age allows.
     Discounted { half_life_days: u16 },
-    /// `intermittent::Tsb`.
+    /// `Tsb`.
     Tsb,
-    /// `intermittent::CrostonSba`.
+    /// `CrostonSba`.
     CrostonSba,
-    /// `theta::Theta`, which finds its season itself.
+    /// `Theta`, which finds its season itself.
     Theta,
+    /// `MedianOfThree`: the median of ETS, CES and the dynamic optimised Theta model, which find their seasons themselves.
+    Median,
 }
 
 /// How the level is spread over the days of the season.
@@ -54,7 +54,7 @@ const fn discounted(half_life_days: u16, shape: Shape) -> Candidate {
 }
 
 /// All that are validated; the first is the fallback.
-pub(crate) const CANDIDATES: [Candidate; 15] = [
+pub(crate) const CANDIDATES: [Candidate; 16] = [
     candidate(Technique::Mean, Shape::Flat),
     candidate(Technique::Mean, Shape::Shared),
     candidate(Technique::Mean, Shape::Own),
@@ -70,6 +70,7 @@ pub(crate) const CANDIDATES: [Candidate; 15] = [
     candidate(Technique::Tsb, Shape::Shared),
     candidate(Technique::CrostonSba, Shape::Shared),
     candidate(Technique::Theta, Shape::Flat),
+    candidate(Technique::Median, Shape::Flat),
 ];
 
 impl Candidate {
@@ -82,6 +83,7 @@ impl Candidate {
             Technique::Tsb => "tsb".to_owned(),
             Technique::CrostonSba => "croston_sba".to_owned(),
             Technique::Theta => "theta".to_owned(),
+            Technique::Median => "median_of_ets_ces_theta".to_owned(),
         };
         match self.shape {
             Shape::Flat => technique,
@@ -90,9 +92,9 @@ impl Candidate {
         }
     }
 
-    /// Theta follows single sales of a sparse series as if they were a trend, and needs some days to find one.
+    /// Theta, ETS and CES follow single sales of a sparse series as if they were a trend, and need some days to find one.
     pub(crate) fn suits(self, is_sparse: bool, is_short: bool) -> bool {
-        self.technique != Technique::Theta || !(is_sparse || is_short)
+        !matches!(self.technique, Technique::Theta | Technique::Median) || !(is_sparse || is_short)
     }
 
     /// Non-negative expected demand of the `horizon` days after the history; `region` is the season of its region.
@@ -115,10 +117,8 @@ impl Candidate {
             }
             Technique::Tsb => open_level(&Tsb, history, season_days, &profile)?,
             Technique::CrostonSba => open_level(&CrostonSba, history, season_days, &profile)?,
-            Technique::Theta => {
-                let points = Theta.forecast(&Series::new(history.values, season_days)?, horizon)?.values;
-                return Ok(points.into_iter().map(|point| point.max(0.0)).collect());
-            }
+            Technique::Theta => return whole(&Theta, history, season_days, horizon),
+            Technique::Median => return whole(&MedianOfThree, history, season_days, horizon),
         };
         Ok((history.next_day()..).take(horizon).map(|day| level * profile.factor(day)).collect())
     }
@@ -143,6 +143,17 @@ fn level(history: &History, profile: &Profile, days: usize, discount: f64) -> f6
     }
     // A history of closed days only holds no information on the others.
     if expected > 0.0 { sold / expected } else { 0.0 }
+}
+
+/// The days that a method finds by itself, with trend and season.
+fn whole(
+    method: &dyn Method,
+    history: &History,
+    season_days: usize,
+    horizon: usize,
+) -> Result<Vec<f64>, ForecastError> {
+    let points = method.forecast(&Series::new(history.values, season_days)?, horizon)?.values;
+    Ok(points.into_iter().map(|point| point.max(0.0)).collect())
 }
 
 /// The level that a method without season finds on the days that are not quiet.

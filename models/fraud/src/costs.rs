@@ -1,9 +1,10 @@
 //! From a probability to approve, review or decline at the least expected cost; the probability itself comes from a scorer.
 //!
-//! With probability p, amount a, loss L = a + chargeback fee, gross margin share m, review cost r and catch share c, the
-//! expected costs are: approve p·L; review r + p·(1−c)·L; decline (1−p)·m·a. Each is a straight line in p, so the cheapest
-//! action changes at two break-even probabilities that depend on the amount. How far the break-even odds are moved (1 = not at
-//! all, where the calibration is right) is chosen on validation orders.
+//! With probability p, amount a, loss L = a + chargeback fee, gross margin share m, review cost r, catch share c and the share w
+//! of held genuine buyers who give up, the expected costs are: approve p·L; review r + p·(1−c)·L + (1−p)·w·m·a; decline
+//! (1−p)·m·a. Each is a straight line in p, so the cheapest action changes at two break-even probabilities that depend on the
+//! amount. How far the break-even odds are moved (1 = not at all, where the calibration is right) is chosen on validation
+//! orders, where they hold enough frauds to tell.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,6 +13,9 @@ use crate::scorer::FraudScore;
 
 /// Factors on the break-even odds that are tried, nearest to 1 first, so that a tie keeps the calibrated decision.
 const ODDS_FACTORS: [f64; 9] = [1.0, 1.5, 1.0 / 1.5, 2.0, 0.5, 4.0, 0.25, 8.0, 0.125];
+
+/// Frauds that validation orders need before the break-even odds are moved: the cost of fewer hangs on single orders.
+const FRAUDS_TO_MOVE_MIN: usize = 50;
 
 /// What to do with an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,18 +38,22 @@ pub struct Costs {
     pub review_cost_usd_minor: i64,
     /// The bank's fee for a chargeback beyond the amount, US cents, ≥ 0.
     pub chargeback_fee_usd_minor: i64,
-    /// Share of frauds that a review recognises, 0..=1. Reviewed genuine orders are taken to pass.
+    /// Share of frauds that a review recognises, 0..=1. Reviewed genuine orders are taken to pass, but for …
     pub review_catch_share: f64,
+    /// … the share of their buyers who give up while the order is held, 0..=1.
+    pub review_lost_share: f64,
 }
 
 impl Default for Costs {
-    /// Assumptions to be replaced by the merchant's own: 20 % margin, 4 USD a review, 20 USD a chargeback, 90 % caught.
+    /// Assumptions to be replaced by the merchant's own: 20 % margin, 4 USD a review, 20 USD a chargeback, 90 % caught,
+    /// 5 % of held buyers lost.
     fn default() -> Self {
         Self {
             gross_margin_share: 0.2,
             review_cost_usd_minor: 400,
             chargeback_fee_usd_minor: 2_000,
             review_catch_share: 0.9,
+            review_lost_share: 0.05,
         }
     }
 }
@@ -107,9 +115,11 @@ impl Costs {
     /// # Errors
     /// `BadShare` or `NegativeCost` naming the field.
     pub fn check(&self) -> Result<(), CostsError> {
-        for (name, value) in
-            [("gross_margin_share", self.gross_margin_share), ("review_catch_share", self.review_catch_share)]
-        {
+        for (name, value) in [
+            ("gross_margin_share", self.gross_margin_share),
+            ("review_catch_share", self.review_catch_share),
+            ("review_lost_share", self.review_lost_share),
+        ] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(CostsError::BadShare { name, value });
             }
@@ -130,10 +140,14 @@ impl Costs {
     pub fn expected_usd_minor(&self, action: Action, probability: f64, amount_usd_minor: i64) -> f64 {
         let amount = amount_usd_minor.max(0) as f64;
         let loss = amount + self.chargeback_fee_usd_minor as f64;
+        let refused = (1.0 - probability) * self.gross_margin_share * amount;
         match action {
             Action::Approve => probability * loss,
-            Action::Review => self.review_cost_usd_minor as f64 + probability * (1.0 - self.review_catch_share) * loss,
-            Action::Decline => (1.0 - probability) * self.gross_margin_share * amount,
+            Action::Review => {
+                let missed = probability * (1.0 - self.review_catch_share) * loss;
+                self.review_cost_usd_minor as f64 + missed + self.review_lost_share * refused
+            }
+            Action::Decline => refused,
         }
     }
 
@@ -146,15 +160,17 @@ impl Costs {
             return Bands { review_above: 1.0, decline_above: 1.0 };
         }
         let margin = self.gross_margin_share * amount;
-        let review = self.review_cost_usd_minor as f64;
+        let given_up = self.review_lost_share * margin;
+        // What a review costs beyond the frauds that it misses, where the order is genuine.
+        let review = self.review_cost_usd_minor as f64 + given_up;
         let approve_or_decline = margin / (loss + margin);
-        // A catch share of 0 makes this infinite: then a review never pays.
-        let approve_or_review = review / (self.review_catch_share * loss);
+        // A catch share of 0 makes this 1 or more: then a review never pays.
+        let approve_or_review = review / (self.review_catch_share * loss + given_up);
         if approve_or_review >= approve_or_decline || approve_or_review.is_nan() {
             return Bands { review_above: approve_or_decline, decline_above: approve_or_decline };
         }
         let missed = (1.0 - self.review_catch_share) * loss;
-        let review_or_decline = (margin - review) / (missed + margin);
+        let review_or_decline = (margin - review) / (missed + margin - given_up);
         Bands { review_above: approve_or_review, decline_above: review_or_decline.clamp(approve_or_review, 1.0) }
     }
 
@@ -235,7 +251,8 @@ impl Thresholds {
         Ok(Self { costs, review_odds_factor: 1.0, decline_odds_factor: 1.0 })
     }
 
-    /// Chooses the factors that cost least on validation orders: calibrated probabilities, labels and amounts in US cents.
+    /// Chooses the factors that cost least on validation orders: calibrated probabilities, labels and amounts in US cents. With
+    /// fewer than 50 frauds among them the calibration is trusted and the break-even bands stay.
     ///
     /// # Errors
     /// Wrong costs, `WrongLength`, `NoOrders` or `BadProbability`.
@@ -252,6 +269,9 @@ impl Thresholds {
         }
         if let Some(row) = probabilities.iter().position(|p| !(0.0..=1.0).contains(p)) {
             return Err(CostsError::BadProbability { row, value: probabilities[row] });
+        }
+        if labels.iter().filter(|label| **label).count() < FRAUDS_TO_MOVE_MIN {
+            return Ok(best);
         }
         let mut best_cost = f64::INFINITY;
         for review_odds_factor in ODDS_FACTORS {

@@ -10,13 +10,15 @@ fn cvrplib(text: &str) -> Problem {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.first().copied() {
             Some("CAPACITY") => capacity = words[words.len() - 1].parse().expect("a capacity"),
-            Some(word) if word.ends_with("_SECTION") || word == "EOF" => section = if word == "NODE_COORD_SECTION" {
-                "points"
-            } else if word == "DEMAND_SECTION" {
-                "demands"
-            } else {
-                ""
-            },
+            Some(word) if word.ends_with("_SECTION") || word == "EOF" => {
+                section = if word == "NODE_COORD_SECTION" {
+                    "points"
+                } else if word == "DEMAND_SECTION" {
+                    "demands"
+                } else {
+                    ""
+                }
+            }
             Some(_) if section == "points" => {
                 points.push((words[1].parse::<f64>().expect("x"), words[2].parse::<f64>().expect("y")))
             }

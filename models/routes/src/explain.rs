@@ -9,7 +9,8 @@ use crate::timeline::{Breach, evaluate};
 pub(crate) fn reason(problem: &Problem, stop: usize) -> UnassignedReason {
     let steps = alone(problem, stop);
     let mut vehicles: Vec<usize> = (0..problem.vehicles().len()).filter(|&v| problem.class[v] == v).collect();
-    vehicles.retain(|&vehicle| steps.iter().all(|step| !matches!(step, Step::Stop(s) if !problem.may_serve(vehicle, *s))));
+    vehicles
+        .retain(|&vehicle| steps.iter().all(|step| !matches!(step, Step::Stop(s) if !problem.may_serve(vehicle, *s))));
     if vehicles.is_empty() {
         return UnassignedReason::NoVehicleWithSkills;
     }

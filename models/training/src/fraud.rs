@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dhow_events::{CheckoutId, DAY_MICROS, Fact, Timestamp};
 use dhow_fraud::evaluation::{EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate};
 use dhow_fraud::{
-    Baseline, BoostingSettings, Costs, FraudScorer, Settings, Thresholds, TrainingTable, read_scorer, train,
-    train_boosted,
+    Baseline, BoostingSettings, Costs, FraudScorer, MIN_FRAUDS, Settings, Thresholds, TrainingTable, read_scorer,
+    train, train_boosted,
 };
 use dhow_offline::{ids, integers, training_set};
 use dhow_registry::{ModelFormat, Task};
@@ -173,7 +173,7 @@ async fn known_labels(input: &TrainingInput<'_>) -> Result<FxHashMap<CheckoutId,
 pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, TrainingError> {
     let rows = fraud_rows(input).await?;
     let count = rows.labels.len();
-    let (validation_from, test_from) = split(count);
+    let (validation_from, test_from) = split(&rows.labels);
     let test = rows.table(test_from, count)?;
     let (before, validation) = (rows.table(0, validation_from)?, rows.table(validation_from, test_from)?);
     let judged = Contest::held(&before, &validation, input.seed)?;
@@ -273,10 +273,18 @@ impl Contest {
     }
 }
 
-/// Where validation and test begin.
-fn split(count: usize) -> (usize, usize) {
-    let share = |share: f64| (count as f64 * share) as usize;
-    (share(1.0 - 2.0 * PART_SHARE), share(1.0 - PART_SHARE))
+/// Where validation and test begin: each has [`PART_SHARE`] of the rows, or more, up to twice that, where fraud is so rare that
+/// fewer rows would hold too little to judge by.
+fn split(labels: &[bool]) -> (usize, usize) {
+    let test = part_before(labels, labels.len());
+    (part_before(labels, test), test)
+}
+
+fn part_before(labels: &[bool], end: usize) -> usize {
+    let of_all = |share: f64| (labels.len() as f64 * share).ceil() as usize;
+    let (usual, furthest) = (end.saturating_sub(of_all(PART_SHARE)), end.saturating_sub(of_all(2.0 * PART_SHARE)));
+    let frauds = labels[..end].iter().enumerate().rev().filter(|(_, fraud)| **fraud).map(|(row, _)| row);
+    frauds.take(MIN_FRAUDS).last().map_or(usual, |enough| enough.min(usual).max(furthest))
 }
 
 fn figures(model: &dyn FraudScorer, test: &TrainingTable<'_>, seed: u64) -> Result<Vec<Figure>, TrainingError> {
@@ -364,4 +372,20 @@ fn fingerprint(rows: &FraudRows) -> String {
         hasher.update(&[u8::from(*label)]);
     }
     hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_a_fifth_and_grow_to_two_where_fraud_is_rare() {
+        let every = |step: usize| (0..1_000).map(|row| row % step == 0).collect::<Vec<bool>>();
+        assert_eq!(split(&every(10)), (600, 800));
+        // One in thirty: ten frauds take 271 to 300 rows.
+        let (validation, test) = split(&every(30));
+        assert_eq!((test, validation), (720, 420), "the tenth fraud from the end, each time");
+        // One in a hundred: even two fifths hold four only, and that is as far as it goes.
+        assert_eq!(split(&every(100)), (200, 600));
+    }
 }

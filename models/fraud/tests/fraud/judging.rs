@@ -101,8 +101,11 @@ proptest! {
         review_cost_usd_minor in 0_i64..3_000,
         chargeback_fee_usd_minor in 0_i64..5_000,
         review_catch_share in 0.0..1.0_f64,
+        review_lost_share in 0.0..1.0_f64,
     ) {
-        let costs = Costs { gross_margin_share, review_cost_usd_minor, chargeback_fee_usd_minor, review_catch_share };
+        let costs = Costs {
+            gross_margin_share, review_cost_usd_minor, chargeback_fee_usd_minor, review_catch_share, review_lost_share,
+        };
         let action = Thresholds::at_break_even(costs).unwrap().decide_probability(probability, amount);
         let cost = |action| costs.expected_usd_minor(action, probability, amount);
         let least = [Action::Approve, Action::Review, Action::Decline].map(cost).into_iter().fold(f64::MAX, f64::min);
@@ -165,16 +168,18 @@ fn money_counts_passed_frauds_reviews_and_refused_customers() {
         review_cost_usd_minor: 300,
         chargeback_fee_usd_minor: 1_500,
         review_catch_share: 0.8,
+        review_lost_share: 0.1,
     };
-    let actions = [Action::Approve, Action::Approve, Action::Review, Action::Decline, Action::Decline];
-    let labels = [false, true, true, false, true];
-    let amounts = [1_000, 2_000, 10_000, 4_000, 8_000];
+    let actions = [Action::Approve, Action::Approve, Action::Review, Action::Decline, Action::Decline, Action::Review];
+    let labels = [false, true, true, false, true, false];
+    let amounts = [1_000, 2_000, 10_000, 4_000, 8_000, 6_000];
     let report = costs.money(&actions, &labels, &amounts).unwrap();
-    // Passed fraud 2,000 + 1,500; review 300 + a fifth of 11,500; refused customer a quarter of 4,000.
-    assert_eq!(report.cost_usd_minor, 3_500 + 2_600 + 1_000);
+    // Passed fraud 2,000 + 1,500; review 300 + a fifth of 11,500; refused customer a quarter of 4,000; a review of a genuine
+    // order 300 + a tenth of a quarter of 6,000.
+    assert_eq!(report.cost_usd_minor, 3_500 + 2_600 + 1_000 + 450);
     assert_eq!(report.cost_if_all_approved_usd_minor, 3_500 + 11_500 + 9_500);
-    assert_eq!(report.saved_usd_minor, 24_500 - 7_100);
-    assert_eq!((report.approved, report.reviewed, report.declined), (2, 1, 2));
+    assert_eq!(report.saved_usd_minor, 24_500 - 7_550);
+    assert_eq!((report.approved, report.reviewed, report.declined), (2, 2, 2));
     assert_eq!((report.frauds_approved, report.frauds_reviewed, report.frauds_declined), (1, 1, 1));
 }
 

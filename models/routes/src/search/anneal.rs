@@ -26,7 +26,9 @@ pub(super) fn anneal(state: &mut State, random: &mut Random, progress: &dyn Fn(u
         if step % STEPS_PER_LOOK == 0 {
             let done = progress(step);
             if done >= 1.0 {
-                if std::env::var("V").is_ok() { eprintln!("steps {step}"); }
+                if std::env::var("V").is_ok() {
+                    eprintln!("steps {step}");
+                }
                 break;
             }
             temperature = first * (last / first).powf(done);

@@ -122,8 +122,8 @@ impl<'a> Instance<'a> {
         };
         let unit = cost_unit(problem);
         instance.add_classes(source, unit);
-        instance.mixed_loads = instance.delivery.iter().any(|&amount| amount > 0)
-            && instance.pickup.iter().any(|&amount| amount > 0);
+        instance.mixed_loads =
+            instance.delivery.iter().any(|&amount| amount > 0) && instance.pickup.iter().any(|&amount| amount > 0);
         instance.timed = instance.times_can_bind();
         let dearest = instance.dearest_insertion(unit);
         let absence = |stop: &Stop| stop.prize.map_or(stop.weight() * dearest, |prize| prize * COST_SCALE / unit);

@@ -157,9 +157,15 @@ impl Recreate {
             Some((to, from)) => {
                 self.scan(state, stop, index, |node| i64::from(to[node]), |node| i64::from(from[node]), best, random)
             }
-            None => {
-                self.scan(state, stop, index, |node| metric.get(node, stop), |node| metric.get(stop, node), best, random)
-            }
+            None => self.scan(
+                state,
+                stop,
+                index,
+                |node| metric.get(node, stop),
+                |node| metric.get(stop, node),
+                best,
+                random,
+            ),
         }
     }
 

@@ -37,7 +37,8 @@ fn best_known_solutions_are_feasible_and_cost_what_their_files_say() {
             let stated = solution.cost.expect("each solution states its cost");
             // Some of the heterogeneous fleets' costs are stated in the literature's unit, with two decimals that were summed
             // from rounded lengths.
-            let in_units = if family == "hfvrp" && stated.fract() != 0.0 { plan.cost as f64 / 1e5 } else { plan.cost as f64 };
+            let in_units =
+                if family == "hfvrp" && stated.fract() != 0.0 { plan.cost as f64 / 1e5 } else { plan.cost as f64 };
             let tolerance = if stated.fract() != 0.0 { 0.05 } else { 0.0 };
             assert!((in_units - stated).abs() <= tolerance, "{}: {in_units} against {stated}", path.display());
             let again = SolutionFile::parse(&instance.solution_text(&plan)).expect("what is written can be read");

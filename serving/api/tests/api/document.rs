@@ -24,6 +24,7 @@ impl Operation {
             "checkouts" => "chk",
             "orders" => "ord",
             "api-keys" => "key",
+            "reorder-proposals" => "reo",
             "features" => "buy",
             _ => "prd",
         };

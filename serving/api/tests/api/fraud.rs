@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_api::ApiSettings;
-use dhow_commerce::{BacktestState, BacktestStorage, ListChange, RuleStorage};
+use dhow_commerce::{BacktestState, BacktestStorage, ListChange, Outbox, RuleStorage};
 use dhow_engine::{check_links, served_links};
 use dhow_events::{
     AddressId, BuyerId, CardId, Clock, DeviceId, Event, EventId, Fact, ManualClock, TenantId, Timestamp, cloudevents,
@@ -398,11 +398,15 @@ fn checkout_of(buyer: u128, product: &str) -> Value {
 
 async fn applied(world: &World) {
     let known = |status: &Value| status["lag_events"] == 0 && status["log_events"].as_u64() > Some(0);
-    for _ in 0..3 {
-        // The outbox may still hold what the last transaction wrote.
-        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
-        world.until("/v1/status", known).await;
+    // What the last transaction wrote leaves the outbox first.
+    for _ in 0..500 {
+        if world.engine.store().outbox_waiting().await.unwrap() == 0 {
+            world.until("/v1/status", known).await;
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    panic!("the outbox is not emptied");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -216,6 +216,7 @@ impl Shopper {
             Ok(checkout) => {
                 match checkout["state"].as_str() {
                     Some("completed") => figures.completed += 1,
+                    Some("held") => figures.held += 1,
                     Some("refused") => match checkout["refusal"].as_str() {
                         Some("fraud") => figures.refused_for_fraud += 1,
                         Some("stock") => figures.refused_for_stock += 1,

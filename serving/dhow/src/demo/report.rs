@@ -56,6 +56,8 @@ pub struct ReplayFigures {
     pub checkouts: u64,
     /// Checkouts that became orders.
     pub completed: u64,
+    /// Checkouts that wait for a person.
+    pub held: u64,
     /// Checkouts that the fraud model declined.
     pub refused_for_fraud: u64,
     /// Checkouts that stock did not allow.
@@ -86,6 +88,7 @@ impl ReplayFigures {
         self.degraded_slates += other.degraded_slates;
         self.checkouts += other.checkouts;
         self.completed += other.completed;
+        self.held += other.held;
         self.refused_for_fraud += other.refused_for_fraud;
         self.refused_for_stock += other.refused_for_stock;
         self.refused_by_payment += other.refused_by_payment;
@@ -239,6 +242,7 @@ impl Report {
             vec!["slates that a fallback filled".to_owned(), share(replay.degraded_slates, replay.slates)],
             vec!["checkouts through the commerce API".to_owned(), thousands(replay.checkouts)],
             vec!["… became orders".to_owned(), thousands(replay.completed)],
+            vec!["… held for review".to_owned(), thousands(replay.held)],
             vec!["… declined by the fraud model".to_owned(), thousands(replay.refused_for_fraud)],
             vec!["… short of stock".to_owned(), thousands(replay.refused_for_stock)],
             vec!["… declined by the payment rail".to_owned(), thousands(replay.refused_by_payment)],
