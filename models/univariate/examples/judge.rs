@@ -68,8 +68,10 @@ fn run(method: &dyn Method, cases: &[Case]) -> Result<(BTreeMap<String, Tally>, 
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     let mut fallbacks = 0;
     let begin = cpu_ms()?;
-    let forecasts: Vec<_> =
-        cases.iter().map(|case| method.forecast(&Series::with_seasons(&case.train, &case.seasons)?, case.test.len())).collect();
+    let forecasts: Vec<_> = cases
+        .iter()
+        .map(|case| method.forecast(&Series::with_seasons(&case.train, &case.seasons)?, case.test.len()))
+        .collect();
     let taken = cpu_ms()? - begin;
     for (case, forecast) in cases.iter().zip(forecasts) {
         let series = Series::with_seasons(&case.train, &case.seasons)?;
@@ -90,7 +92,8 @@ fn rare(cases: &[Case], method: &dyn Method) -> Result<String, Failure> {
     let (mut squared, mut scaled, mut count) = (0.0, 0.0, 0.0);
     for case in cases {
         let forecast = method.forecast(&Series::with_seasons(&case.train, &case.seasons)?, case.test.len())?;
-        let (Ok(one), Ok(scale)) = (rmsse(&case.train, &case.test, &forecast.values), pinball_scale(&case.train)) else {
+        let (Ok(one), Ok(scale)) = (rmsse(&case.train, &case.test, &forecast.values), pinball_scale(&case.train))
+        else {
             continue;
         };
         let mut loss = 0.0;

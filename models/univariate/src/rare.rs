@@ -69,7 +69,8 @@ fn croston(values: &[f64], smooth: impl Fn(&[f64]) -> f64) -> f64 {
 
 /// Continues sums over blocks of `length` steps, as a rate a step.
 fn by_blocks(values: &[f64], length: usize) -> f64 {
-    let blocks: Vec<f64> = values[values.len() % length..].chunks_exact(length).map(|block| block.iter().sum()).collect();
+    let blocks: Vec<f64> =
+        values[values.len() % length..].chunks_exact(length).map(|block| block.iter().sum()).collect();
     fitted(&blocks) / length as f64
 }
 

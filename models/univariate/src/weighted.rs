@@ -188,7 +188,8 @@ impl Example {
             by_value.push(((factor + self.mase_factor) * (f - y).signum() + bend) / steps);
         }
         if let Some(slopes) = slopes {
-            let of_share = |row: &Vec<f64>| -> f64 { row.iter().zip(&by_value).map(|(value, slope)| value * slope).sum() };
+            let of_share =
+                |row: &Vec<f64>| -> f64 { row.iter().zip(&by_value).map(|(value, slope)| value * slope).sum() };
             let by_share: Vec<f64> = self.members.values.iter().map(of_share).collect();
             let middle: f64 = by_share.iter().zip(shares).map(|(slope, share)| slope * share).sum();
             for ((slope, of), share) in slopes.iter_mut().zip(by_share).zip(shares) {
