@@ -144,13 +144,15 @@ pub(crate) fn minimum_between(loss: impl Fn(f64) -> f64, (low, high): (f64, f64)
 /// Least and greatest value of a variable.
 pub(crate) type Range = (f64, f64);
 
-/// First edges of the simplex, relative to each range.
-const FIRST_EDGE: f64 = 0.1;
+/// First edges of the simplex, in logits of the places inside the ranges.
+const FIRST_EDGE: f64 = 0.5;
+/// Places nearer to a border than this share of the range count as this far, at the start.
+const FIRST_BORDER: f64 = 0.01;
 /// The search ends when the worst corner is within this share of the best.
 const ALIKE: f64 = 1e-5;
 
 /// Moves `x` to a minimum inside a box by the search of Nelder and Mead 1965, with at most `calls_max` calls, and returns the
-/// minimum. Corners outside the box are put on its border.
+/// minimum. It searches logits of places in the ranges, so that the box has no borders to be caught at.
 pub(crate) fn search_box(
     function: &mut dyn FnMut(&[f64]) -> f64,
     x: &mut [f64],
@@ -159,20 +161,24 @@ pub(crate) fn search_box(
 ) -> f64 {
     let n = x.len();
     let mut calls = 0;
-    let mut value_at = |point: &mut Vec<f64>| {
+    let inside = |logit: f64, (low, high): &Range| low + (high - low) / (1.0 + (-logit).exp());
+    let mut value_at = |logits: &[f64]| {
         calls += 1;
-        point.iter_mut().zip(ranges).for_each(|(x, (low, high))| *x = x.clamp(*low, *high));
-        (function(point), calls)
+        let point: Vec<f64> = logits.iter().zip(ranges).map(|(logit, range)| inside(*logit, range)).collect();
+        (function(&point), calls)
     };
+    let logit = |(x, (low, high)): (&f64, &Range)| {
+        let share = ((x - low) / (high - low)).clamp(FIRST_BORDER, 1.0 - FIRST_BORDER);
+        (share / (1.0 - share)).ln()
+    };
+    let first: Vec<f64> = x.iter().zip(ranges).map(logit).collect();
     let mut corners: Vec<(f64, Vec<f64>)> = Vec::with_capacity(n + 1);
     for corner in 0..=n {
-        let mut point = x.to_vec();
+        let mut point = first.clone();
         if corner > 0 {
-            let (low, high) = ranges[corner - 1];
-            let edge = FIRST_EDGE * (high - low);
-            point[corner - 1] += if point[corner - 1] + edge > high { -edge } else { edge };
+            point[corner - 1] += FIRST_EDGE;
         }
-        corners.push((value_at(&mut point).0, point));
+        corners.push((value_at(&point).0, point));
     }
     loop {
         corners.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -183,8 +189,8 @@ pub(crate) fn search_box(
             centre.iter_mut().zip(corner).for_each(|(sum, x)| *sum += x / n as f64);
         }
         let mut along = |factor: f64, corners: &[(f64, Vec<f64>)]| {
-            let mut point: Vec<f64> = centre.iter().zip(&corners[n].1).map(|(c, w)| c + factor * (c - w)).collect();
-            let (value, calls) = value_at(&mut point);
+            let point: Vec<f64> = centre.iter().zip(&corners[n].1).map(|(c, w)| c + factor * (c - w)).collect();
+            let (value, calls) = value_at(&point);
             (calls, (value, point))
         };
         let (calls, reflected) = along(1.0, &corners);
@@ -209,7 +215,7 @@ pub(crate) fn search_box(
             }
         }
     }
-    x.copy_from_slice(&corners[0].1);
+    x.iter_mut().zip(corners[0].1.iter().zip(ranges)).for_each(|(x, (logit, range))| *x = inside(*logit, range));
     corners[0].0
 }
 

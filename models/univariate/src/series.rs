@@ -8,6 +8,9 @@ pub const MAX_HORIZON: usize = 366;
 /// Longest series.
 pub const MAX_LENGTH: usize = 100_000;
 
+/// Largest size of a value; squares of larger ones would overflow.
+pub const LARGEST: f64 = 1e100;
+
 /// Values at equal steps, oldest first.
 #[derive(Debug, Clone, Copy)]
 pub struct Series<'a> {
@@ -17,10 +20,10 @@ pub struct Series<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// Takes 1 to `MAX_LENGTH` finite values; `season_length` is the steps of one season, 1 for none.
+    /// Takes 1 to `MAX_LENGTH` values of at most `LARGEST` in size; `season_length` is the steps of one season, 1 for none.
     ///
     /// # Errors
-    /// When the series is empty, too long or holds a value that is not finite, or the season length is zero.
+    /// When the series is empty, too long or holds NaN or a larger value, or the season length is zero.
     pub fn new(values: &'a [f64], season_length: usize) -> Result<Series<'a>, ForecastError> {
         if season_length == 0 {
             return Err(ForecastError::NoSeason);
@@ -28,7 +31,7 @@ impl<'a> Series<'a> {
         if !(1..=MAX_LENGTH).contains(&values.len()) {
             return Err(ForecastError::Length { found: values.len() });
         }
-        match values.iter().position(|value| !value.is_finite()) {
+        match values.iter().position(|value| !(value.abs() <= LARGEST)) {
             Some(index) => Err(ForecastError::NotFinite { index, value: values[index] }),
             None => Ok(Series { values, season_length, shorter_seasons: &[] }),
         }
@@ -117,8 +120,8 @@ pub enum ForecastError {
         /// Values given.
         found: usize,
     },
-    /// NaN or infinity.
-    #[error("value {index} is {value}; every value must be a finite number")]
+    /// NaN, infinity or too large a number.
+    #[error("value {index} is {value}; every value must be a number of at most {LARGEST:e} in size")]
     NotFinite {
         /// Position of the first one.
         index: usize,

@@ -111,7 +111,8 @@ fn loess_at(values: &[f64], window: usize, degree: Degree, point: f64) -> f64 {
     let half = (length - 1) as f64 / 2.0;
     let first = (point - half).ceil().clamp(0.0, (n - length) as f64) as usize;
     let farthest = (point - first as f64).max((first + length - 1) as f64 - point);
-    let reach = (farthest + window.saturating_sub(n) as f64 / 2.0).max(1.0);
+    // Half steps are cut, as in the original program.
+    let reach = (farthest + (window.saturating_sub(n) / 2) as f64).max(1.0);
     let (mut weights, mut sum, mut moment) = (0.0, 0.0, 0.0);
     let (mut square, mut product) = (0.0, 0.0);
     for (place, value) in values[first..first + length].iter().enumerate() {
@@ -139,4 +140,85 @@ fn loess_at(values: &[f64], window: usize, degree: Degree, point: f64) -> f64 {
         return mean;
     }
     mean - centre * (product / weights - centre * mean) / variance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loess by the book: sort by distance, weigh, solve the normal equations.
+    fn slow_loess(values: &[f64], window: usize, degree: Degree, point: f64) -> f64 {
+        let mut near: Vec<(f64, f64, f64)> =
+            values.iter().enumerate().map(|(t, value)| ((t as f64 - point).abs(), t as f64, *value)).collect();
+        near.sort_by(|a, b| a.0.total_cmp(&b.0));
+        near.truncate(window);
+        let reach = near[near.len() - 1].0 + (window.saturating_sub(values.len()) / 2) as f64;
+        let weigh =
+            |distance: f64| if distance > 0.999 * reach { 0.0 } else { (1.0 - (distance / reach).powi(3)).powi(3) };
+        let sum = |of: fn(f64, f64) -> f64| -> f64 { near.iter().map(|(d, t, y)| weigh(*d) * of(*t, *y)).sum() };
+        let (w, x, y, xx, xy) = (sum(|_, _| 1.0), sum(|t, _| t), sum(|_, y| y), sum(|t, _| t * t), sum(|t, y| t * y));
+        if degree == Degree::Mean {
+            return y / w;
+        }
+        let slope = (w * xy - x * y) / (w * xx - x * x);
+        (y - slope * x) / w + slope * point
+    }
+
+    fn values() -> Vec<f64> {
+        (0..60).map(|t| 3.0 + 0.1 * t as f64 + ((t * 7919 + 13) % 101) as f64 / 50.0).collect()
+    }
+
+    #[test]
+    fn loess_is_what_the_slow_one_finds() {
+        let values = values();
+        for window in [7, 21, 91] {
+            for degree in [Degree::Mean, Degree::Line] {
+                for (place, found) in loess(&values, window, degree, -1..61).into_iter().enumerate() {
+                    let expected = slow_loess(&values, window, degree, place as f64 - 1.0);
+                    // Equal distances at both edges of a window may be taken from either side; their weight is nearly none.
+                    assert!(
+                        (found - expected).abs() < 2e-3 * expected.abs(),
+                        "{window} {degree:?} {place}: {found} {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_add_up_and_agree_with_statsmodels() {
+        let series: Vec<f64> = (0..72u32)
+            .map(|t| {
+                let noise = f64::from((t * 7919 + 13) % 101) / 101.0 - 0.5;
+                let season = (std::f64::consts::TAU * f64::from(t) / 12.0).sin();
+                (100.0 + 1.5 * f64::from(t)) * (1.0 + 0.2 * season) + 12.0 * noise
+            })
+            .collect();
+        let parts = decompose(&series, &[12]);
+        for (t, value) in series.iter().enumerate() {
+            assert!((parts.seasons[0][t] + parts.trend[t] + parts.remainder[t] - value).abs() < 1e-9);
+        }
+        let expected = [(0, 96.321, -0.588), (10, 114.981, -25.251), (35, 153.146, -16.471), (71, 202.839, -16.907)];
+        for (t, trend, season) in expected {
+            let found = (parts.trend[t], parts.seasons[0][t]);
+            assert!((found.0 - trend).abs() < 0.01 && (found.1 - season).abs() < 0.01, "{t}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_and_a_week_agree_with_statsmodels() {
+        let tau = std::f64::consts::TAU;
+        let hours: Vec<f64> = (0..24 * 21u32)
+            .map(|t| {
+                let noise = f64::from((t * 7919 + 13) % 101) / 101.0;
+                (tau * f64::from(t) / 24.0).sin() * 10.0 + (tau * f64::from(t) / 168.0).sin() * 5.0 + noise + 50.0
+            })
+            .collect();
+        let parts = decompose(&hours, &[24, 168]);
+        let expected = [(0, -0.014, -0.101), (100, 8.743, -2.764), (400, -8.653, 3.248), (503, -2.583, -0.265)];
+        for (t, day, week) in expected {
+            let found = (parts.seasons[0][t], parts.seasons[1][t]);
+            assert!((found.0 - day).abs() < 0.01 && (found.1 - week).abs() < 0.01, "{t}: {found:?}");
+        }
+    }
 }

@@ -254,3 +254,49 @@ impl Sums {
         (self.target_target + squares + 2.0 * crossed).max(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Vec<f64> {
+        (0..40).map(|t| ((t * 7919 + 13) % 101) as f64 / 101.0 * 10.0 + 0.3 * t as f64 + 20.0).collect()
+    }
+
+    /// The paper's equations step by step, and the squared errors from the fourth value on.
+    fn by_formula(values: &[f64], alpha: f64, first_level: f64, theta: f64) -> f64 {
+        let (mut level, mut squares) = (alpha * values[0] + (1.0 - alpha) * first_level, 0.0);
+        for t in 1..values.len() {
+            // The least-squares line through the first t values, at steps 1 to t.
+            let (a, b) = if t == 1 {
+                (values[0], 0.0)
+            } else {
+                let (at_zero, slope) = straight_line(&values[..t]);
+                (at_zero - slope, slope)
+            };
+            let power = (1.0 - alpha).powi(t as i32);
+            let forecast = level + (1.0 - 1.0 / theta) * (power * a + (1.0 - power * (1.0 - alpha)) / alpha * b);
+            squares += if t >= UNCOUNTED { (values[t] - forecast).powi(2) } else { 0.0 };
+            level = alpha * values[t] + (1.0 - alpha) * level;
+        }
+        squares
+    }
+
+    #[test]
+    fn the_dynamic_model_follows_its_formulas_and_no_neighbour_is_better() {
+        let values = values();
+        let series = Series::new(&values, 1).expect("good");
+        let plain = Plain::of(&series);
+        let fit = plain.fit(ThetaModel::DynamicOptimised);
+        let theta = 1.0 / (1.0 - fit.weight);
+        let moved: Vec<f64> = values.iter().map(|value| value - values[0]).collect();
+        let at = |alpha, first, theta| by_formula(&moved, alpha, first, theta);
+        let found = at(fit.alpha, fit.first_level, theta);
+        assert!((found - fit.squared_errors).abs() < 1e-6 * found, "{found} {fit:?}");
+        for step in [-0.01, 0.01] {
+            assert!(at(fit.alpha, fit.first_level + step, theta) >= found);
+            assert!(at(fit.alpha, fit.first_level, theta + step) >= found);
+            assert!(at((fit.alpha + step).max(ALPHAS.0), fit.first_level, theta) >= found);
+        }
+    }
+}

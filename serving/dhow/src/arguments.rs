@@ -66,7 +66,7 @@ pub enum Command {
     Sql(SqlArguments),
     /// Judges the models in force on what happened after everything that they learned from.
     #[command(
-        after_help = "Examples:\n  dhow evaluate recommend fraud --data-dir shop\n  dhow evaluate recommend --protocol sessions --train train.txt --test test.txt"
+        after_help = "Examples:\n  dhow evaluate recommend fraud --data-dir shop\n  dhow evaluate recommend --protocol sessions --train train.txt --test test.txt\n  dhow evaluate forecast --data m3.parquet --method ets --method learned"
     )]
     Evaluate(EvaluateArguments),
     /// Trains models on what the data folder holds, and promotes the good ones.
@@ -77,9 +77,9 @@ pub enum Command {
         after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0"
     )]
     Models(ModelsArguments),
-    /// Forecasts a product's demand with the champion.
+    /// Forecasts a product's demand with the champion, or the series of a file.
     #[command(
-        after_help = "Example:\n  dhow forecast prd_01890a5d-ac96-774b-bcce-b302099a8057 --horizon 28 --chart fan.svg"
+        after_help = "Examples:\n  dhow forecast prd_01890a5d-ac96-774b-bcce-b302099a8057 --horizon 28 --chart fan.svg\n  dhow forecast sales.csv --season 7 --horizon 28 --chart fan.svg"
     )]
     Forecast(ForecastArguments),
     /// Solves a routing problem in VROOM's JSON.
@@ -435,9 +435,24 @@ pub struct EvaluateArguments {
     #[arg(long, value_name = "FILE", requires = "protocol")]
     pub valid: Option<PathBuf>,
     /// A line for each person with the items in time order, for the protocol `interactions`; the transactions as Parquet
-    /// for --dataset.
+    /// for --dataset; for `forecast`, Parquet with a row for each series: period, train[] and test[].
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+    /// Judge forecasting methods on rows of id, time and value, as Parquet or CSV; the last --horizon values are held out.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "protocol", "dataset", "table", "model"])]
+    pub long: Option<PathBuf>,
+    /// A forecasting method, such as ets, learned or mstl; may be given several times. A selection where none is given.
+    #[arg(long, value_name = "NAME")]
+    pub method: Vec<String>,
+    /// Steps of a season of the series to forecast; may be given several times, the shortest first. By the period otherwise.
+    #[arg(long, value_name = "STEPS")]
+    pub season: Vec<usize>,
+    /// Values held out of each series of --long; 12 otherwise.
+    #[arg(long, value_name = "STEPS", requires = "long")]
+    pub horizon: Option<usize>,
+    /// Forecast only every so many-th series of the file.
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub every: std::num::NonZeroUsize,
     /// Judge fraud models by the protocol of a public data set.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["protocol", "model", "table"])]
     pub dataset: Option<FraudDataset>,
@@ -552,15 +567,45 @@ pub enum ModelsAction {
     },
 }
 
+/// What is forecast.
+#[derive(Clone)]
+pub enum ForecastSubject {
+    /// A product's demand, by the champion.
+    Product(dhow_events::ProductId),
+    /// The series of a file.
+    File(PathBuf),
+}
+
+impl FromStr for ForecastSubject {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.starts_with("prd_") && !text.contains(['.', '/']) {
+            true => text.parse().map(Self::Product).map_err(|error| format!("{error}")),
+            false => Ok(Self::File(text.into())),
+        }
+    }
+}
+
 /// Arguments of `forecast`.
 #[derive(Args)]
 pub struct ForecastArguments {
-    /// The product's id, `prd_…`.
-    pub product: dhow_events::ProductId,
-    /// One region; all together otherwise.
+    /// The product's id, `prd_…`, or a file of one's own series: rows of id, time and value, as Parquet or CSV.
+    #[arg(value_name = "PRODUCT|FILE")]
+    pub subject: ForecastSubject,
+    /// One region of the product; all together otherwise.
     #[arg(long)]
     pub region: Option<Region>,
-    /// Days ahead.
+    /// How a file's series are forecast, such as learned, median, ets or mstl.
+    #[arg(long, value_name = "NAME", default_value = "learned")]
+    pub method: String,
+    /// Steps of a season of a file's series; may be given several times, the shortest first.
+    #[arg(long, value_name = "STEPS")]
+    pub season: Vec<usize>,
+    /// One series of a file; all otherwise, with the chart of the first.
+    #[arg(long, value_name = "ID")]
+    pub series: Option<String>,
+    /// Days ahead, or steps of a file's series.
     #[arg(long, default_value_t = 28)]
     pub horizon: usize,
     /// Write a fan chart as SVG.

@@ -8,7 +8,7 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
 use crate::train::{ALL, TrainingParts, print_figures};
-use crate::{evaluate_fraud, evaluate_interactions, evaluate_sessions};
+use crate::{evaluate_forecast, evaluate_fraud, evaluate_interactions, evaluate_sessions};
 
 /// Runs the command.
 ///
@@ -27,6 +27,15 @@ pub async fn run(arguments: &EvaluateArguments, configuration: &Configuration) -
             [TrainTask::Fraud] => evaluate_fraud::run(arguments),
             _ => Err(Failure::Input("--dataset and --table judge `fraud` alone".to_owned())),
         };
+    }
+    let is_of_files = arguments.long.is_some() || arguments.data.is_some();
+    if is_of_files && arguments.tasks.as_slice() == [TrainTask::Forecast] {
+        return evaluate_forecast::run(arguments);
+    }
+    if arguments.long.is_some() || !arguments.method.is_empty() || !arguments.season.is_empty() {
+        return Err(Failure::Input(
+            "--long, --method and --season judge `forecast` alone, on --data or --long".to_owned(),
+        ));
     }
     if let Some(path) = arguments.train.as_ref().or(arguments.test.as_ref()).or(arguments.data.as_ref()) {
         return Err(Failure::Input(format!(

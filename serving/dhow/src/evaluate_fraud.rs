@@ -320,7 +320,7 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::Ar
 }
 
 /// A column as numbers, NaN where a value is missing.
-fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<f64>, Failure> {
+pub fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<f64>, Failure> {
     let column = column(batch, name)?;
     let cast = cast(column, &DataType::Float64)
         .map_err(|error| Failure::Input(format!("column `{name}` is no number: {error}")))?;
@@ -328,7 +328,7 @@ fn numbers(batch: &RecordBatch, name: &str) -> Result<Vec<f64>, Failure> {
 }
 
 /// A column as instants: a timestamp, or seconds since the table's beginning.
-fn instants(batch: &RecordBatch, name: &str) -> Result<Vec<Timestamp>, Failure> {
+pub fn instants(batch: &RecordBatch, name: &str) -> Result<Vec<Timestamp>, Failure> {
     let missing = |row: usize| Failure::Input(format!("column `{name}` has no time in row {row}"));
     let column = column(batch, name)?;
     if matches!(column.data_type(), DataType::Timestamp(..)) {

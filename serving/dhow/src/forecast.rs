@@ -1,13 +1,14 @@
-//! `dhow forecast`: a product's demand by the champion, as a table and as a fan chart.
+//! `dhow forecast`: a product's demand by the champion, as a table and as a fan chart; files are left to `forecast_file`.
 
 use dhow_engine::Folders;
 use dhow_events::{DAY_MICROS, Timestamp};
 use dhow_forecast::{DemandModel, SeriesKey, chart};
 use dhow_registry::{Alias, Registry, Task};
 
-use crate::arguments::ForecastArguments;
+use crate::arguments::{ForecastArguments, ForecastSubject};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::forecast_file;
 use crate::output::{json, table};
 use crate::platform::require_data_dir;
 
@@ -19,11 +20,15 @@ const LEVELS: [f64; 5] = [0.05, 0.1, 0.5, 0.9, 0.95];
 /// # Errors
 /// No model, an unknown product, a horizon out of its bounds.
 pub fn run(arguments: &ForecastArguments, configuration: &Configuration) -> Result<(), Failure> {
+    let product = match &arguments.subject {
+        ForecastSubject::File(path) => return forecast_file::run(arguments, path),
+        ForecastSubject::Product(product) => *product,
+    };
     require_data_dir(configuration)?;
     let registry = Registry::open(Folders::of(&configuration.data_dir).registry)?;
     let champion = registry.resolve(&configuration.tenant, Task::Forecast, Alias::Champion)?;
     let model = DemandModel::from_bytes(&registry.load(champion)?.1)?;
-    let key = SeriesKey { product: arguments.product, region: arguments.region };
+    let key = SeriesKey { product, region: arguments.region };
     let forecast = model.forecast(&key, arguments.horizon, &LEVELS).map_err(Failure::input)?;
     if let Some(path) = &arguments.chart {
         std::fs::write(path, chart::svg(&forecast))

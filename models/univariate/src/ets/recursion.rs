@@ -244,3 +244,127 @@ fn backwards<const TREND: bool, const SEASON: u8>(
     gradient.constants = of;
     (gradient.state.level, gradient.state.slope) = (of_level, of_slope);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERRORS: [Error; 2] = [Error::Additive, Error::Multiplicative];
+    const TRENDS: [Trend; 3] = [Trend::None, Trend::Additive, Trend::Damped];
+    const SEASONALS: [Seasonal; 3] = [Seasonal::None, Seasonal::Additive, Seasonal::Multiplicative];
+
+    fn forms() -> impl Iterator<Item = Form> {
+        let all = ERRORS.into_iter().flat_map(|error| {
+            TRENDS.into_iter().flat_map(move |trend| SEASONALS.map(|seasonal| Form { error, trend, seasonal }))
+        });
+        all.filter(|form| !(form.error == Error::Additive && form.seasonal == Seasonal::Multiplicative))
+    }
+
+    fn values() -> Vec<f64> {
+        let noise = |t: usize| ((t * 7919 + 13) % 101) as f64 / 101.0 - 0.5;
+        (0..31).map(|t| (1.0 + 0.02 * t as f64) * [0.8, 1.1, 1.3, 0.8][t % 4] + 0.2 * noise(t)).collect()
+    }
+
+    fn constants(form: Form) -> Constants {
+        let phi = match form.trend {
+            Trend::None => 0.0,
+            Trend::Additive => 1.0,
+            Trend::Damped => 0.9,
+        };
+        let beta = if form.trend == Trend::None { 0.0 } else { 0.07 };
+        let gamma = if form.seasonal == Seasonal::None { 0.0 } else { 0.12 };
+        Constants { alpha: 0.35, beta, gamma, phi }
+    }
+
+    fn state(form: Form) -> State {
+        let season = match form.seasonal {
+            Seasonal::None => vec![0.0],
+            Seasonal::Additive => vec![-0.2, 0.1, 0.25, -0.15],
+            Seasonal::Multiplicative => vec![0.82, 1.08, 1.28, 0.83],
+        };
+        State { level: 0.98, slope: if form.trend == Trend::None { 0.0 } else { 0.02 }, season }
+    }
+
+    /// The equations of the book's table 2.2 and 2.3, each form written by its own error.
+    fn textbook(form: Form, values: &[f64]) -> f64 {
+        let Constants { alpha, beta, gamma, phi } = constants(form);
+        let State { mut level, mut slope, mut season } = state(form);
+        let (mut squares, mut logs) = (0.0, 0.0);
+        for (t, y) in values.iter().enumerate() {
+            let (q, place) = (level + phi * slope, t % season.len());
+            let s = season[place];
+            let mean = match form.seasonal {
+                Seasonal::None => q,
+                Seasonal::Additive => q + s,
+                Seasonal::Multiplicative => q * s,
+            };
+            let (error, shift) = match (form.error, form.seasonal) {
+                (Error::Additive, _) => (y - mean, y - mean),
+                (Error::Multiplicative, Seasonal::Multiplicative) => ((y - mean) / mean, q * (y - mean) / mean),
+                (Error::Multiplicative, _) => ((y - mean) / mean, y - mean),
+            };
+            level = q + alpha * shift;
+            slope = phi * slope + beta * shift;
+            season[place] = match form.seasonal {
+                Seasonal::Multiplicative => s * (1.0 + gamma * error),
+                _ => s + gamma * shift,
+            };
+            squares += error * error;
+            logs += if form.error == Error::Multiplicative { mean.ln() } else { 0.0 };
+        }
+        values.len() as f64 * f64::ln(squares) + 2.0 * logs
+    }
+
+    #[test]
+    fn every_form_follows_the_textbook() {
+        for form in forms() {
+            let (mut state, mut tape) = (state(form), Tape::default());
+            let found = form.pass(&values(), &constants(form), &mut state, &mut tape);
+            let expected = textbook(form, &values());
+            assert!((found - expected).abs() < 1e-9, "{form:?}: {found} {expected}");
+        }
+    }
+
+    #[test]
+    fn every_gradient_is_what_small_steps_find() {
+        let values = values();
+        for form in forms() {
+            let at = |constants: &Constants, state: &State| {
+                form.pass(&values, constants, &mut state.clone(), &mut Tape::default())
+            };
+            let (mut tape, mut last) = (Tape::default(), state(form));
+            form.pass(&values, &constants(form), &mut last, &mut tape);
+            let mut gradient = Gradient { state: state(form), ..Gradient::default() };
+            form.gradient(&values, &constants(form), &tape, &mut gradient);
+            let mut pairs = Vec::new();
+            let mut push = |name: &str, found: f64, nudge: &dyn Fn(&mut Constants, &mut State, f64)| {
+                let one = |step: f64| {
+                    let (mut constants, mut state) = (constants(form), state(form));
+                    nudge(&mut constants, &mut state, step);
+                    at(&constants, &state)
+                };
+                pairs.push((name.to_owned(), found, (one(1e-6) - one(-1e-6)) / 2e-6));
+            };
+            let of = gradient.constants;
+            push("alpha", of.alpha, &|constants, _, step| constants.alpha += step);
+            push("level", gradient.state.level, &|_, state, step| state.level += step);
+            if form.trend != Trend::None {
+                push("beta", of.beta, &|constants, _, step| constants.beta += step);
+                push("phi", of.phi, &|constants, _, step| constants.phi += step);
+                push("slope", gradient.state.slope, &|_, state, step| state.slope += step);
+            }
+            if form.seasonal != Seasonal::None {
+                push("gamma", of.gamma, &|constants, _, step| constants.gamma += step);
+                for (place, found) in gradient.state.season.iter().enumerate() {
+                    push("season", *found, &|_, state, step| state.season[place] += step);
+                }
+            }
+            for (name, found, expected) in pairs {
+                assert!(
+                    (found - expected).abs() < 1e-4 * (1.0 + expected.abs()),
+                    "{form:?} {name}: {found} {expected}"
+                );
+            }
+        }
+    }
+}
