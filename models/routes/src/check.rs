@@ -104,7 +104,9 @@ impl Checker<'_> {
             // One of a group of alternatives stands for all of them.
             let times: i32 = match group {
                 None => served[stop],
-                Some(group) => (0..stops.len()).filter(|&other| stops[other].group == Some(*group)).map(|s| served[s]).sum(),
+                Some(group) => {
+                    (0..stops.len()).filter(|&other| stops[other].group == Some(*group)).map(|s| served[s]).sum()
+                }
             };
             let count = times + left_out[stop];
             if count != 1 {
@@ -143,7 +145,10 @@ impl Checker<'_> {
         };
         let dimensions = self.problem.dimensions();
         !route.visits.is_empty()
-            && route.visits.iter().all(|visit| visit.stop < self.problem.stops().len() && visit.load.len() == dimensions)
+            && route
+                .visits
+                .iter()
+                .all(|visit| visit.stop < self.problem.stops().len() && visit.load.len() == dimensions)
             && route.pauses.iter().all(|pause| known(pause) && pause.load.len() == dimensions)
             && route.initial_load.len() == dimensions
     }
@@ -160,7 +165,10 @@ impl Checker<'_> {
                     let rule = &vehicle.breaks[number];
                     self.equal(format!("{at}/service_s"), pause.service_s, rule.service_s);
                     if pause.start_s < clock.free_s {
-                        self.report(format!("{at}/start_s"), format!("begins before the vehicle is free at {}", clock.free_s));
+                        self.report(
+                            format!("{at}/start_s"),
+                            format!("begins before the vehicle is free at {}", clock.free_s),
+                        );
                     }
                     if !opens(&rule.windows, pause.start_s) {
                         self.report(format!("{at}/start_s"), "the break begins outside its windows");
@@ -173,7 +181,11 @@ impl Checker<'_> {
                     let at = format!("{path}/pauses/{index}");
                     clock.arrive(problem, vehicle, Some(place));
                     self.arrival(&at, &clock, (pause.arrival_s, pause.distance_m, pause.travel_s));
-                    self.equal(format!("{at}/service_s"), pause.service_s, vehicle.reload.as_ref().map_or(0, |r| r.service_s));
+                    self.equal(
+                        format!("{at}/service_s"),
+                        pause.service_s,
+                        vehicle.reload.as_ref().map_or(0, |r| r.service_s),
+                    );
                     if pause.start_s < clock.free_s {
                         self.report(format!("{at}/start_s"), "begins before the vehicle is there and free");
                     }
@@ -212,7 +224,8 @@ impl Checker<'_> {
         self.at_most(path, "waiting at stops and reloads", waiting, rest);
         self.limits(path, vehicle, route, (clock.metres, clock.driving, duration));
         let by_distance = vehicle.cost_per_km as f64 * clock.metres as f64 / 1_000.0;
-        let overtime = vehicle.overtime.map_or(0.0, |soft| (duration - soft.after_s).max(0) as f64 * soft.cost_per_hour as f64);
+        let overtime =
+            vehicle.overtime.map_or(0.0, |soft| (duration - soft.after_s).max(0) as f64 * soft.cost_per_hour as f64);
         let by_time = vehicle.cost_per_travel_hour as f64 * clock.driving as f64 / 3_600.0
             + vehicle.cost_per_duty_hour as f64 * duration as f64 / 3_600.0
             + overtime / 3_600.0;
@@ -232,7 +245,10 @@ impl Checker<'_> {
     /// Checks the start of service and returns the seconds of allowed lateness.
     fn start(&mut self, at: &str, stop: &Stop, start_s: i64, free_s: i64) -> i64 {
         if start_s < free_s {
-            self.report(format!("{at}/start_s"), format!("service starts before the vehicle is there and free at {free_s}"));
+            self.report(
+                format!("{at}/start_s"),
+                format!("service starts before the vehicle is there and free at {free_s}"),
+            );
         }
         let late_s = (start_s - stop.windows.last().map_or(i64::MAX, |last| last.closes_s)).max(0);
         let most_s = stop.lateness.map_or(0, |lateness| lateness.most_s);
@@ -271,10 +287,13 @@ impl Checker<'_> {
     fn loads(&mut self, path: &str, route: &Route) {
         let problem = self.problem;
         let events = events(route);
-        let reload_at = |event: &Event| matches!(event, Event::Pause(_, pause) if matches!(pause.kind, PauseKind::Reload(_)));
+        let reload_at =
+            |event: &Event| matches!(event, Event::Pause(_, pause) if matches!(pause.kind, PauseKind::Reload(_)));
         let trip = |from: usize| {
             let visits = events[from..].iter().take_while(|event| !reload_at(event));
-            visits.filter_map(|event| if let Event::Visit(_, visit) = event { Some(&problem.stops()[visit.stop]) } else { None })
+            visits.filter_map(|event| {
+                if let Event::Visit(_, visit) = event { Some(&problem.stops()[visit.stop]) } else { None }
+            })
         };
         let released = |from: usize| trip(from).map(|stop| stop.release_s).max().unwrap_or(0);
         if route.departure_s < released(0) {
@@ -301,7 +320,8 @@ impl Checker<'_> {
                         let stop = &problem.stops()[visit.stop];
                         load += stop.pickup[d] - stop.delivery[d];
                         for shipment in problem.shipments() {
-                            let taken = i64::from(shipment.pickup == visit.stop) - i64::from(shipment.delivery == visit.stop);
+                            let taken =
+                                i64::from(shipment.pickup == visit.stop) - i64::from(shipment.delivery == visit.stop);
                             load += taken * shipment.amount[d];
                             shipped += taken * shipment.amount[d];
                         }
@@ -333,7 +353,8 @@ impl Checker<'_> {
             match (position(shipment.pickup), position(shipment.delivery)) {
                 (None, None) => {}
                 (Some(pickup), Some(delivery)) if pickup < delivery => {}
-                _ => self.report(path, format!("shipment {index} is not picked up first and then delivered on this route")),
+                _ => self
+                    .report(path, format!("shipment {index} is not picked up first and then delivered on this route")),
             }
         }
         let backhaul = |stop: &usize| problem.stops()[*stop].backhaul;
@@ -389,7 +410,15 @@ struct Clock {
 
 impl Clock {
     fn at(place: Option<usize>, now_s: i64) -> Clock {
-        Clock { place, left_s: now_s, interruptions: Vec::new(), free_s: now_s, arrival_s: now_s, metres: 0, driving: 0 }
+        Clock {
+            place,
+            left_s: now_s,
+            interruptions: Vec::new(),
+            free_s: now_s,
+            arrival_s: now_s,
+            metres: 0,
+            driving: 0,
+        }
     }
 
     fn leave(&mut self, now_s: i64) {

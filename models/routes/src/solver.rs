@@ -1,8 +1,9 @@
 //! The `Solver` trait and the engine behind it: savings, descent, ruin and recreate, descent; it reads no clock.
 
 use crate::construct::savings_orders;
+use crate::general;
 use crate::local_search::{descend, nearest_stops};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::problem::{Feature, Problem};
 use crate::ruin::anneal;
 use crate::schedule::schedule;
@@ -13,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most ruin-and-recreate steps of one call.
 pub const MAX_ITERATIONS: u64 = 100_000_000;
+/// Features that the core search honours; the general engine plans problems with others.
+const CORE_FEATURES: &[Feature] = &[Feature::NamedVehicles];
 /// Nearest stops that are known of each stop.
 const RUIN_NEIGHBOURS: usize = 200;
 
@@ -42,12 +45,6 @@ pub enum SolveError {
         /// Iterations asked for.
         iterations: u64,
     },
-    /// The problem uses rules that the engine does not honour.
-    #[error("this engine does not honour {features:?}")]
-    Unsupported {
-        /// The rules.
-        features: Vec<Feature>,
-    },
 }
 
 /// An engine that plans routes.
@@ -66,22 +63,34 @@ pub struct LocalSearchSolver;
 
 impl Solver for LocalSearchSolver {
     fn solve(&self, problem: &Problem, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError> {
-        if budget.iterations > MAX_ITERATIONS {
-            return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
-        }
-        let features: Vec<Feature> = problem.features().iter().copied().filter(|f| *f != Feature::NamedVehicles).collect();
-        if !features.is_empty() {
-            return Err(SolveError::Unsupported { features });
-        }
-        let nearest = nearest_stops(problem, RUIN_NEIGHBOURS);
-        let mut working = Working::new(problem, savings_orders(problem));
-        descend(&mut working, &nearest, stop);
-        let mut rng = ChaCha8Rng::seed_from_u64(budget.seed);
-        anneal(&mut working, &nearest, budget.iterations, &mut rng, stop);
-        descend(&mut working, &nearest, stop);
-        insert_what_still_fits(&mut working);
-        Ok(schedule(problem, &working.orders()))
+        solve_from(problem, None, budget, stop)
     }
+}
+
+/// Plans beginning with the steps of `start` where they are given and break no rule.
+///
+/// # Errors
+/// When the budget is out of range.
+pub(crate) fn solve_from(
+    problem: &Problem,
+    start: Option<&[Vec<Step>]>,
+    budget: &Budget,
+    stop: &dyn Fn() -> bool,
+) -> Result<Plan, SolveError> {
+    if budget.iterations > MAX_ITERATIONS {
+        return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
+    }
+    if start.is_some() || problem.features().iter().any(|feature| !CORE_FEATURES.contains(feature)) {
+        return Ok(general::solve(problem, start, budget, stop));
+    }
+    let nearest = nearest_stops(problem, RUIN_NEIGHBOURS);
+    let mut working = Working::new(problem, savings_orders(problem));
+    descend(&mut working, &nearest, stop);
+    let mut rng = ChaCha8Rng::seed_from_u64(budget.seed);
+    anneal(&mut working, &nearest, budget.iterations, &mut rng, stop);
+    descend(&mut working, &nearest, stop);
+    insert_what_still_fits(&mut working);
+    Ok(schedule(problem, &working.orders()))
 }
 
 /// Nothing that fits as it stands is left out: blinks and descent may have made room since a stop was last tried.

@@ -33,12 +33,19 @@ pub(super) fn read(text: &str, rounding: Option<Rounding>) -> Result<Draft, Form
         let row = tokens(line, row, COLUMNS)?;
         let index = whole(line, row[0], COLUMNS[0])?;
         if index != points.len() as i64 || points.len() > MAX_STOPS {
-            return Err(FormatError::at(line, format!("task {index} where {} is due; number them from 0", points.len())));
+            return Err(FormatError::at(
+                line,
+                format!("task {index} where {} is due; number them from 0", points.len()),
+            ));
         }
-        let time = |column: usize| Ok::<i64, FormatError>(rounding.apply(at_least_zero(line, row[column], COLUMNS[column])?));
+        let time =
+            |column: usize| Ok::<i64, FormatError>(rounding.apply(at_least_zero(line, row[column], COLUMNS[column])?));
         let window = (time(4)?, time(5)?);
         if window.0 > window.1 {
-            return Err(FormatError::at(line, format!("the latest start {} is before the earliest {}", row[5], row[4])));
+            return Err(FormatError::at(
+                line,
+                format!("the latest start {} is before the earliest {}", row[5], row[4]),
+            ));
         }
         points.push([number(line, row[1], COLUMNS[1])?, number(line, row[2], COLUMNS[2])?]);
         if index == 0 {
@@ -54,7 +61,10 @@ pub(super) fn read(text: &str, rounding: Option<Rounding>) -> Result<Draft, Form
         stops.push(Stop::new(index.to_string(), index as usize).between(window.0, window.1).taking(time(6)?));
     }
     if stops.is_empty() {
-        return Err(FormatError::at(lines.last() + 1, "the file ends before the first task; a depot and tasks are needed"));
+        return Err(FormatError::at(
+            lines.last() + 1,
+            "the file ends before the first task; a depot and tasks are needed",
+        ));
     }
     let shipments = shipments(&tasks)?;
     let vehicle = |i: i64| Vehicle::new((i + 1).to_string(), 0).carrying(&[capacity]).working(shift.0, shift.1);
@@ -70,10 +80,18 @@ fn shipments(tasks: &[Task]) -> Result<Vec<Shipment>, FormatError> {
         let (partner, is_pickup) = match (task.pickup, task.delivery) {
             (0, delivery) if delivery > 0 => (delivery, true),
             (pickup, 0) if pickup > 0 => (pickup, false),
-            _ => return Err(FormatError::at(task.line, "it must name either its pickup or its delivery; the other is 0")),
+            _ => {
+                return Err(FormatError::at(
+                    task.line,
+                    "it must name either its pickup or its delivery; the other is 0",
+                ));
+            }
         };
         let Some(other) = tasks.get(partner - 1) else {
-            return Err(FormatError::at(task.line, format!("task {partner} does not exist; there are {}", tasks.len())));
+            return Err(FormatError::at(
+                task.line,
+                format!("task {partner} does not exist; there are {}", tasks.len()),
+            ));
         };
         let named_back = if is_pickup { other.pickup } else { other.delivery };
         let sign_is_right = if is_pickup { task.demand >= 0 } else { task.demand <= 0 };

@@ -43,9 +43,11 @@ impl<'t> Lines<'t> {
 
 /// A finite number.
 pub(super) fn number(line: usize, token: &str, what: &str) -> Result<f64, FormatError> {
-    token.parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| {
-        FormatError::at(line, format!("{what} is {token:?}; a finite number is needed"))
-    })
+    token
+        .parse::<f64>()
+        .ok()
+        .filter(|value| value.is_finite())
+        .ok_or_else(|| FormatError::at(line, format!("{what} is {token:?}; a finite number is needed")))
 }
 
 /// A finite number that is not negative.

@@ -28,7 +28,10 @@ pub(super) fn read(text: &str, rounding: Option<Rounding>) -> Result<Draft, Form
         let row = Row::read(line, row, rounding)?;
         if row.number != points.len() as i64 || points.len() > MAX_STOPS {
             let wanted = points.len();
-            return Err(FormatError::at(line, format!("customer {} where {wanted} is due; number them from 0", row.number)));
+            return Err(FormatError::at(
+                line,
+                format!("customer {} where {wanted} is due; number them from 0", row.number),
+            ));
         }
         points.push(row.point);
         if row.number == 0 {
@@ -39,7 +42,10 @@ pub(super) fn read(text: &str, rounding: Option<Rounding>) -> Result<Draft, Form
         }
     }
     if stops.is_empty() {
-        return Err(FormatError::at(lines.last() + 1, "the file ends before the first customer; a depot and customers are needed"));
+        return Err(FormatError::at(
+            lines.last() + 1,
+            "the file ends before the first customer; a depot and customers are needed",
+        ));
     }
     let vehicle = |i: i64| Vehicle::new((i + 1).to_string(), 0).carrying(&[capacity]).working(shift.0, shift.1);
     let vehicles = (0..count).map(vehicle).collect();
@@ -59,7 +65,8 @@ struct Row {
 impl Row {
     fn read(line: usize, text: &str, rounding: Rounding) -> Result<Row, FormatError> {
         let row = tokens(line, text, COLUMNS)?;
-        let time = |column: usize| Ok::<i64, FormatError>(rounding.apply(at_least_zero(line, row[column], COLUMNS[column])?));
+        let time =
+            |column: usize| Ok::<i64, FormatError>(rounding.apply(at_least_zero(line, row[column], COLUMNS[column])?));
         let window: (i64, i64) = (time(4)?, time(5)?);
         if window.0 > window.1 {
             return Err(FormatError::at(line, format!("the due date {} is before the ready time {}", row[5], row[4])));
@@ -90,7 +97,5 @@ pub(super) fn tokens<'t, const N: usize>(
 ) -> Result<[&'t str; N], FormatError> {
     let found: Vec<&str> = text.split_whitespace().collect();
     let count = found.len();
-    found.try_into().map_err(|_| {
-        FormatError::at(line, format!("{count} values; {N} are needed: {}", names.join(", ")))
-    })
+    found.try_into().map_err(|_| FormatError::at(line, format!("{count} values; {N} are needed: {}", names.join(", "))))
 }

@@ -105,7 +105,10 @@ impl<'t> File<'t> {
                     return Err(FormatError::at(line, format!("the field {key} stands here for the second time")));
                 }
             } else if !REMARKS.contains(&key) {
-                return Err(FormatError::at(line, format!("the field {key} is not known; known are {}", FIELDS.join(", "))));
+                return Err(FormatError::at(
+                    line,
+                    format!("the field {key} is not known; known are {}", FIELDS.join(", ")),
+                ));
             }
         }
         file.end = lines.last() + 1;

@@ -71,11 +71,7 @@ fn unique<'a>(path: &str, ids: impl Iterator<Item = &'a str>) -> Result<(), Prob
 }
 
 /// All amounts that are given must have one length; it is the number of dimensions.
-fn common_dimensions(
-    stops: &[Stop],
-    shipments: &[Shipment],
-    vehicles: &[Vehicle],
-) -> Result<usize, ProblemError> {
+fn common_dimensions(stops: &[Stop], shipments: &[Shipment], vehicles: &[Vehicle]) -> Result<usize, ProblemError> {
     let from_vehicles = vehicles.iter().enumerate().map(|(i, v)| (format!("/vehicles/{i}/capacity"), v.capacity.len()));
     let from_shipments = shipments.iter().enumerate().map(|(i, s)| (format!("/shipments/{i}/amount"), s.amount.len()));
     let from_stops = stops.iter().enumerate().flat_map(|(i, stop)| {
@@ -128,7 +124,9 @@ fn pairs(stops: &[Stop], shipments: &[Shipment]) -> Result<(), ProblemError> {
                 Some(_) if std::mem::replace(&mut taken[stop], true) => {
                     format!("stop {stop} already belongs to a shipment; each stop may belong to one")
                 }
-                Some(stop) if stop.group.is_some() => "a stop with alternatives cannot belong to a shipment".to_string(),
+                Some(stop) if stop.group.is_some() => {
+                    "a stop with alternatives cannot belong to a shipment".to_string()
+                }
                 Some(_) => continue,
             };
             return Err(ProblemError::new(format!("{path}/{name}"), wrong));
@@ -229,10 +227,16 @@ fn prefix(path: &str, vehicle: &Vehicle, promised: &mut [bool]) -> Result<(), Pr
     for (index, &stop) in vehicle.prefix.iter().enumerate() {
         let path = format!("{path}/prefix/{index}");
         let Some(promised) = promised.get_mut(stop) else {
-            return Err(ProblemError::new(path, format!("stop {stop} does not exist; there are {stops}, counted from 0")));
+            return Err(ProblemError::new(
+                path,
+                format!("stop {stop} does not exist; there are {stops}, counted from 0"),
+            ));
         };
         if std::mem::replace(promised, true) {
-            return Err(ProblemError::new(path, format!("stop {stop} already stands in a prefix; each may stand in one")));
+            return Err(ProblemError::new(
+                path,
+                format!("stop {stop} already stands in a prefix; each may stand in one"),
+            ));
         }
     }
     Ok(())
@@ -301,7 +305,8 @@ pub(super) fn cost_fits(stops: &[Stop], vehicles: &[Vehicle], longest_leg: i64) 
     let served: i128 = stops.iter().map(|stop| i128::from(stop.service_s) + i128::from(stop.setup_s)).sum();
     let paused: i128 = breaks().map(|pause| i128::from(pause.service_s)).sum();
     let reloads: i128 = vehicles.iter().filter_map(|vehicle| vehicle.reload.as_ref()).map(|r| r.most as i128).sum();
-    let reload_s = vehicles.iter().filter_map(|v| v.reload.as_ref()).map(|r| i128::from(r.service_s)).max().unwrap_or(0);
+    let reload_s =
+        vehicles.iter().filter_map(|v| v.reload.as_ref()).map(|r| i128::from(r.service_s)).max().unwrap_or(0);
     let visits = (stops.len() + vehicles.len()) as i128 + reloads.min(2 * stops.len() as i128);
     let driven = i128::from(longest_leg) * visits;
     let slowest = vehicles.iter().flat_map(|vehicle| &vehicle.speed).map(|change| change.percent).min().unwrap_or(100);
@@ -310,7 +315,8 @@ pub(super) fn cost_fits(stops: &[Stop], vehicles: &[Vehicle], longest_leg: i64) 
     let highest = |rate: fn(&Vehicle) -> i64| i128::from(vehicles.iter().map(rate).max().unwrap_or(0));
     let fixed: i128 = vehicles.iter().map(|vehicle| i128::from(vehicle.fixed_cost)).sum();
     let prizes: i128 = stops.iter().map(|stop| i128::from(stop.prize.unwrap_or(0))).sum();
-    let late: i128 = stops.iter().filter_map(|stop| stop.lateness).map(|l| i128::from(l.most_s) * i128::from(l.cost_per_hour)).sum();
+    let late: i128 =
+        stops.iter().filter_map(|stop| stop.lateness).map(|l| i128::from(l.most_s) * i128::from(l.cost_per_hour)).sum();
     let worst = (fixed + prizes) * i128::from(COST_SCALE)
         + driven * highest(|v| v.cost_per_km) * i128::from(SCALED_PER_METRE)
         + travelled * highest(|v| v.cost_per_travel_hour) * i128::from(SCALED_PER_SECOND)

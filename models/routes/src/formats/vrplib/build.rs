@@ -3,7 +3,9 @@
 use super::{File, Row, one, weights};
 use crate::formats::lines::{at_least_zero, index, number, whole};
 use crate::formats::{Draft, FormatError};
-use crate::problem::{MAX_LOCATIONS, MAX_RELOADS, MAX_TIME_S, MAX_VEHICLES, Parts, Reload, Shipment, Stop, TimeWindow, Vehicle};
+use crate::problem::{
+    MAX_LOCATIONS, MAX_RELOADS, MAX_TIME_S, MAX_VEHICLES, Parts, Reload, Shipment, Stop, TimeWindow, Vehicle,
+};
 use crate::travel::Rounding;
 
 /// Makes the parts of a problem.
@@ -50,7 +52,10 @@ fn depots(file: &File, nodes: usize) -> Result<usize, FormatError> {
             break;
         }
         if index(line, token, nodes, "a depot")? != depots {
-            return Err(FormatError::at(line, format!("depot {token} where {} is due: depots are the first nodes", depots + 1)));
+            return Err(FormatError::at(
+                line,
+                format!("depot {token} where {} is due: depots are the first nodes", depots + 1),
+            ));
         }
         depots += 1;
     }
@@ -70,7 +75,9 @@ fn windows(file: &File, nodes: usize, rounding: Rounding) -> Result<Option<Vec<T
 }
 
 fn window(line: usize, opens: &str, closes: &str, rounding: Rounding) -> Result<TimeWindow, FormatError> {
-    let time = |text: &str, what: &str| Ok::<i64, FormatError>(rounding.apply(at_least_zero(line, text, what)?).min(MAX_TIME_S));
+    let time = |text: &str, what: &str| {
+        Ok::<i64, FormatError>(rounding.apply(at_least_zero(line, text, what)?).min(MAX_TIME_S))
+    };
     let window = TimeWindow { opens_s: time(opens, "the opening")?, closes_s: time(closes, "the closing")? };
     if window.opens_s > window.closes_s {
         return Err(FormatError::at(line, format!("the window closes at {closes} before it opens at {opens}")));
@@ -92,7 +99,11 @@ fn clients(
         demands => demands,
     };
     let backhauls = file.amounts("BACKHAUL_SECTION", nodes)?;
-    let scaled = |key| Ok::<_, FormatError>(file.numbers(key, nodes)?.map(|all| all.into_iter().map(|v| rounding.apply(v)).collect::<Vec<_>>()));
+    let scaled = |key| {
+        Ok::<_, FormatError>(
+            file.numbers(key, nodes)?.map(|all| all.into_iter().map(|v| rounding.apply(v)).collect::<Vec<_>>()),
+        )
+    };
     let (services, releases, prizes) = (scaled("SERVICE_TIME")?, scaled("RELEASE_TIME")?, scaled("PRIZE")?);
     let mut stops = Vec::with_capacity(nodes - depots);
     for node in depots..nodes {
@@ -197,7 +208,10 @@ fn fleet(
         Some((line, value)) => {
             let count = whole(line, value, "VEHICLES")?;
             if !(1..=MAX_VEHICLES as i64).contains(&count) {
-                return Err(FormatError::at(line, format!("VEHICLES is {count}; between 1 and {MAX_VEHICLES} are needed")));
+                return Err(FormatError::at(
+                    line,
+                    format!("VEHICLES is {count}; between 1 and {MAX_VEHICLES} are needed"),
+                ));
             }
             count as usize
         }
@@ -209,7 +223,11 @@ fn fleet(
         (None, Some((line, value))) => vec![vec![whole(line, value, "CAPACITY")?]; count],
         (None, None) => vec![Vec::new(); count],
     };
-    let length = |key| Ok::<_, FormatError>(file.numbers(key, count)?.map(|all| all.into_iter().map(|v| rounding.apply(v)).collect::<Vec<_>>()));
+    let length = |key| {
+        Ok::<_, FormatError>(
+            file.numbers(key, count)?.map(|all| all.into_iter().map(|v| rounding.apply(v)).collect::<Vec<_>>()),
+        )
+    };
     let (fixed_costs, max_distances) = (length("VEHICLES_FIXED_COST")?, length("VEHICLES_MAX_DISTANCE")?);
     let max_durations = length("VEHICLES_MAX_DURATION")?;
     // CVRPLIB's limit of a tour's length counts service times, too.
@@ -237,7 +255,10 @@ fn fleet(
 /// Per vehicle the depot where it starts and ends.
 fn homes(file: &File, count: usize, depots: usize) -> Result<Vec<usize>, FormatError> {
     let Some(table) = file.table("VEHICLES_DEPOT_SECTION", count)? else { return Ok(vec![0; count]) };
-    table.iter().map(|(line, row)| index(*line, one(*line, row, "a vehicle's depot")?, depots, "a vehicle's depot")).collect()
+    table
+        .iter()
+        .map(|(line, row)| index(*line, one(*line, row, "a vehicle's depot")?, depots, "a vehicle's depot"))
+        .collect()
 }
 
 /// Per vehicle where and how often it may reload.

@@ -58,12 +58,18 @@ fn matrix(file: &File, nodes: usize, rounding: Rounding) -> Result<Vec<Vec<i64>>
     let mut last = heading;
     for (from, to) in cells {
         let Some((line, token)) = values.next() else {
-            return Err(FormatError::at(last + 1, format!("the matrix ends before its value for {} to {}", from + 1, to + 1)));
+            return Err(FormatError::at(
+                last + 1,
+                format!("the matrix ends before its value for {} to {}", from + 1, to + 1),
+            ));
         };
         last = line;
         let value = rounding.apply(at_least_zero(line, token, "a matrix value")?);
         if value > MAX_LEG {
-            return Err(FormatError::at(line, format!("a matrix value is {token}; at most {MAX_LEG} units are allowed")));
+            return Err(FormatError::at(
+                line,
+                format!("a matrix value is {token}; at most {MAX_LEG} units are allowed"),
+            ));
         }
         matrix[from][to] = value;
         if format != "FULL_MATRIX" {
