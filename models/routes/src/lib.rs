@@ -9,7 +9,8 @@
 //!
 //! What the engine minimises, in this order: the summed weight (1 + priority) of stops left out, then cost. A vehicle's cost
 //! is `fixed + per_km · distance + per_travel_hour · driving time + per_duty_hour · (return − departure)`; an unused vehicle
-//! costs nothing; overtime, lateness and prizes of stops left out come on top. All times are whole seconds, all distances whole metres, so that results are equal on every machine.
+//! costs nothing; overtime, lateness and prizes of stops left out come on top. All times are whole seconds, all distances whole
+//! metres, so that results are equal on every machine.
 //!
 //! Sources: Clarke and Wright 1964 (savings); Or 1976 (or-opt); Potvin and Rousseau 1995 (2-opt*); Vidal, Crainic,
 //! Gendreau and Prins 2013 (segments with time warp, evaluated in constant time); Christiaens and Vanden Berghe 2020
