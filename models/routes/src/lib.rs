@@ -39,6 +39,7 @@ mod plan;
 mod problem;
 mod ruin;
 mod schedule;
+mod search;
 mod segment;
 mod solver;
 mod timeline;

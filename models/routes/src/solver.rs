@@ -1,23 +1,15 @@
-//! The `Solver` trait and the engine behind it: savings, descent, ruin and recreate, descent; it reads no clock.
+//! The `Solver` trait and the choice of the engine behind it: the core search, or the general engine for rarer rules; it reads no
+//! clock.
 
-use crate::construct::savings_orders;
 use crate::general;
-use crate::local_search::{descend, nearest_stops};
 use crate::plan::{Plan, Step};
 use crate::problem::{Feature, Problem};
-use crate::ruin::anneal;
 use crate::schedule::schedule;
-use crate::working::Working;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use crate::search::search;
 use serde::{Deserialize, Serialize};
 
 /// Most ruin-and-recreate steps of one call.
-pub const MAX_ITERATIONS: u64 = 100_000_000;
-/// Features that the core search honours; the general engine plans problems with others.
-const CORE_FEATURES: &[Feature] = &[Feature::NamedVehicles];
-/// Nearest stops that are known of each stop.
-const RUIN_NEIGHBOURS: usize = 200;
+pub const MAX_ITERATIONS: u64 = 100_000_000_000;
 
 /// How much work a solver may do. Equal problem and budget give an equal plan unless `stop` cuts the work short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,25 +41,39 @@ pub enum SolveError {
 
 /// An engine that plans routes.
 pub trait Solver {
-    /// Plans. `stop` is asked often (at least once per few milliseconds of work after construction); when it says true the
-    /// best plan so far is returned, so that the caller can impose a time limit or cancel.
+    /// Plans. `progress` is asked often (at least once per few milliseconds of work after construction) and says what share
+    /// of the caller's time is over, from 0 to 1: the search cools down by it, or by the iterations done where that is more.
+    /// At 1 the best plan so far is returned.
     ///
     /// # Errors
     /// When the budget is out of range.
-    fn solve(&self, problem: &Problem, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError>;
+    fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError>;
+
+    /// Plans until the iterations are done or `stop`, asked as often, says true; then the best plan so far is returned. A
+    /// caller who knows when it will stop gets a better plan from `solve_paced`.
+    ///
+    /// # Errors
+    /// When the budget is out of range.
+    fn solve(&self, problem: &Problem, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError> {
+        self.solve_paced(problem, budget, &|| if stop() { 1.0 } else { 0.0 })
+    }
 }
 
-/// Savings construction, local search, and ruin and recreate with simulated annealing on top.
+/// Annealed ruin and recreate.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalSearchSolver;
 
 impl Solver for LocalSearchSolver {
-    fn solve(&self, problem: &Problem, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError> {
-        solve_from(problem, None, budget, stop)
+    fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
+        solve_from(problem, None, budget, progress)
     }
 }
 
-/// Plans beginning with the steps of `start` where they are given and break no rule.
+/// What the core search honours beyond capacities, one window, skills and limits; problems with other features are planned by
+/// the general engine.
+const HONOURED: &[Feature] = &[Feature::NamedVehicles];
+
+/// Plans beginning with the steps of `start` where they are given and break no rule; that is the general engine's work.
 ///
 /// # Errors
 /// When the budget is out of range.
@@ -75,27 +81,14 @@ pub(crate) fn solve_from(
     problem: &Problem,
     start: Option<&[Vec<Step>]>,
     budget: &Budget,
-    stop: &dyn Fn() -> bool,
+    progress: &dyn Fn() -> f64,
 ) -> Result<Plan, SolveError> {
     if budget.iterations > MAX_ITERATIONS {
         return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
     }
-    if start.is_some() || problem.features().iter().any(|feature| !CORE_FEATURES.contains(feature)) {
-        return Ok(general::solve(problem, start, budget, stop));
+    if start.is_some() || problem.features().iter().any(|feature| !HONOURED.contains(feature)) {
+        return Ok(general::solve(problem, start, budget, &|| progress() >= 1.0));
     }
-    let nearest = nearest_stops(problem, RUIN_NEIGHBOURS);
-    let mut working = Working::new(problem, savings_orders(problem));
-    descend(&mut working, &nearest, stop);
-    let mut rng = ChaCha8Rng::seed_from_u64(budget.seed);
-    anneal(&mut working, &nearest, budget.iterations, &mut rng, stop);
-    descend(&mut working, &nearest, stop);
-    insert_what_still_fits(&mut working);
-    Ok(schedule(problem, &working.orders()))
-}
-
-/// Nothing that fits as it stands is left out: blinks and descent may have made room since a stop was last tried.
-fn insert_what_still_fits(working: &mut Working) {
-    let mut left_out = working.left_out();
-    left_out.sort_by_key(|&stop| u8::MAX - working.problem.stops()[stop].priority);
-    working.insert_all(&left_out);
+    let share = |steps: u64| progress().max(steps as f64 / budget.iterations.max(1) as f64);
+    Ok(schedule(problem, &search(problem, budget.seed, &share)))
 }

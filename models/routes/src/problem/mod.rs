@@ -250,6 +250,11 @@ impl Problem {
         self.profiles[0].is_planar()
     }
 
+    /// Longest leg of any profile, in metres or seconds.
+    pub(crate) fn longest_leg(&self) -> i64 {
+        self.profiles.iter().map(Legs::longest).max().unwrap_or(0)
+    }
+
     /// True when the vehicle has every skill that the stop asks for and is one of those that it may be served by.
     pub fn may_serve(&self, vehicle: usize, stop: usize) -> bool {
         let named = &self.stops[stop].vehicles;

@@ -130,16 +130,25 @@ impl Request {
         self.plan_mode
     }
 
-    /// Plans: from the steps that the request gives, where it gives any; in plan mode exactly those.
+    /// Plans: from the steps that the request gives, where it gives any; in plan mode exactly those. `progress` is that of
+    /// [`crate::Solver::solve_paced`].
     ///
     /// # Errors
     /// When the budget is out of range.
-    pub fn solve(&self, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError> {
+    pub fn solve_paced(&self, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
         if self.plan_mode {
             return Ok(plan_of(&self.problem, &self.steps));
         }
         let given = self.steps.iter().any(|steps| !steps.is_empty());
-        solve_from(&self.problem, given.then_some(self.steps.as_slice()), budget, stop)
+        solve_from(&self.problem, given.then_some(self.steps.as_slice()), budget, progress)
+    }
+
+    /// The same until `stop` says so.
+    ///
+    /// # Errors
+    /// When the budget is out of range.
+    pub fn solve(&self, budget: &Budget, stop: &dyn Fn() -> bool) -> Result<Plan, SolveError> {
+        self.solve_paced(budget, &|| if stop() { 1.0 } else { 0.0 })
     }
 }
 

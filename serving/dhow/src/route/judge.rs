@@ -1,6 +1,8 @@
 //! `dhow route check` and `dhow route explain`: what is wrong with a solution, and why stops are left out.
 
-use dhow_routes::{Budget, Plan, Problem, check as violations_of, explain as explanations_of, kpis};
+use dhow_routes::{
+    Budget, LocalSearchSolver, Plan, Problem, Solver, check as violations_of, explain as explanations_of, kpis,
+};
 use serde_json::{Value, json};
 
 use super::Source;
@@ -80,12 +82,10 @@ pub fn explain(arguments: &RouteExplainArguments) -> Result<(), Failure> {
 fn planned(source: &Source, arguments: &RouteExplainArguments) -> Result<Plan, Failure> {
     let limit = Limit::starting_now(Some(arguments.seconds.unwrap_or(SECONDS)), None)?;
     let budget = Budget { iterations: dhow_routes::MAX_ITERATIONS, seed: arguments.seed };
-    let stop = || limit.is_over();
+    let progress = || limit.share();
     Ok(match source {
-        Source::Vroom(request) => request.solve(&budget, &stop)?,
-        Source::File(instance) => {
-            dhow_routes::Solver::solve(&dhow_routes::LocalSearchSolver, &instance.problem, &budget, &stop)?
-        }
+        Source::Vroom(request) => request.solve_paced(&budget, &progress)?,
+        Source::File(instance) => LocalSearchSolver.solve_paced(&instance.problem, &budget, &progress)?,
     })
 }
 

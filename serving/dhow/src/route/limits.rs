@@ -17,13 +17,18 @@ fn cpu_micros() -> Result<i64, Failure> {
     nanos.map(|nanos| nanos / 1_000).ok_or_else(|| Failure::Failed(format!("{CPU_TIME_FILE} holds no time: {text:?}")))
 }
 
+/// How long a look at the processor time holds, microseconds.
+const LOOK_MICROS: i64 = 1_000;
+
 /// The end of a run.
 pub struct Limit {
-    deadline: Option<Timestamp>,
-    cpu_deadline_micros: Option<i64>,
-    /// Processor time cannot be used up before this time, as it never passes faster than the clock.
+    begin: Timestamp,
+    seconds: Option<f64>,
+    cpu_begin_micros: i64,
+    cpu_seconds: Option<f64>,
+    /// When the processor time is read again, and the share of it that was over the last time.
     next_look: Cell<Timestamp>,
-    ended: Cell<bool>,
+    cpu_share: Cell<f64>,
 }
 
 impl Limit {
@@ -32,37 +37,25 @@ impl Limit {
     /// # Errors
     /// Where processor time is asked for and the system does not tell it.
     pub fn starting_now(seconds: Option<f64>, cpu_seconds: Option<f64>) -> Result<Limit, Failure> {
-        let now = SystemClock.now();
-        let micros = |seconds: f64| (seconds * 1e6) as i64;
-        let cpu_deadline_micros = match cpu_seconds {
-            None => None,
-            Some(seconds) => Some(cpu_micros()? + micros(seconds)),
-        };
-        Ok(Limit {
-            deadline: seconds.map(|seconds| now + micros(seconds)),
-            cpu_deadline_micros,
-            next_look: Cell::new(now),
-            ended: Cell::new(false),
-        })
+        let begin = SystemClock.now();
+        let cpu_begin_micros = if cpu_seconds.is_some() { cpu_micros()? } else { 0 };
+        let (next_look, cpu_share) = (Cell::new(begin), Cell::new(0.0));
+        Ok(Limit { begin, seconds, cpu_begin_micros, cpu_seconds, next_look, cpu_share })
     }
 
-    /// True when the time is over.
-    pub fn is_over(&self) -> bool {
-        if self.ended.get() {
-            return true;
-        }
+    /// The share of the time that is over; 1 and more is the end.
+    pub fn share(&self) -> f64 {
         let now = SystemClock.now();
-        let mut over = self.deadline.is_some_and(|deadline| now > deadline);
-        if let Some(deadline) = self.cpu_deadline_micros
+        let share = |used_micros: i64, seconds: f64| used_micros as f64 / (seconds * 1e6).max(1.0);
+        let wall = self.seconds.map_or(0.0, |seconds| share(now.micros_since(self.begin), seconds));
+        if let Some(seconds) = self.cpu_seconds
             && now >= self.next_look.get()
         {
-            match cpu_micros() {
-                Ok(used) if used < deadline => self.next_look.set(now + (deadline - used)),
-                // A time that can no longer be read ends the run as one that is over does.
-                Ok(_) | Err(_) => over = true,
-            }
+            // A time that can no longer be read ends the run as one that is over does.
+            let used = cpu_micros().map_or(1.0, |micros| share(micros - self.cpu_begin_micros, seconds));
+            self.cpu_share.set(used);
+            self.next_look.set(now + LOOK_MICROS);
         }
-        self.ended.set(over);
-        over
+        wall.max(self.cpu_share.get())
     }
 }

@@ -72,10 +72,10 @@ fn plan(source: &Source, arguments: &RouteSolveArguments, seed: u64) -> Result<P
     let seconds = arguments.seconds.or(unlimited.then_some(SECONDS));
     let limit = Limit::starting_now(seconds, arguments.cpu_seconds)?;
     let budget = Budget { iterations: arguments.iterations.unwrap_or(dhow_routes::MAX_ITERATIONS), seed };
-    let stop = || limit.is_over();
+    let progress = || limit.share();
     Ok(match source {
-        Source::Vroom(request) => request.solve(&budget, &stop)?,
-        Source::File(instance) => LocalSearchSolver.solve(&instance.problem, &budget, &stop)?,
+        Source::Vroom(request) => request.solve_paced(&budget, &progress)?,
+        Source::File(instance) => LocalSearchSolver.solve_paced(&instance.problem, &budget, &progress)?,
     })
 }
 

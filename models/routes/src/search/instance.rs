@@ -1,0 +1,238 @@
+//! The problem as the search reads it: one array per property, classes of equal vehicles, costs in the coarsest exact unit.
+//!
+//! Nodes 0 .. `stops` are the stops; the nodes after them are the places where vehicles start and end.
+
+use super::metric::{LARGEST, Metric, Rate, Source};
+use super::neighbours::Neighbours;
+use crate::problem::{COST_SCALE, Problem, SCALED_PER_METRE, SCALED_PER_SECOND, Stop, Vehicle};
+use std::collections::BTreeSet;
+
+/// Vehicles that are equal in everything that matters here.
+#[derive(Debug)]
+pub(super) struct Class {
+    /// Their indices in the problem.
+    pub(super) vehicles: Vec<usize>,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Indices of the metrics that price and time a leg.
+    cost: usize,
+    time: usize,
+    /// Cost of using a vehicle at all.
+    pub(super) fixed: i64,
+    /// Cost of a second between departure and return.
+    pub(super) duty: i64,
+    pub(super) capacity: Vec<i64>,
+    pub(super) opens: i64,
+    pub(super) closes: i64,
+    pub(super) max_distance: Option<i64>,
+    pub(super) max_travel: Option<i64>,
+    pub(super) max_duration: Option<i64>,
+    pub(super) max_stops: usize,
+}
+
+impl Class {
+    pub(super) fn cost<'i>(&self, instance: &'i Instance) -> &'i Metric<'i> {
+        &instance.metrics[self.cost]
+    }
+
+    pub(super) fn time<'i>(&self, instance: &'i Instance) -> &'i Metric<'i> {
+        &instance.metrics[self.time]
+    }
+
+    /// True when a route's cost or limits ask for more than the sum of its legs and its windows.
+    pub(super) fn asks_for_duration(&self) -> bool {
+        self.duty > 0 || self.max_duration.is_some()
+    }
+
+    /// True when distance or driving is limited.
+    pub(super) fn limits_driving(&self) -> bool {
+        self.max_distance.is_some() || self.max_travel.is_some()
+    }
+}
+
+/// A problem, struct of arrays.
+#[derive(Debug)]
+pub(super) struct Instance<'a> {
+    problem: &'a Problem,
+    pub(super) stops: usize,
+    pub(super) dimensions: usize,
+    /// Per stop and dimension.
+    pub(super) delivery: Vec<i64>,
+    pub(super) pickup: Vec<i64>,
+    /// True when some stop brings and some stop takes, so that loads peak inside a route.
+    pub(super) mixed_loads: bool,
+    /// Per node; a depot is always open, its vehicle's shift is not its own.
+    pub(super) opens: Vec<i64>,
+    pub(super) closes: Vec<i64>,
+    pub(super) service: Vec<i64>,
+    /// True when windows or shifts can be missed at all.
+    pub(super) timed: bool,
+    /// Per stop: it comes after all stops that are none. Empty when there is no backhaul.
+    pub(super) backhaul: Vec<bool>,
+    /// Per stop: what leaving it out costs.
+    pub(super) absence: Vec<i64>,
+    /// True when stops ask for skills or name vehicles.
+    choosy: bool,
+    pub(super) classes: Vec<Class>,
+    metrics: Vec<Metric<'a>>,
+    /// Metres of legs by the first profile, for orders and neighbours.
+    pub(super) distance: Metric<'a>,
+    near: Neighbours,
+}
+
+/// The places of stops, then those of depots, without repetition among these.
+pub(super) fn places(problem: &Problem) -> Vec<Option<usize>> {
+    let mut places: Vec<Option<usize>> = problem.stops().iter().map(|stop| Some(stop.location)).collect();
+    let mut known = BTreeSet::new();
+    for depot in problem.vehicles().iter().flat_map(|vehicle| [vehicle.start, vehicle.end]) {
+        if known.insert(depot) {
+            places.push(depot);
+        }
+    }
+    places
+}
+
+impl<'a> Instance<'a> {
+    pub(super) fn new(problem: &'a Problem, places: &'a [Option<usize>]) -> Instance<'a> {
+        let (stops, source) = (problem.stops(), Source { problem, places });
+        let metres = Rate { profile: 0, per_metre: 1, per_second: 0, unit: 1 };
+        let window = |node: usize| stops.get(node).map(|stop| (stop.window().opens_s, stop.window().closes_s));
+        let (opens, closes) = (0..places.len()).map(|node| window(node).unwrap_or((0, i64::MAX / 4))).unzip();
+        let mut service: Vec<i64> = stops.iter().map(|stop| stop.service_s).collect();
+        service.resize(places.len(), 0);
+        let backhaul = stops.iter().map(|stop| stop.backhaul).collect();
+        let mut instance = Instance {
+            problem,
+            stops: stops.len(),
+            dimensions: problem.dimensions(),
+            delivery: stops.iter().flat_map(|stop| stop.delivery.iter().copied()).collect(),
+            pickup: stops.iter().flat_map(|stop| stop.pickup.iter().copied()).collect(),
+            mixed_loads: false,
+            opens,
+            closes,
+            service,
+            timed: false,
+            backhaul: if stops.iter().any(|stop| stop.backhaul) { backhaul } else { Vec::new() },
+            absence: Vec::new(),
+            choosy: stops.iter().any(|stop| !stop.skills.is_empty() || !stop.vehicles.is_empty()),
+            classes: Vec::new(),
+            metrics: Vec::new(),
+            distance: Metric::new(source, metres),
+            near: Neighbours::default(),
+        };
+        let unit = cost_unit(problem);
+        instance.add_classes(source, unit);
+        instance.mixed_loads =
+            instance.delivery.iter().any(|&amount| amount > 0) && instance.pickup.iter().any(|&amount| amount > 0);
+        instance.timed = instance.times_can_bind();
+        let dearest = instance.dearest_insertion(unit);
+        let absence = |stop: &Stop| stop.prize.map_or(stop.weight() * dearest, |prize| prize * COST_SCALE / unit);
+        instance.absence = stops.iter().map(absence).collect();
+        instance.near = Neighbours::find(&instance, problem);
+        instance
+    }
+
+    fn add_classes(&mut self, source: Source<'a>, unit: i64) {
+        let problem = self.problem;
+        let node = |depot: Option<usize>| {
+            let depots = &source.places[self.stops..];
+            self.stops + depots.iter().position(|&place| place == depot).unwrap_or(0)
+        };
+        let mut class_of = vec![0; problem.vehicles().len()];
+        for (index, vehicle) in problem.vehicles().iter().enumerate() {
+            let first = problem.class[index];
+            if first != index {
+                class_of[index] = class_of[first];
+                self.classes[class_of[index]].vehicles.push(index);
+                continue;
+            }
+            class_of[index] = self.classes.len();
+            let [per_metre, per_second, duty, fixed] = scaled_rates(vehicle);
+            let profile = vehicle.profile;
+            let mut metric = |rate: Rate| {
+                let known = self.metrics.iter().position(|metric| metric.rate == rate);
+                known.unwrap_or_else(|| {
+                    self.metrics.push(Metric::new(source, rate));
+                    self.metrics.len() - 1
+                })
+            };
+            let cost = match (per_metre % unit, per_second % unit) {
+                (0, 0) => Rate { profile, per_metre: per_metre / unit, per_second: per_second / unit, unit: 1 },
+                _ => Rate { profile, per_metre, per_second, unit },
+            };
+            self.classes.push(Class {
+                vehicles: vec![index],
+                start: node(vehicle.start),
+                end: node(vehicle.end),
+                cost: metric(cost),
+                time: metric(Rate { profile, per_metre: 0, per_second: 1, unit: 1 }),
+                fixed: fixed / unit,
+                duty: duty / unit,
+                capacity: vehicle.capacity.clone(),
+                opens: vehicle.shift.opens_s,
+                closes: vehicle.shift.closes_s,
+                max_distance: vehicle.max_distance_m,
+                max_travel: vehicle.max_travel_s,
+                max_duration: vehicle.max_duration_s,
+                max_stops: vehicle.max_stops.unwrap_or(usize::MAX),
+            });
+        }
+    }
+
+    pub(super) fn near(&self, stop: usize) -> &[u32] {
+        self.near.of(stop)
+    }
+
+    /// True when the class has the skills that the stop asks for and is one of those that it names.
+    #[inline]
+    pub(super) fn may_serve(&self, class: usize, stop: usize) -> bool {
+        !self.choosy || self.problem.may_serve(self.classes[class].vehicles[0], stop)
+    }
+
+    /// False when no route of any length could be late: then times are not looked at.
+    fn times_can_bind(&self) -> bool {
+        let longest = self.problem.longest_leg() * (self.stops as i64 + 1) + self.service.iter().sum::<i64>();
+        let late = |class: &Class| {
+            let end = class.opens + longest;
+            class.asks_for_duration() || end > class.closes || self.closes[..self.stops].iter().any(|&c| end > c)
+        };
+        self.opens[..self.stops].iter().any(|&opens| self.classes.iter().any(|class| opens > class.opens))
+            || self.classes.iter().any(late)
+    }
+
+    /// More than any one insertion can cost.
+    fn dearest_insertion(&self, unit: i64) -> i64 {
+        let route = |vehicle: &Vehicle| {
+            let [metre, second, duty, fixed] = scaled_rates(vehicle).map(|rate| rate / unit + 1);
+            let span = (vehicle.shift.closes_s - vehicle.shift.opens_s).clamp(0, LONGEST_DUTY_S);
+            3 * self.problem.longest_leg() * (metre + second) + duty * span + fixed
+        };
+        self.problem.vehicles().iter().map(route).max().unwrap_or(0) + 1
+    }
+}
+
+/// Longest duty that is priced when an absence must outweigh it: ten years, well inside the range of costs.
+const LONGEST_DUTY_S: i64 = 1 << 28;
+
+/// Rates per metre, second of driving and second on duty, and the fixed cost, in 1/`COST_SCALE` units.
+fn scaled_rates(vehicle: &Vehicle) -> [i64; 4] {
+    [
+        vehicle.cost_per_km * SCALED_PER_METRE,
+        vehicle.cost_per_travel_hour * SCALED_PER_SECOND,
+        vehicle.cost_per_duty_hour * SCALED_PER_SECOND,
+        vehicle.fixed_cost * COST_SCALE,
+    ]
+}
+
+/// The unit in which the search counts cost: the largest that is exact, or a coarser one where legs would not fit a table.
+fn cost_unit(problem: &Problem) -> i64 {
+    let rates: Vec<[i64; 4]> = problem.vehicles().iter().map(scaled_rates).collect();
+    let prizes = problem.stops().iter().filter_map(|stop| stop.prize).map(|prize| prize * COST_SCALE);
+    let exact = rates.iter().flatten().copied().chain(prizes).fold(0, greatest_common_divisor).max(1);
+    let dearest_leg = rates.iter().map(|rate| (rate[0] + rate[1]) * problem.longest_leg()).max().unwrap_or(0);
+    exact.max(dearest_leg / LARGEST + 1)
+}
+
+fn greatest_common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}

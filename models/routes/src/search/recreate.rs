@@ -1,0 +1,210 @@
+//! Recreate: absent stops go back one after the other where they cost least, now and then passing over a place (blink).
+
+use super::random::Random;
+use super::state::{ABSENT, State};
+
+/// One in so many places is passed over.
+const BLINK_ONE_IN: f64 = 100.0;
+/// With more used routes than this, only those near the stop are tried.
+const ALL_ROUTES: usize = 60;
+/// Neighbours whose routes are tried then.
+const TRIED_NEIGHBOURS: usize = 60;
+
+/// Memory of the recreate step.
+#[derive(Debug, Default)]
+pub(super) struct Recreate {
+    keyed: Vec<(i64, u32)>,
+    tried_in: Vec<u64>,
+    tries: u64,
+    candidates: Vec<u32>,
+    until_blink: u32,
+}
+
+/// Where a stop goes best.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    added: i64,
+    route: u32,
+    position: usize,
+}
+
+impl Recreate {
+    /// Puts back every absent stop that fits, in an order drawn from several; gives up, with false, once the routes alone
+    /// cost `limit`.
+    pub(super) fn run(&mut self, state: &mut State, random: &mut Random, limit: f64) -> bool {
+        self.sort(state, random);
+        let instance = state.instance;
+        let mut absences: i64 = state.absent.iter().map(|&stop| instance.absence[stop as usize]).sum();
+        state.absent.clear();
+        let keyed = std::mem::take(&mut self.keyed);
+        let mut within = true;
+        for &(_, stop) in &keyed {
+            // `absences` holds those still to be tried, so that the difference is what the rest of the plan costs.
+            within = ((state.cost - absences) as f64) < limit;
+            if !within {
+                break;
+            }
+            absences -= instance.absence[stop as usize];
+            match self.best_place(state, stop as usize, Some(random)) {
+                Some(place) => state.insert(stop as usize, place.route, place.position),
+                None => state.absent.push(stop),
+            }
+        }
+        self.keyed = keyed;
+        within
+    }
+
+    /// Puts back what fits, dearest absence first, without passing over a place.
+    pub(super) fn complete(&mut self, state: &mut State) {
+        let instance = state.instance;
+        let mut absent = std::mem::take(&mut state.absent);
+        absent.sort_by_key(|&stop| (-instance.absence[stop as usize], stop));
+        for stop in absent {
+            match self.best_place(state, stop as usize, None) {
+                Some(place) => state.insert(stop as usize, place.route, place.position),
+                None => state.absent.push(stop),
+            }
+        }
+    }
+
+    fn sort(&mut self, state: &State, random: &mut Random) {
+        let instance = state.instance;
+        let dimensions = instance.dimensions;
+        let kinds = if instance.timed { 17 } else { 11 };
+        let kind = random.below(kinds);
+        let depot = instance.classes[0].start;
+        let amount = |stop: usize| {
+            let range = stop * dimensions..(stop + 1) * dimensions;
+            instance.delivery[range.clone()].iter().sum::<i64>() + instance.pickup[range].iter().sum::<i64>()
+        };
+        self.keyed.clear();
+        for &stop in &state.absent {
+            let index = stop as usize;
+            let key = match kind {
+                0..4 => (random.bits() >> 1) as i64,
+                4..8 => -amount(index),
+                8..10 => -instance.distance.get(depot, index),
+                10 => instance.distance.get(depot, index),
+                11..13 => instance.closes[index] - instance.opens[index],
+                13..15 => instance.opens[index],
+                _ => -instance.closes[index],
+            };
+            self.keyed.push((key, stop));
+        }
+        self.keyed.sort_unstable();
+    }
+
+    /// The cheapest place that costs less than leaving the stop out.
+    fn best_place(&mut self, state: &State, stop: usize, mut random: Option<&mut Random>) -> Option<Place> {
+        let instance = state.instance;
+        let mut best = Place { added: instance.absence[stop], route: ABSENT, position: 0 };
+        let amounts = match instance.dimensions {
+            0 => [0; 2],
+            dimensions => [instance.delivery[stop * dimensions], instance.pickup[stop * dimensions]],
+        };
+        if state.used.len() <= ALL_ROUTES || random.is_none() {
+            for &route in state.used.iter().filter(|&&route| state.may_have_room(route, amounts)) {
+                self.try_route(state, stop, route, &mut best, &mut random);
+            }
+        } else {
+            self.gather_near(state, stop);
+            for index in 0..self.candidates.len() {
+                if state.may_have_room(self.candidates[index], amounts) {
+                    self.try_route(state, stop, self.candidates[index], &mut best, &mut random);
+                }
+            }
+        }
+        for route in state.openable() {
+            self.try_route(state, stop, route, &mut best, &mut None);
+        }
+        (best.route != ABSENT).then_some(best)
+    }
+
+    fn gather_near(&mut self, state: &State, stop: usize) {
+        self.candidates.clear();
+        self.tries += 1;
+        self.tried_in.resize(state.routes.len(), 0);
+        let near = state.instance.near(stop);
+        for &other in &near[..near.len().min(TRIED_NEIGHBOURS)] {
+            let route = state.route_of[other as usize];
+            if route != ABSENT && self.tried_in[route as usize] != self.tries {
+                self.tried_in[route as usize] = self.tries;
+                self.candidates.push(route);
+            }
+        }
+    }
+
+    #[inline]
+    fn try_route(
+        &mut self,
+        state: &State,
+        stop: usize,
+        index: u32,
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let instance = state.instance;
+        let route = &state.routes[index as usize];
+        let class = &instance.classes[route.class];
+        if !route.has_room(instance, stop)
+            || !instance.may_serve(route.class, stop)
+            || route.nodes.len() - 2 >= class.max_stops
+        {
+            return;
+        }
+        let metric = class.cost(instance);
+        match metric.rows(stop) {
+            Some((to, from)) => {
+                self.scan(state, stop, index, |node| i64::from(to[node]), |node| i64::from(from[node]), best, random)
+            }
+            None => self.scan(
+                state,
+                stop,
+                index,
+                |node| metric.get(node, stop),
+                |node| metric.get(stop, node),
+                best,
+                random,
+            ),
+        }
+    }
+
+    /// Tries the route's positions; `to` and `from` price the legs between the stop and a node.
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    fn scan(
+        &mut self,
+        state: &State,
+        stop: usize,
+        index: u32,
+        to: impl Fn(usize) -> i64,
+        from: impl Fn(usize) -> i64,
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let route = &state.routes[index as usize];
+        // Time on duty may shrink by more than the legs grow, so that legs alone decide nothing there.
+        let legs_decide = state.instance.classes[route.class].duty == 0;
+        let positions = route.positions(state.instance, stop);
+        let mut arriving = to(route.nodes[positions.start - 1] as usize);
+        for position in positions {
+            let next = route.nodes[position] as usize;
+            let added = arriving + from(next) - route.legs[position];
+            arriving = to(next);
+            if legs_decide && added >= best.added {
+                continue;
+            }
+            if let Some(random) = random.as_deref_mut() {
+                if self.until_blink == 0 {
+                    self.until_blink = random.trials_before(BLINK_ONE_IN);
+                    continue;
+                }
+                self.until_blink -= 1;
+            }
+            let Some(extra) = route.extra_of_insertion(state.instance, stop, position) else { continue };
+            if added + extra < best.added {
+                *best = Place { added: added + extra, route: index, position };
+            }
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! One vehicle's route with the sums that make an insertion's cost and feasibility known in constant time.
+
+use super::instance::{Class, Instance};
+use super::metric::Metric;
+use std::ops::Range;
+
+/// The shortest time for a run of nodes and the departures that reach it; the run keeps its windows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) duration: i64,
+    pub(super) earliest: i64,
+    pub(super) latest: i64,
+}
+
+impl Span {
+    pub(super) fn node(instance: &Instance, node: usize) -> Span {
+        Span { duration: instance.service[node], earliest: instance.opens[node], latest: instance.closes[node] }
+    }
+
+    pub(super) fn depot(class: &Class) -> Span {
+        Span { duration: 0, earliest: class.opens, latest: class.closes }
+    }
+
+    /// This run, then `travel` seconds, then the next run; none when a window closes too early (Vidal et al. 2013).
+    pub(super) fn join(self, travel: i64, next: Span) -> Option<Span> {
+        let offset = self.duration + travel;
+        if self.earliest + offset > next.latest {
+            return None;
+        }
+        let wait = (next.earliest - offset - self.latest).max(0);
+        Some(Span {
+            duration: offset + next.duration + wait,
+            earliest: (next.earliest - offset).max(self.earliest) - wait,
+            latest: (next.latest - offset).min(self.latest),
+        })
+    }
+}
+
+/// What a vehicle of a class does: its start, its stops, its end.
+#[derive(Debug, Default)]
+pub(super) struct Route {
+    pub(super) class: usize,
+    /// Start, stops in order, end.
+    pub(super) nodes: Vec<u32>,
+    /// Per position, the cost of the leg that leads there; an unused vehicle drives none.
+    pub(super) legs: Vec<i64>,
+    /// Per position, the seconds of that leg. Kept where times matter.
+    leg_times: Vec<i64>,
+    /// Cost with everything; 0 when unused.
+    pub(super) cost: i64,
+    /// Metres and seconds driven, where the class limits them.
+    pub(super) distance: i64,
+    pub(super) travel: i64,
+    /// Per dimension: all that is delivered, all that is picked up.
+    pub(super) delivery: Vec<i64>,
+    pub(super) pickup: Vec<i64>,
+    /// Stops that are no backhauls; they come first.
+    linehauls: usize,
+    /// Per position: earliest departure, latest arrival from which the rest is in time. Kept where times matter.
+    pub(super) ready: Vec<i64>,
+    pub(super) latest: Vec<i64>,
+    /// Per position: the run up to it, the run from it. Kept where the class asks for durations.
+    heads: Vec<Span>,
+    tails: Vec<Span>,
+    /// Per position and dimension: the highest load on the legs before, from there on. Kept where loads are mixed.
+    peaks_before: Vec<i64>,
+    peaks_after: Vec<i64>,
+}
+
+impl Route {
+    pub(super) fn unused(instance: &Instance, class: usize) -> Route {
+        let nodes = vec![instance.classes[class].start as u32, instance.classes[class].end as u32];
+        let mut route = Route { class, nodes, ..Route::default() };
+        route.refresh(instance);
+        route
+    }
+
+    /// The stops in order.
+    pub(super) fn stops(&self) -> &[u32] {
+        &self.nodes[1..self.nodes.len() - 1]
+    }
+
+    pub(super) fn is_unused(&self) -> bool {
+        self.nodes.len() == 2
+    }
+
+    /// Takes over another route of the same instance, keeping this one's memory.
+    pub(super) fn copy_from(&mut self, other: &Route) {
+        self.class = other.class;
+        self.nodes.clone_from(&other.nodes);
+        self.legs.clone_from(&other.legs);
+        self.leg_times.clone_from(&other.leg_times);
+        (self.cost, self.distance, self.travel) = (other.cost, other.distance, other.travel);
+        self.linehauls = other.linehauls;
+        self.delivery.clone_from(&other.delivery);
+        self.pickup.clone_from(&other.pickup);
+        self.ready.clone_from(&other.ready);
+        self.latest.clone_from(&other.latest);
+        self.heads.clone_from(&other.heads);
+        self.tails.clone_from(&other.tails);
+        self.peaks_before.clone_from(&other.peaks_before);
+        self.peaks_after.clone_from(&other.peaks_after);
+    }
+
+    /// Computes everything from the order of the nodes.
+    pub(super) fn refresh(&mut self, instance: &Instance) {
+        let class = &instance.classes[self.class];
+        let metric = class.cost(instance);
+        let unused = self.is_unused();
+        let leg = |leg: &[u32]| if unused { 0 } else { metric.get(leg[0] as usize, leg[1] as usize) };
+        self.legs.clear();
+        self.legs.push(0);
+        self.legs.extend(self.nodes.windows(2).map(leg));
+        if instance.timed {
+            self.leg_times.clear();
+            self.leg_times.push(0);
+            let leg = |leg: &[u32]| class.time(instance).get(leg[0] as usize, leg[1] as usize);
+            self.leg_times.extend(self.nodes.windows(2).map(leg));
+        }
+        self.sum_loads(instance);
+        self.sum_up(instance);
+    }
+
+    /// Computes what follows from nodes, legs and sums of loads.
+    fn sum_up(&mut self, instance: &Instance) {
+        let class = &instance.classes[self.class];
+        if instance.mixed_loads {
+            self.sum_peaks(instance);
+        }
+        if instance.timed {
+            self.sum_times(instance, class);
+        }
+        if !instance.backhaul.is_empty() {
+            let linehaul = |stop: &&u32| !instance.backhaul[**stop as usize];
+            self.linehauls = self.stops().iter().take_while(linehaul).count();
+        }
+        if class.limits_driving() {
+            (self.distance, self.travel) = self.nodes.windows(2).fold((0, 0), |(distance, travel), leg| {
+                let (from, to) = (leg[0] as usize, leg[1] as usize);
+                (distance + instance.distance.get(from, to), travel + class.time(instance).get(from, to))
+            });
+        }
+        if class.asks_for_duration() {
+            self.sum_spans(instance, class);
+        }
+        self.cost = if self.is_unused() {
+            0
+        } else {
+            let duration = if class.duty > 0 { self.tails[0].duration } else { 0 };
+            self.legs.iter().sum::<i64>() + class.fixed + class.duty * duration
+        };
+    }
+
+    /// The leg into `position` is new.
+    fn renew_leg(&mut self, instance: &Instance, position: usize) {
+        let (from, to) = (self.nodes[position - 1] as usize, self.nodes[position] as usize);
+        let class = &instance.classes[self.class];
+        let metric = class.cost(instance);
+        self.legs[position] = if self.is_unused() { 0 } else { metric.get(from, to) };
+        if instance.timed {
+            self.leg_times[position] = class.time(instance).get(from, to);
+        }
+    }
+
+    /// Puts the stop before `position`.
+    pub(super) fn insert(&mut self, instance: &Instance, stop: usize, position: usize) {
+        self.nodes.insert(position, stop as u32);
+        self.legs.insert(position, 0);
+        if instance.timed {
+            self.leg_times.insert(position, 0);
+        }
+        self.renew_leg(instance, position);
+        self.renew_leg(instance, position + 1);
+        self.add_loads(instance, stop, 1);
+        self.sum_up(instance);
+    }
+
+    /// Takes the stops at these positions off; `finish_removal` must follow.
+    pub(super) fn remove(&mut self, instance: &Instance, positions: Range<usize>) {
+        for position in positions.clone() {
+            self.add_loads(instance, self.nodes[position] as usize, -1);
+        }
+        let from = positions.start;
+        self.legs.drain(positions.clone());
+        if instance.timed {
+            self.leg_times.drain(positions.clone());
+        }
+        self.nodes.drain(positions);
+        self.renew_leg(instance, from);
+    }
+
+    /// Sums up what is left after removals.
+    pub(super) fn finish_removal(&mut self, instance: &Instance) {
+        self.sum_up(instance);
+    }
+
+    fn add_loads(&mut self, instance: &Instance, stop: usize, sign: i64) {
+        let first = stop * instance.dimensions;
+        for d in 0..instance.dimensions {
+            self.delivery[d] += sign * instance.delivery[first + d];
+            self.pickup[d] += sign * instance.pickup[first + d];
+        }
+    }
+
+    fn sum_loads(&mut self, instance: &Instance) {
+        let dimensions = instance.dimensions;
+        for (sums, amounts) in [(&mut self.delivery, &instance.delivery), (&mut self.pickup, &instance.pickup)] {
+            sums.clear();
+            sums.resize(dimensions, 0);
+            for &stop in &self.nodes[1..self.nodes.len() - 1] {
+                let amounts = &amounts[stop as usize * dimensions..(stop as usize + 1) * dimensions];
+                sums.iter_mut().zip(amounts).for_each(|(sum, amount)| *sum += amount);
+            }
+        }
+    }
+
+    /// `peaks_before[i]` covers the legs up to the one into position i, `peaks_after[i]` the legs from that one on.
+    fn sum_peaks(&mut self, instance: &Instance) {
+        let (dimensions, length) = (instance.dimensions, self.nodes.len());
+        self.peaks_before.clear();
+        self.peaks_before.resize(length * dimensions, 0);
+        self.peaks_after.clear();
+        self.peaks_after.resize(length * dimensions, 0);
+        for d in 0..dimensions {
+            let mut load = self.delivery[d];
+            let mut peak = 0;
+            for position in 1..length {
+                peak = peak.max(load);
+                self.peaks_before[position * dimensions + d] = peak;
+                self.peaks_after[position * dimensions + d] = load;
+                if position + 1 < length {
+                    let amount = self.nodes[position] as usize * dimensions + d;
+                    load += instance.pickup[amount] - instance.delivery[amount];
+                }
+            }
+            for position in (1..length - 1).rev() {
+                let after = self.peaks_after[(position + 1) * dimensions + d];
+                let here = &mut self.peaks_after[position * dimensions + d];
+                *here = (*here).max(after);
+            }
+        }
+    }
+
+    fn sum_times(&mut self, instance: &Instance, class: &Class) {
+        let length = self.nodes.len();
+        self.ready.clear();
+        let mut ready = class.opens;
+        self.ready.push(ready);
+        for (&stop, &leg) in self.nodes.iter().zip(&self.leg_times).skip(1) {
+            let stop = stop as usize;
+            ready = (ready + leg).max(instance.opens[stop]) + instance.service[stop];
+            self.ready.push(ready);
+        }
+        self.latest.clear();
+        self.latest.resize(length, class.closes);
+        let mut latest = class.closes;
+        for position in (1..length - 1).rev() {
+            let stop = self.nodes[position] as usize;
+            latest = instance.closes[stop].min(latest - self.leg_times[position + 1] - instance.service[stop]);
+            self.latest[position] = latest;
+        }
+        self.latest[0] = latest.min(self.latest[0]);
+    }
+
+    /// The positions before which the stop can be put as far as its own window and its being a backhaul or not go.
+    #[inline]
+    pub(super) fn positions(&self, instance: &Instance, stop: usize) -> Range<usize> {
+        let (mut first, mut end) = (1, self.nodes.len());
+        if !instance.backhaul.is_empty() {
+            if !instance.backhaul[stop] {
+                end = self.linehauls + 2;
+            } else if self.linehauls > 0 {
+                first = self.linehauls + 1;
+            } else {
+                return 1..1;
+            }
+        }
+        if instance.timed {
+            // Along a route, both the earliest departures and the latest arrivals only grow.
+            let served = instance.opens[stop] + instance.service[stop];
+            first = first.max(self.latest.partition_point(|&latest| latest < served));
+            end = end.min(self.ready.partition_point(|&ready| ready <= instance.closes[stop]) + 1);
+        }
+        first..end.max(first)
+    }
+
+    fn sum_spans(&mut self, instance: &Instance, class: &Class) {
+        let (length, time) = (self.nodes.len(), class.time(instance));
+        let leg = |from: u32, to: u32| time.get(from as usize, to as usize);
+        let depot = Span::depot(class);
+        let span = |position: usize, node: u32| {
+            if position == 0 || position + 1 == length { depot } else { Span::node(instance, node as usize) }
+        };
+        self.heads.clear();
+        self.heads.push(depot);
+        for position in 1..length {
+            let (from, to) = (self.nodes[position - 1], self.nodes[position]);
+            // An order that keeps its windows always joins; the empty route's way from start to end is not driven.
+            let joined = self.heads[position - 1].join(leg(from, to), span(position, to));
+            self.heads.push(joined.unwrap_or(depot));
+        }
+        self.tails.clear();
+        self.tails.resize(length, depot);
+        for position in (0..length - 1).rev() {
+            let (from, to) = (self.nodes[position], self.nodes[position + 1]);
+            let joined = span(position, from).join(leg(from, to), self.tails[position + 1]);
+            self.tails[position] = joined.unwrap_or(depot);
+        }
+    }
+
+    /// True when the stop's amounts fit beside the sums of the route's, wherever it is put.
+    pub(super) fn has_room(&self, instance: &Instance, stop: usize) -> bool {
+        let dimensions = instance.dimensions;
+        let capacity = &instance.classes[self.class].capacity;
+        (0..dimensions).all(|d| {
+            self.delivery[d] + instance.delivery[stop * dimensions + d] <= capacity[d]
+                && self.pickup[d] + instance.pickup[stop * dimensions + d] <= capacity[d]
+        })
+    }
+
+    /// True when the order of the nodes keeps windows and limits; loads aside, for stops that leave only make room.
+    pub(super) fn keeps_rules(&self, instance: &Instance) -> bool {
+        let class = &instance.classes[self.class];
+        let within = |value: i64, limit: Option<i64>| limit.is_none_or(|limit| value <= limit);
+        self.is_unused()
+            || (instance.backhaul.is_empty() || self.linehauls > 0)
+                && (!instance.timed || self.ready[0] + self.leg_times[1] <= self.latest[1])
+                && within(self.distance, class.max_distance)
+                && within(self.travel, class.max_travel)
+                && (class.max_duration.is_none() || within(self.tails[0].duration, class.max_duration))
+    }
+
+    /// What an insertion before `position` adds to the cost beyond its legs, or none when it breaks a rule of time, load
+    /// or driving. `has_room` holds.
+    pub(super) fn extra_of_insertion(&self, instance: &Instance, stop: usize, position: usize) -> Option<i64> {
+        let class = &instance.classes[self.class];
+        let (before, after) = (self.nodes[position - 1] as usize, self.nodes[position] as usize);
+        if instance.mixed_loads && !self.peaks_fit(instance, stop, position) {
+            return None;
+        }
+        if instance.timed {
+            let arrival = self.ready[position - 1] + class.time(instance).get(before, stop);
+            if arrival > instance.closes[stop] {
+                return None;
+            }
+            let departure = arrival.max(instance.opens[stop]) + instance.service[stop];
+            if departure + class.time(instance).get(stop, after) > self.latest[position] {
+                return None;
+            }
+        }
+        if class.limits_driving() && !self.driving_fits(instance, stop, before, after) {
+            return None;
+        }
+        let fixed = if self.is_unused() { class.fixed } else { 0 };
+        if !class.asks_for_duration() {
+            return Some(fixed);
+        }
+        let head = self.heads[position - 1].join(class.time(instance).get(before, stop), Span::node(instance, stop))?;
+        let whole = head.join(class.time(instance).get(stop, after), self.tails[position])?;
+        if class.max_duration.is_some_and(|most| whole.duration > most) {
+            return None;
+        }
+        let duration_now = if self.is_unused() { 0 } else { self.tails[0].duration };
+        Some(fixed + class.duty * (whole.duration - duration_now))
+    }
+
+    fn peaks_fit(&self, instance: &Instance, stop: usize, position: usize) -> bool {
+        let (dimensions, capacity) = (instance.dimensions, &instance.classes[self.class].capacity);
+        (0..dimensions).all(|d| {
+            let amount = stop * dimensions + d;
+            self.peaks_before[position * dimensions + d] + instance.delivery[amount] <= capacity[d]
+                && self.peaks_after[position * dimensions + d] + instance.pickup[amount] <= capacity[d]
+        })
+    }
+
+    fn driving_fits(&self, instance: &Instance, stop: usize, before: usize, after: usize) -> bool {
+        let class = &instance.classes[self.class];
+        let with = |metric: &Metric, now: i64| {
+            let direct = metric.get(before, after);
+            now + metric.get(before, stop) + metric.get(stop, after) - direct
+        };
+        class.max_distance.is_none_or(|most| with(&instance.distance, self.distance) <= most)
+            && class.max_travel.is_none_or(|most| with(class.time(instance), self.travel) <= most)
+    }
+}

@@ -1,0 +1,279 @@
+//! The plan under search: routes, who is on which, what is left out; every change can be undone by a journal of the routes
+//! that it touched, so that a step costs the same however large the problem is.
+
+use super::instance::Instance;
+use super::route::Route;
+use std::ops::Range;
+
+/// The route of a stop that is on none.
+pub(super) const ABSENT: u32 = u32::MAX;
+
+/// Routes and stops left out.
+#[derive(Debug)]
+pub(super) struct State<'a> {
+    pub(super) instance: &'a Instance<'a>,
+    pub(super) routes: Vec<Route>,
+    pub(super) route_of: Vec<u32>,
+    /// Routes with stops, in no particular order, and where each stands in it.
+    pub(super) used: Vec<u32>,
+    used_at: Vec<u32>,
+    /// Per route, what the first dimension has left for deliveries and for pickups: most full routes are passed over by it.
+    spare: Vec<[i64; 2]>,
+    /// Per class, routes without stops.
+    unused: Vec<Vec<u32>>,
+    pub(super) absent: Vec<u32>,
+    pub(super) cost: i64,
+    journal: Journal,
+    pub(super) best: Best,
+}
+
+/// What a step touched, as it was before.
+#[derive(Debug, Default)]
+struct Journal {
+    step: u64,
+    touched_in: Vec<u64>,
+    /// The first `count` are of this step; the others keep memory for later ones.
+    saved: Vec<(u32, Route)>,
+    count: usize,
+    absent: Vec<u32>,
+    cost: i64,
+}
+
+/// The best plan met.
+#[derive(Debug, Default)]
+pub(super) struct Best {
+    pub(super) cost: i64,
+    /// Per route, its stops.
+    pub(super) orders: Vec<Vec<u32>>,
+    /// Routes that differ, perhaps, from the current ones.
+    stale: Vec<u32>,
+    is_stale: Vec<bool>,
+}
+
+impl<'a> State<'a> {
+    /// Nothing is served yet.
+    pub(super) fn empty(instance: &'a Instance<'a>) -> State<'a> {
+        let mut routes = Vec::new();
+        let mut unused = Vec::new();
+        for (class, vehicles) in instance.classes.iter().enumerate().map(|(index, class)| (index, &class.vehicles)) {
+            let first = routes.len() as u32;
+            routes.extend(vehicles.iter().map(|_| Route::unused(instance, class)));
+            unused.push((first..routes.len() as u32).rev().collect());
+        }
+        let count = routes.len();
+        let mut state = State {
+            instance,
+            routes,
+            route_of: vec![ABSENT; instance.stops],
+            used: Vec::new(),
+            used_at: vec![ABSENT; count],
+            spare: vec![[0; 2]; count],
+            unused,
+            absent: (0..instance.stops as u32).collect(),
+            cost: instance.absence.iter().sum(),
+            journal: Journal { step: 1, touched_in: vec![0; count], ..Journal::default() },
+            best: Best { orders: vec![Vec::new(); count], is_stale: vec![false; count], ..Best::default() },
+        };
+        (0..count as u32).for_each(|route| state.note_spare(route));
+        state.best.cost = state.cost;
+        state.begin();
+        state
+    }
+
+    /// One unused route of each class that has one.
+    pub(super) fn openable(&self) -> impl Iterator<Item = u32> + '_ {
+        self.unused.iter().filter_map(|routes| routes.last().copied())
+    }
+
+    /// Starts a step: what is done from here on can be undone.
+    pub(super) fn begin(&mut self) {
+        let journal = &mut self.journal;
+        journal.step += 1;
+        journal.count = 0;
+        journal.absent.clone_from(&self.absent);
+        journal.cost = self.cost;
+    }
+
+    /// The cost when the step began.
+    pub(super) fn cost_before(&self) -> i64 {
+        self.journal.cost
+    }
+
+    fn touch(&mut self, route: u32) {
+        let journal = &mut self.journal;
+        if journal.touched_in[route as usize] == journal.step {
+            return;
+        }
+        journal.touched_in[route as usize] = journal.step;
+        if journal.count == journal.saved.len() {
+            journal.saved.push((route, Route::default()));
+        }
+        let (saved_route, saved) = &mut journal.saved[journal.count];
+        *saved_route = route;
+        saved.copy_from(&self.routes[route as usize]);
+        journal.count += 1;
+        if !self.best.is_stale[route as usize] {
+            self.best.is_stale[route as usize] = true;
+            self.best.stale.push(route);
+        }
+    }
+
+    /// Takes the step back.
+    pub(super) fn undo(&mut self) {
+        for index in 0..self.journal.count {
+            let (route, saved) = &mut self.journal.saved[index];
+            let route = *route;
+            let was_unused = self.routes[route as usize].is_unused();
+            std::mem::swap(&mut self.routes[route as usize], saved);
+            self.note_use(route, was_unused);
+            for &stop in self.routes[route as usize].stops() {
+                self.route_of[stop as usize] = route;
+            }
+        }
+        self.absent.clone_from(&self.journal.absent);
+        for &stop in &self.absent {
+            self.route_of[stop as usize] = ABSENT;
+        }
+        self.cost = self.journal.cost;
+        self.journal.count = 0;
+    }
+
+    /// Writes down the current plan as the best when it is better.
+    pub(super) fn keep_if_best(&mut self) {
+        if self.cost >= self.best.cost {
+            return;
+        }
+        self.best.cost = self.cost;
+        while let Some(route) = self.best.stale.pop() {
+            self.best.is_stale[route as usize] = false;
+            let order = &mut self.best.orders[route as usize];
+            order.clear();
+            order.extend_from_slice(self.routes[route as usize].stops());
+        }
+    }
+
+    /// Goes back to the best plan met.
+    pub(super) fn return_to_best(&mut self) {
+        let orders = self.best.orders.clone();
+        self.take(&orders);
+    }
+
+    /// Takes over these orders, one per route.
+    pub(super) fn take(&mut self, orders: &[Vec<u32>]) {
+        self.begin();
+        for (route, order) in orders.iter().enumerate() {
+            if self.routes[route].stops() != order {
+                self.set_order(route as u32, order);
+            }
+        }
+        self.count_absent();
+        self.begin();
+    }
+
+    /// Gives the route these stops; `count_absent` must follow when stops moved.
+    pub(super) fn set_order(&mut self, route: u32, order: &[u32]) {
+        self.touch(route);
+        let Route { nodes, .. } = &mut self.routes[route as usize];
+        let (was_unused, end) = (nodes.len() == 2, nodes[nodes.len() - 1]);
+        nodes.truncate(1);
+        nodes.extend_from_slice(order);
+        nodes.push(end);
+        self.refresh(route);
+        self.note_use(route, was_unused);
+    }
+
+    /// Finds who is on no route after `set_order`.
+    pub(super) fn count_absent(&mut self) {
+        self.route_of.fill(ABSENT);
+        for &route in &self.used {
+            for &stop in self.routes[route as usize].stops() {
+                self.route_of[stop as usize] = route;
+            }
+        }
+        let (instance, route_of) = (self.instance, &self.route_of);
+        self.absent.clear();
+        self.absent.extend((0..instance.stops as u32).filter(|&stop| route_of[stop as usize] == ABSENT));
+        self.cost = self.absent.iter().map(|&stop| instance.absence[stop as usize]).sum::<i64>()
+            + self.used.iter().map(|&route| self.routes[route as usize].cost).sum::<i64>();
+    }
+
+    fn refresh(&mut self, route: u32) {
+        self.routes[route as usize].refresh(self.instance);
+    }
+
+    /// Puts an absent stop (which the caller strikes from `absent`) before `position` of the route.
+    pub(super) fn insert(&mut self, stop: usize, route: u32, position: usize) {
+        self.touch(route);
+        let target = &mut self.routes[route as usize];
+        let (was_unused, cost) = (target.is_unused(), target.cost);
+        target.insert(self.instance, stop, position);
+        self.cost += target.cost - cost - self.instance.absence[stop];
+        self.route_of[stop] = route;
+        self.note_use(route, was_unused);
+    }
+
+    /// Takes the stops at positions `span` off the route, but for those at `keep`, which lies inside.
+    pub(super) fn remove(&mut self, route: u32, span: Range<usize>, keep: Range<usize>) {
+        self.touch(route);
+        let cost = self.routes[route as usize].cost;
+        self.take_off(route, keep.end..span.end);
+        self.take_off(route, span.start..keep.start);
+        self.routes[route as usize].finish_removal(self.instance);
+        if !self.routes[route as usize].keeps_rules(self.instance) {
+            // Where a direct leg is longer than a detour, what remains may be late: all of it comes off.
+            self.take_off(route, 1..self.routes[route as usize].nodes.len() - 1);
+            self.routes[route as usize].finish_removal(self.instance);
+        }
+        self.cost += self.routes[route as usize].cost - cost;
+        self.note_use(route, false);
+    }
+
+    fn take_off(&mut self, route: u32, positions: Range<usize>) {
+        if positions.is_empty() {
+            return;
+        }
+        let target = &mut self.routes[route as usize];
+        for &stop in &target.nodes[positions.clone()] {
+            self.route_of[stop as usize] = ABSENT;
+            self.absent.push(stop);
+            self.cost += self.instance.absence[stop as usize];
+        }
+        target.remove(self.instance, positions);
+    }
+
+    /// Keeps the lists of used and unused routes true.
+    fn note_use(&mut self, route: u32, was_unused: bool) {
+        let Route { class, .. } = self.routes[route as usize];
+        let is_unused = self.routes[route as usize].is_unused();
+        self.note_spare(route);
+        if was_unused && !is_unused {
+            let unused = &mut self.unused[class];
+            if let Some(at) = unused.iter().rposition(|&other| other == route) {
+                unused.swap_remove(at);
+            }
+            self.used_at[route as usize] = self.used.len() as u32;
+            self.used.push(route);
+        } else if !was_unused && is_unused {
+            let at = self.used_at[route as usize] as usize;
+            self.used.swap_remove(at);
+            if let Some(&moved) = self.used.get(at) {
+                self.used_at[moved as usize] = at as u32;
+            }
+            self.unused[class].push(route);
+        }
+    }
+
+    fn note_spare(&mut self, route: u32) {
+        let Route { class, delivery, pickup, .. } = &self.routes[route as usize];
+        if let Some(&capacity) = self.instance.classes[*class].capacity.first() {
+            self.spare[route as usize] = [capacity - delivery[0], capacity - pickup[0]];
+        }
+    }
+
+    /// False when the first dimension alone keeps the amounts out.
+    #[inline]
+    pub(super) fn may_have_room(&self, route: u32, [delivery, pickup]: [i64; 2]) -> bool {
+        let [spare_delivery, spare_pickup] = self.spare[route as usize];
+        delivery <= spare_delivery && pickup <= spare_pickup
+    }
+}
