@@ -1,10 +1,12 @@
 //! Plans made in one go: Clarke-Wright savings, and nearest neighbour as the trivial baseline; neither is improved afterwards.
 
+use crate::general::{Item, items};
 use crate::local_search::nearest_stops;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::problem::Problem;
-use crate::schedule::{loads_fit, schedule, whole_route};
+use crate::schedule::{loads_fit, plan_of, schedule, whole_route, with_breaks};
 use crate::segment::Segment;
+use crate::timeline::evaluate;
 use crate::working::Working;
 
 /// Nearest stops of each stop for which a saving is computed.
@@ -13,42 +15,65 @@ const SAVING_NEIGHBOURS: usize = 100;
 const MOST_MODEL_CLASSES: usize = 8;
 
 /// Nearest neighbour: each vehicle in turn drives from where it is to the nearest stop that it can still serve (least
-/// metres, then seconds) until none is left. Small and large fleets are used in the order given.
+/// metres, then seconds) until none is left; a shipment is delivered as soon as it is picked up, and a vehicle that may reload
+/// does so when nothing else fits. Small and large fleets are used in the order given.
 pub fn nearest_neighbour(problem: &Problem) -> Plan {
-    let mut open: Vec<bool> = vec![true; problem.stops().len()];
-    let mut orders = Vec::with_capacity(problem.vehicles().len());
+    let mut open = items(problem);
+    let prefixes: Vec<usize> = problem.vehicles().iter().flat_map(|vehicle| vehicle.prefix.clone()).collect();
+    open.retain(|item| !item.stops(problem).iter().any(|stop| prefixes.contains(stop)));
+    let mut tours = Vec::with_capacity(problem.vehicles().len());
     for (vehicle, limits) in problem.vehicles().iter().enumerate() {
-        let mut order: Vec<usize> = Vec::new();
-        let mut place = limits.start;
-        loop {
-            let distance = |stop: usize| {
-                let leg = problem.leg(place, Some(problem.stops()[stop].location));
-                (leg.distance_m, leg.duration_s, stop)
-            };
-            let mut candidates: Vec<_> = (0..open.len()).filter(|&stop| open[stop]).map(distance).collect();
-            candidates.sort_unstable();
-            let next = candidates.into_iter().map(|(_, _, stop)| stop).find(|&stop| {
-                order.push(stop);
-                let fits = feasible(problem, vehicle, &order);
-                order.pop();
-                fits
-            });
-            let Some(stop) = next else { break };
-            order.push(stop);
-            open[stop] = false;
-            place = Some(problem.stops()[stop].location);
+        let mut steps: Vec<Step> = limits.prefix.iter().map(|&stop| Step::Stop(stop)).collect();
+        while let Some((index, longer)) = nearest_extension(problem, vehicle, &steps, &open) {
+            open.remove(index);
+            steps = longer;
         }
-        orders.push(order);
+        tours.push(steps);
     }
-    schedule(problem, &orders)
+    plan_of(problem, &tours)
+}
+
+/// The nearest item that the vehicle can serve next, and its steps with it.
+fn nearest_extension(problem: &Problem, vehicle: usize, steps: &[Step], open: &[Item]) -> Option<(usize, Vec<Step>)> {
+    let limits = &problem.vehicles()[vehicle];
+    let place = steps.last().map_or(limits.start, |step| match step {
+        Step::Stop(stop) => Some(problem.stops()[*stop].location),
+        Step::Reload(location) => Some(*location),
+        Step::Break(_) => None,
+    });
+    let choices = open.iter().enumerate().flat_map(|(index, item)| match item {
+        Item::OneOf(_) => item.stops(problem).into_iter().map(|stop| (index, vec![stop])).collect(),
+        Item::Stop(_) | Item::Shipment(_) => vec![(index, item.stops(problem))],
+    });
+    let mut ranked: Vec<_> = choices
+        .map(|(index, stops)| {
+            let leg = problem.leg_by(limits.profile, place, Some(problem.stops()[stops[0]].location));
+            (leg.distance_m, leg.duration_s, index, stops)
+        })
+        .collect();
+    ranked.sort_unstable();
+    let reloads = limits.reload.iter().flat_map(|reload| &reload.locations).map(|&place| vec![Step::Reload(place)]);
+    for before in std::iter::once(Vec::new()).chain(reloads.filter(|_| matches!(steps.last(), Some(Step::Stop(_))))) {
+        for (_, _, index, stops) in &ranked {
+            let longer = steps.iter().chain(&before).copied().chain(stops.iter().map(|&stop| Step::Stop(stop)));
+            let longer: Vec<Step> = longer.collect();
+            let fits = stops.iter().all(|&stop| problem.may_serve(vehicle, stop))
+                && evaluate(problem, vehicle, &with_breaks(problem, vehicle, &longer)).breach.is_none();
+            if fits {
+                return Some((*index, longer));
+            }
+        }
+    }
+    None
 }
 
 /// Clarke-Wright savings. Routes of one stop are joined end to start in the order of the distance, or cost, that joining saves
 /// for a model vehicle, as long as it could drive the joined route; then each route, longest first, gets the vehicle that
 /// drives it most cheaply, and the stops of routes without a vehicle are inserted where they are cheapest. Each class of
-/// vehicles (at most eight) serves as the model once; the best plan is returned.
-pub fn savings(problem: &Problem) -> Plan {
-    schedule(problem, &savings_orders(problem))
+/// vehicles (at most eight) serves as the model once; the best plan is returned. None for a problem with features that joining
+/// routes does not honour.
+pub fn savings(problem: &Problem) -> Option<Plan> {
+    problem.features().is_empty().then(|| schedule(problem, &savings_orders(problem)))
 }
 
 pub(crate) fn savings_orders(problem: &Problem) -> Vec<Vec<usize>> {

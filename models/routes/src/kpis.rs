@@ -1,6 +1,7 @@
 //! Figures of a plan for planners; they judge nothing and change nothing.
 
-use crate::plan::Plan;
+use crate::general::items;
+use crate::plan::{Plan, Route};
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,10 @@ pub struct Kpis {
     pub travel_s: i64,
     /// Seconds of waiting.
     pub waiting_s: i64,
+    /// Seconds by which service starts after last windows, summed.
+    pub late_s: i64,
+    /// Mean duration of the routes divided by the longest, 0 to 1: 1 when all drivers work equally long, or there are none.
+    pub balance: f64,
     /// Vehicles with a route.
     pub vehicles_used: usize,
     /// Stops served.
@@ -25,12 +30,20 @@ pub struct Kpis {
     pub stops_left_out: usize,
     /// Mean over used vehicles of the fullest load in their fullest dimension divided by its capacity, 0 to 1.
     pub utilisation: f64,
-    /// Share of all stops whose service starts in their window, 0 to 1; a stop left out is not on time.
+    /// Share of all stops, alternatives counted once, whose service starts in their windows, 0 to 1; a stop left out is not on
+    /// time.
     pub on_time_share: f64,
     /// Grams of CO2 equivalent: metres times each vehicle's factor.
     pub co2e_g: i64,
     /// The factor that this amounts to over the whole plan, grams per kilometre; zero when nothing is driven.
     pub co2e_g_per_km: f64,
+}
+
+impl Kpis {
+    /// Share of another plan's cost that this one saves; negative when it costs more, zero when the other costs nothing.
+    pub fn saved_against(&self, other: &Kpis) -> f64 {
+        if other.cost > 0 { 1.0 - self.cost as f64 / other.cost as f64 } else { 0.0 }
+    }
 }
 
 /// Summarises a plan that was made for this problem.
@@ -41,6 +54,7 @@ pub fn kpis(problem: &Problem, plan: &Plan) -> Kpis {
         windows.last().is_none_or(|last| visit.start_s <= last.closes_s)
     });
     let emitted: i64 = plan.routes.iter().map(|r| r.distance_m * problem.vehicles()[r.vehicle].co2e_g_per_km).sum();
+    let longest_s = plan.routes.iter().map(Route::duration_s).max().unwrap_or(0);
     let utilisation: f64 = (0..plan.routes.len()).map(|route| fullest_share(problem, plan, route)).sum();
     Kpis {
         cost: plan.cost,
@@ -48,11 +62,17 @@ pub fn kpis(problem: &Problem, plan: &Plan) -> Kpis {
         duration_s: plan.duration_s,
         travel_s: plan.routes.iter().map(|route| route.travel_s).sum(),
         waiting_s: plan.routes.iter().map(|route| route.waiting_s).sum(),
+        late_s: plan.routes.iter().map(|route| route.late_s).sum(),
+        balance: if longest_s > 0 {
+            plan.duration_s as f64 / (longest_s * plan.routes.len() as i64) as f64
+        } else {
+            1.0
+        },
         vehicles_used: plan.routes.len(),
         stops_served: visits().count(),
         stops_left_out: plan.unassigned.len(),
         utilisation: utilisation / plan.routes.len().max(1) as f64,
-        on_time_share: on_time.count() as f64 / problem.stops().len() as f64,
+        on_time_share: on_time.count() as f64 / items(problem).iter().map(|item| item.visits()).sum::<usize>() as f64,
         co2e_g: (emitted + 500) / 1_000,
         co2e_g_per_km: if plan.distance_m > 0 { emitted as f64 / plan.distance_m as f64 } else { 0.0 },
     }
@@ -61,7 +81,8 @@ pub fn kpis(problem: &Problem, plan: &Plan) -> Kpis {
 fn fullest_share(problem: &Problem, plan: &Plan, route: usize) -> f64 {
     let route = &plan.routes[route];
     let capacity = &problem.vehicles()[route.vehicle].capacity;
-    let loads = std::iter::once(&route.initial_load).chain(route.visits.iter().map(|visit| &visit.load));
+    let pauses = route.pauses.iter().map(|pause| &pause.load);
+    let loads = std::iter::once(&route.initial_load).chain(route.visits.iter().map(|visit| &visit.load)).chain(pauses);
     let shares = loads.flat_map(|load| load.iter().zip(capacity).filter(|(_, capacity)| **capacity > 0));
     shares.map(|(&load, &capacity)| load as f64 / capacity as f64).fold(0.0, f64::max)
 }

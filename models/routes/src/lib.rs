@@ -1,13 +1,16 @@
-//! Vehicle routing for deliveries and collections; it leaves out road networks, breaks and paired pickups with deliveries.
+//! Vehicle routing for deliveries, collections and shipments; it leaves out road networks.
 //!
-//! A [`Problem`] holds stops (demand in several dimensions, one time window, service time, skills), vehicles of any mix
-//! (capacity, shift, depots, costs, limits) and travel between places. A [`Solver`] turns it into a [`Plan`];
-//! [`LocalSearchSolver`] is the engine here. [`check`] verifies a plan without any of the solver's code, [`savings`] and
-//! [`nearest_neighbour`] are baselines, [`kpis`] summarises, [`vroom`] speaks VROOM's JSON and [`map`] draws.
+//! A [`Problem`] holds stops (demand in several dimensions, time windows, service, skills, prizes, alternatives), shipments
+//! between them, vehicles of any mix (capacity, shift, depots, costs, limits, breaks, reloads, traffic) and travel between
+//! places. A [`Solver`] turns it into a [`Plan`]; [`LocalSearchSolver`] is the engine here, whose general part replays every
+//! route it tries where a problem uses rarer [`Feature`]s. [`check`] verifies a plan without any of the solver's code,
+//! [`explain`] says what stops left out are missing, [`savings`] and [`nearest_neighbour`] are baselines, [`kpis`] summarises,
+//! [`vroom`] speaks VROOM's JSON, [`formats`] reads and writes the benchmark families' files, and [`map`] draws.
 //!
 //! What the engine minimises, in this order: the summed weight (1 + priority) of stops left out, then cost. A vehicle's cost
 //! is `fixed + per_km · distance + per_travel_hour · driving time + per_duty_hour · (return − departure)`; an unused vehicle
-//! costs nothing. All times are whole seconds, all distances whole metres, so that results are equal on every machine.
+//! costs nothing; overtime, lateness and prizes of stops left out come on top. All times are whole seconds, all distances whole
+//! metres, so that results are equal on every machine.
 //!
 //! Sources: Clarke and Wright 1964 (savings); Or 1976 (or-opt); Potvin and Rousseau 1995 (2-opt*); Vidal, Crainic,
 //! Gendreau and Prins 2013 (segments with time warp, evaluated in constant time); Christiaens and Vanden Berghe 2020
@@ -28,6 +31,7 @@ mod check;
 mod construct;
 mod explain;
 pub mod formats;
+mod general;
 mod kpis;
 mod local_search;
 pub mod map;
@@ -45,6 +49,7 @@ mod working;
 
 pub use check::{Violation, check};
 pub use construct::{nearest_neighbour, savings};
+pub use explain::{Broken, Explanation, Relaxation, Rule, explain, relaxed};
 pub use kpis::{Kpis, kpis};
 pub use plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, UnassignedReason, Visit};
 pub use problem::{

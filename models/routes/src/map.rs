@@ -1,6 +1,6 @@
 //! A plan drawn: GeoJSON for map programs and a plain SVG for reports; lines are straight, as no roads are known.
 
-use crate::plan::Plan;
+use crate::plan::{PauseKind, Plan};
 use crate::problem::Problem;
 use crate::travel::Place;
 use serde_json::{Value, json};
@@ -137,12 +137,20 @@ fn point(problem: &Problem, stop: usize, properties: Value) -> Result<Value, Map
 fn path(problem: &Problem, plan: &Plan, route: usize) -> Result<Vec<Place>, MapError> {
     let route = &plan.routes[route];
     let vehicle = &problem.vehicles()[route.vehicle];
-    let stops = route.visits.iter().map(|visit| problem.stops()[visit.stop].location);
-    let locations = vehicle.start.into_iter().chain(stops).chain(vehicle.end);
-    locations.map(|location| place(problem, location)).collect()
+    let mut locations: Vec<usize> = vehicle.start.into_iter().collect();
+    let reloads = |visits: usize| {
+        let here = route.pauses.iter().filter(move |pause| pause.after_visits == visits);
+        here.filter_map(|pause| if let PauseKind::Reload(location) = pause.kind { Some(location) } else { None })
+    };
+    for (index, visit) in route.visits.iter().enumerate() {
+        locations.extend(reloads(index));
+        locations.push(problem.stops()[visit.stop].location);
+    }
+    locations.extend(reloads(route.visits.len()).chain(vehicle.end));
+    locations.into_iter().map(|location| place(problem, location)).collect()
 }
 
-/// Equirectangular projection of the problem's places onto the drawing.
+/// Equirectangular projection of the problem's places onto the drawing; points of a plane are only scaled.
 struct Frame {
     west: f64,
     north: f64,
@@ -160,7 +168,7 @@ impl Frame {
             (west, east) = (west.min(at.lon), east.max(at.lon));
             (south, north) = (south.min(at.lat), north.max(at.lat));
         }
-        let narrowing = ((north + south) / 2.0).to_radians().cos();
+        let narrowing = if problem.is_planar() { 1.0 } else { ((north + south) / 2.0).to_radians().cos() };
         let span = ((east - west) * narrowing).max(north - south).max(1e-9);
         Ok(Frame { west, north, pixels_per_degree: (SIZE - 2.0 * MARGIN) / span, narrowing })
     }

@@ -4,7 +4,7 @@ use crate::explain::reason;
 use crate::plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, Visit};
 use crate::problem::Problem;
 use crate::segment::Segment;
-use crate::timeline::{evaluate, evaluate_final, simulate};
+use crate::timeline::{evaluate_final, simulate};
 
 /// The plan in which vehicle `v` follows `steps[v]`. Breaks are put where they disturb least when the steps hold none. Steps
 /// that break rules are carried out all the same, late or overloaded; [`crate::check`] says what is wrong with them.
@@ -50,7 +50,8 @@ fn prizes_lost(problem: &Problem, unassigned: &[Unassigned]) -> i64 {
 /// a break already.
 pub(crate) fn with_breaks(problem: &Problem, vehicle: usize, steps: &[Step]) -> Vec<Step> {
     let mut placed = steps.to_vec();
-    let breaks = problem.vehicles()[vehicle].breaks.len();
+    let limits = &problem.vehicles()[vehicle];
+    let (breaks, opens_s) = (limits.breaks.len(), limits.shift.opens_s);
     if steps.iter().any(|step| matches!(step, Step::Break(_))) {
         return placed;
     }
@@ -59,9 +60,9 @@ pub(crate) fn with_breaks(problem: &Problem, vehicle: usize, steps: &[Step]) -> 
         let rank = |gap: usize| {
             let mut tried = placed.clone();
             tried.insert(gap, Step::Break(index));
-            let totals = evaluate(problem, vehicle, &tried);
+            let totals = simulate(problem, vehicle, &tried, opens_s, &mut |_| ());
             let breach = totals.breach;
-            (breach.window_s + breach.shift_s + breach.duration_s + breach.load, totals.return_s, totals.duration_s())
+            (breach.window_s + breach.shift_s + breach.break_load, totals.return_s)
         };
         let gap = (earliest..=placed.len()).min_by_key(|&gap| rank(gap)).unwrap_or(placed.len());
         placed.insert(gap, Step::Break(index));

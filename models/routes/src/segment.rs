@@ -106,14 +106,4 @@ impl Segment {
             && limits.max_stops.is_none_or(|limit| self.stops as usize <= limit);
         feasible.then(|| limits.scaled_cost(self.distance_m, self.travel_s, self.duration_s))
     }
-
-    /// The earliest departure that keeps the duration shortest.
-    pub(crate) fn departure_s(&self) -> i64 {
-        self.earliest_s
-    }
-
-    /// True when the windows are kept.
-    pub(crate) fn on_time(&self) -> bool {
-        self.warp_s == 0
-    }
 }

@@ -1,6 +1,8 @@
-//! The `Solver` trait and the engine behind it: savings, descent, ruin and recreate, descent; it reads no clock.
+//! The `Solver` trait and the choice of the engine behind it: the core search, or the general engine for rarer rules; it reads no
+//! clock.
 
-use crate::plan::Plan;
+use crate::general;
+use crate::plan::{Plan, Step};
 use crate::problem::{Feature, Problem};
 use crate::schedule::schedule;
 use crate::search::search;
@@ -35,12 +37,6 @@ pub enum SolveError {
         /// Iterations asked for.
         iterations: u64,
     },
-    /// The problem uses rules that the engine does not honour.
-    #[error("this engine does not honour {features:?}")]
-    Unsupported {
-        /// The rules.
-        features: Vec<Feature>,
-    },
 }
 
 /// An engine that plans routes.
@@ -69,18 +65,30 @@ pub struct LocalSearchSolver;
 
 impl Solver for LocalSearchSolver {
     fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
-        if budget.iterations > MAX_ITERATIONS {
-            return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
-        }
-        let honoured = |feature: &Feature| HONOURED.contains(feature);
-        let features: Vec<Feature> = problem.features().iter().copied().filter(|feature| !honoured(feature)).collect();
-        if !features.is_empty() {
-            return Err(SolveError::Unsupported { features });
-        }
-        let share = |steps: u64| progress().max(steps as f64 / budget.iterations.max(1) as f64);
-        Ok(schedule(problem, &search(problem, budget.seed, &share)))
+        solve_from(problem, None, budget, progress)
     }
 }
 
-/// What the engine honours beyond capacities, one window, skills and limits.
+/// What the core search honours beyond capacities, one window, skills and limits; problems with other features are planned by
+/// the general engine.
 const HONOURED: &[Feature] = &[Feature::NamedVehicles];
+
+/// Plans beginning with the steps of `start` where they are given and break no rule; that is the general engine's work.
+///
+/// # Errors
+/// When the budget is out of range.
+pub(crate) fn solve_from(
+    problem: &Problem,
+    start: Option<&[Vec<Step>]>,
+    budget: &Budget,
+    progress: &dyn Fn() -> f64,
+) -> Result<Plan, SolveError> {
+    if budget.iterations > MAX_ITERATIONS {
+        return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
+    }
+    if start.is_some() || problem.features().iter().any(|feature| !HONOURED.contains(feature)) {
+        return Ok(general::solve(problem, start, budget, &|| progress() >= 1.0));
+    }
+    let share = |steps: u64| progress().max(steps as f64 / budget.iterations.max(1) as f64);
+    Ok(schedule(problem, &search(problem, budget.seed, &share)))
+}

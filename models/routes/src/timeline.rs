@@ -7,7 +7,7 @@ use crate::plan::Step;
 use crate::problem::{COST_SCALE, MAX_DIMENSIONS, Problem, SCALED_PER_SECOND, TimeWindow, Vehicle};
 
 /// Most times that a later departure is tried to shorten a route with several windows.
-const MOST_DEPARTURES: usize = 32;
+const MOST_DEPARTURES: usize = 8;
 
 /// By how much each kind of rule is broken; all zero when none is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) struct Breach {
     pub(crate) order: i64,
     /// Most amount over the capacity, in the worst dimension.
     pub(crate) load: i64,
+    /// Most amount on board in a break over what the break allows, in the worst dimension.
+    pub(crate) break_load: i64,
     /// Seconds after windows, summed.
     pub(crate) window_s: i64,
     /// Seconds of return after the shift.
@@ -98,9 +100,11 @@ pub(crate) fn evaluate(problem: &Problem, vehicle: usize, steps: &[Step]) -> Tot
         if better(&later, &best, limits) {
             best = later;
         }
+        if !has_choice(problem, steps) {
+            break;
+        }
         first = ends(later.departure_s + 1);
-        let hopeless = first.breach.window_s > best.breach.window_s || first.breach.shift_s > best.breach.shift_s;
-        if hopeless || !has_choice(problem, steps) {
+        if first.breach.window_s > best.breach.window_s || first.breach.shift_s > best.breach.shift_s {
             break;
         }
     }
@@ -123,12 +127,11 @@ fn duration_matters(limits: &Vehicle) -> bool {
     limits.cost_per_duty_hour > 0 || limits.overtime.is_some() || limits.max_duration_s.is_some()
 }
 
-/// True when a stop or break could start in another window.
+/// True when a stop could start in another window.
 fn has_choice(problem: &Problem, steps: &[Step]) -> bool {
     steps.iter().any(|step| match step {
         Step::Stop(stop) => problem.stops()[*stop].windows.len() > 1,
-        Step::Reload(_) => false,
-        Step::Break(_) => true,
+        Step::Reload(_) | Step::Break(_) => false,
     })
 }
 
@@ -263,7 +266,7 @@ impl State {
         let limits = &problem.vehicles()[vehicle];
         let leg = problem.leg_by(limits.profile, self.place, to);
         let mut left = i64::from(leg.duration_s) * 100;
-        let mut arrival_s = None;
+        let mut arrival_s = (left == 0).then_some(self.now_s);
         for &step in breaks {
             let Step::Break(index) = step else { continue };
             let Some(pause) = limits.breaks.get(index) else { continue };
@@ -283,7 +286,7 @@ impl State {
             self.totals.breach.window_s += late_s;
             if let Some(most) = &pause.max_load {
                 let over = self.load.iter().zip(most).map(|(load, most)| load - most).max().unwrap_or(0);
-                self.totals.breach.load = self.totals.breach.load.max(over);
+                self.totals.breach.break_load = self.totals.breach.break_load.max(over);
             }
             self.totals.pause_s += pause.service_s;
             self.now_s = start_s + pause.service_s;

@@ -82,8 +82,8 @@ pub enum Command {
         after_help = "Examples:\n  dhow forecast prd_01890a5d-ac96-774b-bcce-b302099a8057 --horizon 28 --chart fan.svg\n  dhow forecast sales.csv --season 7 --horizon 28 --chart fan.svg"
     )]
     Forecast(ForecastArguments),
-    /// Solves a routing problem in VROOM's JSON.
-    #[command(after_help = "Example:\n  dhow route problem.json --map plan.svg")]
+    /// Plans routes, checks solutions, and explains what is left out.
+    #[command(after_help = "Example:\n  dhow route solve problem.json --map plan.svg")]
     Route(RouteArguments),
     /// Prints the API's OpenAPI 3.1 document.
     Openapi,
@@ -619,21 +619,141 @@ pub struct ForecastArguments {
 /// Arguments of `route`.
 #[derive(Args)]
 pub struct RouteArguments {
-    /// The problem in VROOM's JSON; `-` is standard input.
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RouteCommand,
+}
+
+/// What `route` does.
+#[derive(Subcommand)]
+pub enum RouteCommand {
+    /// Plans routes.
+    #[command(after_help = "Example:\n  dhow route solve X-n101-k25.vrp --cpu-seconds 10 --out plan.sol --map plan.svg")]
+    Solve(RouteSolveArguments),
+    /// Checks a solution: its cost, and every rule that it breaks.
+    #[command(after_help = "Example:\n  dhow route check X-n101-k25.vrp plan.sol")]
+    Check(RouteCheckArguments),
+    /// Says for every stop left out what is missing and which change would get it served.
+    #[command(after_help = "Example:\n  dhow route explain problem.json answer.json")]
+    Explain(RouteExplainArguments),
+}
+
+/// How a routing problem is written down.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RouteFormat {
+    /// What the file looks like.
+    Auto,
+    /// VROOM's JSON.
+    Vroom,
+    /// VRPLIB and CVRPLIB.
+    Vrplib,
+    /// Solomon's and Gehring and Homberger's tables.
+    Solomon,
+    /// Li and Lim's tables.
+    LiLim,
+}
+
+/// How lengths in a plane become integers.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RouteRounding {
+    /// Not rounded, counted in thousandths.
+    None,
+    /// The nearest integer.
+    Nearest,
+    /// The integer part.
+    Trunc,
+    /// One decimal, the rest cut off, counted in tenths.
+    Trunc10,
+}
+
+/// The problem that a `route` command reads.
+#[derive(Args)]
+pub struct RouteProblemArguments {
+    /// The problem; `-` is standard input.
+    #[arg(value_name = "PROBLEM")]
     pub file: PathBuf,
-    /// Stop after so many seconds with the best plan found.
-    #[arg(long, default_value_t = 10.0)]
-    pub seconds: f64,
+    /// How it is written down.
+    #[arg(long, default_value = "auto")]
+    pub format: RouteFormat,
+    /// How lengths become integers, if not by the family's own rule.
+    #[arg(long)]
+    pub round: Option<RouteRounding>,
+    /// Fewer vehicles are better than any shorter distance (not for VROOM's JSON, which states its costs).
+    #[arg(long)]
+    pub vehicles_first: bool,
+    /// The speed between coordinates that VROOM's JSON gives no matrix for, km/h.
+    #[arg(long, default_value_t = 40.0)]
+    pub speed_kmh: f64,
+}
+
+/// Arguments of `route solve`.
+#[derive(Args)]
+pub struct RouteSolveArguments {
+    /// What to plan.
+    #[command(flatten)]
+    pub problem: RouteProblemArguments,
+    /// Stop after so many seconds with the best plan found; 10 where no limit is given.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Stop after so many seconds of each thread's processor time.
+    #[arg(long)]
+    pub cpu_seconds: Option<f64>,
     /// Stop after so many iterations.
-    #[arg(long, default_value_t = 100_000)]
-    pub iterations: u64,
+    #[arg(long)]
+    pub iterations: Option<u64>,
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// Plan on so many threads, each with its own seed, and take the best plan.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub threads: u32,
+    /// Write the plan: CVRPLIB's solution file, or VROOM's answer for VROOM's JSON.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Write the plan as an SVG map.
     #[arg(long, value_name = "FILE")]
     pub map: Option<PathBuf>,
-    /// VROOM's response instead of a table.
+    /// Write the plan as GeoJSON.
+    #[arg(long, value_name = "FILE")]
+    pub geojson: Option<PathBuf>,
+    /// A solution to compare with.
+    #[arg(long, value_name = "FILE")]
+    pub previous: Option<PathBuf>,
+    /// JSON instead of a table: VROOM's answer, or a file's figures.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `route check`.
+#[derive(Args)]
+pub struct RouteCheckArguments {
+    /// What is to be served.
+    #[command(flatten)]
+    pub problem: RouteProblemArguments,
+    /// CVRPLIB's solution file, or VROOM's answer for VROOM's JSON.
+    #[arg(value_name = "SOLUTION")]
+    pub solution: PathBuf,
+    /// JSON instead of lines.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `route explain`.
+#[derive(Args)]
+pub struct RouteExplainArguments {
+    /// What is to be served.
+    #[command(flatten)]
+    pub problem: RouteProblemArguments,
+    /// The solution to explain; without it a plan is made first.
+    #[arg(value_name = "SOLUTION")]
+    pub solution: Option<PathBuf>,
+    /// Seconds of planning without a solution; 5 where nothing is given.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Everything random follows from this number.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// JSON instead of lines.
     #[arg(long)]
     pub json: bool,
 }

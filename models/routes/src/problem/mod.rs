@@ -120,8 +120,26 @@ impl Problem {
     /// # Errors
     /// The first bad input, as a path and a message.
     pub fn from_parts(parts: Parts) -> Result<Problem, ProblemError> {
-        let Parts { mut stops, mut vehicles, mut shipments, profiles } = parts;
-        let profiles = checks::profiles(&profiles)?;
+        let Parts { stops, vehicles, shipments, profiles } = parts;
+        Problem::assemble(stops, vehicles, shipments, checks::profiles(&profiles)?)
+    }
+
+    /// The same problem with changed stops and vehicles.
+    ///
+    /// # Errors
+    /// What is wrong after the change.
+    pub fn changed(&self, change: impl FnOnce(&mut Vec<Stop>, &mut Vec<Vehicle>)) -> Result<Problem, ProblemError> {
+        let (mut stops, mut vehicles) = (self.stops.clone(), self.vehicles.clone());
+        change(&mut stops, &mut vehicles);
+        Problem::assemble(stops, vehicles, self.shipments.clone(), self.profiles.clone())
+    }
+
+    fn assemble(
+        mut stops: Vec<Stop>,
+        mut vehicles: Vec<Vehicle>,
+        mut shipments: Vec<Shipment>,
+        profiles: Vec<Legs>,
+    ) -> Result<Problem, ProblemError> {
         let locations = profiles[0].locations();
         let dimensions = checks::everything(&stops, &shipments, &vehicles, locations, profiles.len())?;
         for stop in &mut stops {
@@ -235,11 +253,6 @@ impl Problem {
     /// Longest leg of any profile, in metres or seconds.
     pub(crate) fn longest_leg(&self) -> i64 {
         self.profiles.iter().map(Legs::longest).max().unwrap_or(0)
-    }
-
-    /// The first profile's legs.
-    pub(crate) fn legs(&self) -> &Legs {
-        &self.profiles[0]
     }
 
     /// True when the vehicle has every skill that the stop asks for and is one of those that it may be served by.

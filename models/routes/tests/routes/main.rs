@@ -4,6 +4,8 @@
 mod bad_input;
 mod formats;
 mod quality;
+mod reasons;
+mod rich;
 mod vroom;
 
 use dhow_routes::*;
@@ -123,7 +125,8 @@ proptest! {
 
     #[test]
     fn every_plan_keeps_all_rules_and_its_own_figures_are_right(problem in any_problem(1..26)) {
-        for plan in [nearest_neighbour(&problem), savings(&problem), solve(&problem, 0), solve(&problem, 300)] {
+        let joined = savings(&problem).expect("the problem has no rarer features");
+        for plan in [nearest_neighbour(&problem), joined, solve(&problem, 0), solve(&problem, 300)] {
             prop_assert_eq!(check(&problem, &plan), vec![]);
             for route in &plan.routes {
                 let order: Vec<usize> = route.visits.iter().map(|visit| visit.stop).collect();

@@ -65,6 +65,12 @@ fn a_request_gets_vrooms_answer() {
             "violations": [] }]
     });
     assert_eq!(request.response(&plan), expected);
+    let read_back = request.plan_of_response(expected.to_string().as_bytes()).expect("the answer is well formed");
+    assert_eq!(read_back, plan);
+    let mut wrong = expected;
+    wrong["routes"][0]["cost"] = json!(1_700);
+    let wrong = request.plan_of_response(wrong.to_string().as_bytes()).expect("the answer is well formed");
+    assert!(check(&request.problem, &wrong).iter().any(|violation| violation.path == "/routes/0/cost"));
 }
 
 #[test]
@@ -82,13 +88,10 @@ fn coordinates_without_a_matrix_use_the_great_circle() {
 
 #[test]
 fn what_is_not_supported_or_wrong_is_named() {
-    let unsupported: [(Change, &str); 7] = [
-        (|r| r["shipments"] = json!([{ "amount": [1] }]), "/shipments"),
-        (|r| r["vehicles"][0]["breaks"] = json!([{ "id": 1 }]), "/vehicles/0/breaks"),
-        (|r| r["vehicles"][0]["speed_factor"] = json!(1.5), "/vehicles/0/speed_factor"),
-        (|r| r["jobs"][1]["setup"] = json!(60), "/jobs/1/setup"),
-        (|r| r["jobs"][1]["time_windows"] = json!([[0, 1], [2, 3]]), "/jobs/1/time_windows/1"),
-        (|r| r["options"] = json!({ "g": true }), "/options/g"),
+    let unsupported: [(Change, &str); 4] = [
+        (|r| r["shipments"] = json!([{ "pickup": { "priority": 1 }, "delivery": {} }]), "/shipments/0/pickup/priority"),
+        (|r| r["jobs"][1]["setup_per_type"] = json!({ "bike": 60 }), "/jobs/1/setup_per_type"),
+        (|r| r["options"] = json!({ "geometry": true }), "/options/geometry"),
         (|r| r["matrices"]["car"]["costs"] = json!([[1]]), "/matrices/car/costs"),
     ];
     for (change, path) in unsupported {
@@ -96,7 +99,12 @@ fn what_is_not_supported_or_wrong_is_named() {
         assert!(matches!(error, VroomError::Unsupported { .. }), "{error}");
         assert_eq!(error.path(), path);
     }
-    let invalid: [(Change, &str); 9] = [
+    let invalid: [(Change, &str); 14] = [
+        (|r| r["vehicles"][0]["breaks"] = json!([{ "id": 1, "place": 3 }]), "/vehicles/0/breaks"),
+        (|r| r["vehicles"][0]["speed_factor"] = json!(-1.5), "/vehicles/0/speed_factor"),
+        (|r| r["jobs"][1]["time_windows"] = json!([[0, 2], [2, 3]]), "/jobs/1/time_windows/1"),
+        (|r| r["vehicles"][0]["steps"] = json!([{ "type": "job", "id": 8 }]), "/vehicles/0/steps/0"),
+        (|r| r["shipments"] = json!([{ "pickup": { "id": 1 }, "delivery": { "id": 1 } }]), "/shipments/0/pickup"),
         (|r| r["jobs"] = Value::Null, "/jobs"),
         (|r| r["jobs"][0]["id"] = json!("one"), "/jobs/0/id"),
         (|r| r["jobs"][2]["id"] = json!(1), "/jobs/2/id"),
@@ -114,4 +122,67 @@ fn what_is_not_supported_or_wrong_is_named() {
         assert_eq!(error.response()["code"], json!(2));
     }
     assert!(matches!(parse(b"[1", 40.0), Err(VroomError::NotJson { .. })));
+}
+
+#[test]
+fn a_courier_with_a_break_carries_a_shipment_and_serves_a_job_in_its_second_window() {
+    let request = json!({
+        "vehicles": [{
+            "id": 1, "start": [2.35, 48.85], "start_index": 0, "end": [2.35, 48.85], "end_index": 0, "capacity": [4],
+            "speed_factor": 2.0, "costs": { "fixed": 100, "per_hour": 3_600, "per_km": 10 }, "time_window": [0, 20_000],
+            "breaks": [{ "id": 5, "description": "lunch", "time_windows": [[4_000, 6_000]], "service": 600, "max_load": [0] }]
+        }],
+        "jobs": [{ "id": 11, "location": [2.36, 48.86], "location_index": 1, "setup": 30, "service": 60, "priority": 7,
+            "time_windows": [[0, 100], [9_000, 10_000]] }],
+        "shipments": [{ "amount": [3], "priority": 2,
+            "pickup": { "id": 1, "location": [2.37, 48.87], "location_index": 2, "service": 120 },
+            "delivery": { "id": 1, "location": [2.38, 48.88], "location_index": 3, "service": 180, "time_windows": [[0, 3_000]] }
+        }],
+        "matrices": { "car": {
+            "durations": [[0, 600, 800, 900], [600, 0, 200, 400], [800, 200, 0, 300], [900, 400, 300, 0]],
+            "distances": [[0, 1000, 2000, 3000], [1000, 0, 500, 900], [2000, 500, 0, 700], [3000, 900, 700, 0]]
+        } },
+        "options": { "g": true }
+    });
+    let request = parse(request.to_string().as_bytes(), 40.0).expect("the request is well formed");
+    let plan = request.solve(&Budget { iterations: 200, seed: 1 }, &never).expect("the budget is in range");
+    assert_eq!(check(&request.problem, &plan), vec![]);
+    let answer = request.response(&plan);
+    let route = &answer["routes"][0];
+    let kinds: Vec<&str> =
+        route["steps"].as_array().into_iter().flatten().filter_map(|step| step["type"].as_str()).collect();
+    assert_eq!(kinds, ["start", "pickup", "delivery", "break", "job", "end"]);
+    // Half of 800 + 300 + 400 + 600 s at double speed; 100 + 1,050 for driving + 46 for 4.6 km.
+    assert_eq!((&route["duration"], &route["distance"], &route["cost"]), (&json!(1_050), &json!(4_600), &json!(1_196)));
+    assert_eq!((&route["service"], &route["setup"], &route["priority"]), (&json!(960), &json!(30), &json!(11)));
+    assert_eq!((&route["delivery"], &route["pickup"]), (&json!([3]), &json!([3])));
+    assert_eq!(route["steps"][4]["arrival"].as_i64().map(|arrival| arrival <= 9_000), Some(true));
+    assert_eq!(route["violations"], json!([]));
+    assert!(route["geometry"].as_str().is_some_and(|line| line.starts_with("o_diHo~iM")), "{}", route["geometry"]);
+}
+
+#[test]
+fn plan_mode_keeps_the_given_steps_and_names_what_they_break() {
+    let mut value = request();
+    value["options"] = json!({ "c": true });
+    value["vehicles"][0]["steps"] =
+        json!([{ "type": "start" }, { "type": "job", "id": 3 }, { "type": "job", "id": 1 }]);
+    let request = parse(value.to_string().as_bytes(), 40.0).expect("the request is well formed");
+    let plan = request.solve(&Budget::default(), &never).expect("the budget is in range");
+    let answer = request.response(&plan);
+    assert_eq!(answer["routes"][0]["steps"][0]["violations"], json!([{ "cause": "load" }]));
+    assert_eq!(answer["unassigned"][0]["id"], json!(2));
+    assert!(!check(&request.problem, &plan).is_empty());
+}
+
+#[test]
+fn the_old_field_for_one_matrix_of_durations_is_read() {
+    let request = json!({
+        "vehicles": [{ "id": 0, "start_index": 0, "end_index": 3 }],
+        "jobs": [{ "id": 14, "location_index": 1 }, { "id": 15, "location_index": 2 }],
+        "matrix": [[0, 2_100, 200, 1_300], [2_100, 0, 2_250, 3_150], [200, 2_250, 0, 1_100], [1_300, 3_150, 1_100, 0]]
+    });
+    let request = parse(request.to_string().as_bytes(), 40.0).expect("the request is well formed");
+    let plan = request.solve(&Budget { iterations: 50, seed: 1 }, &never).expect("the budget is in range");
+    assert_eq!(request.response(&plan)["summary"]["cost"], json!(2_100 + 2_250 + 1_100));
 }
