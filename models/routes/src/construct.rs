@@ -1,6 +1,6 @@
 //! Plans made in one go: Clarke-Wright savings, and nearest neighbour as the trivial baseline; neither is improved afterwards.
 
-use crate::local_search::nearest_stops;
+use crate::nearest::nearest_stops;
 use crate::plan::Plan;
 use crate::problem::Problem;
 use crate::schedule::{loads_fit, schedule, whole_route};

@@ -29,11 +29,10 @@ mod construct;
 mod explain;
 pub mod formats;
 mod kpis;
-mod local_search;
 pub mod map;
+mod nearest;
 mod plan;
 mod problem;
-mod ruin;
 mod schedule;
 mod search;
 mod segment;
@@ -48,9 +47,10 @@ pub use construct::{nearest_neighbour, savings};
 pub use kpis::{Kpis, kpis};
 pub use plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, UnassignedReason, Visit};
 pub use problem::{
-    Break, DEFAULT_CO2E_G_PER_KM, Feature, Lateness, MAX_AMOUNT, MAX_DIMENSIONS, MAX_FIXED_COST, MAX_LEG, MAX_LOCATIONS,
-    MAX_PER_ITEM, MAX_PRIORITY, MAX_PROFILES, MAX_RATE, MAX_RELOADS, MAX_SKILL_SETS, MAX_STOPS, MAX_TIME_S, MAX_VEHICLES,
-    Overtime, Parts, Problem, ProblemError, Reload, SPEED_PERCENT, Shipment, SpeedChange, Stop, TimeWindow, Vehicle,
+    Break, DEFAULT_CO2E_G_PER_KM, Feature, Lateness, MAX_AMOUNT, MAX_DIMENSIONS, MAX_FIXED_COST, MAX_LEG,
+    MAX_LOCATIONS, MAX_PER_ITEM, MAX_PRIORITY, MAX_PROFILES, MAX_RATE, MAX_RELOADS, MAX_SKILL_SETS, MAX_STOPS,
+    MAX_TIME_S, MAX_VEHICLES, Overtime, Parts, Problem, ProblemError, Reload, SPEED_PERCENT, Shipment, SpeedChange,
+    Stop, TimeWindow, Vehicle,
 };
 pub use schedule::plan_of;
 pub use solver::{Budget, LocalSearchSolver, MAX_ITERATIONS, SolveError, Solver};

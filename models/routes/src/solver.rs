@@ -51,12 +51,7 @@ pub trait Solver {
     ///
     /// # Errors
     /// When the budget is out of range.
-    fn solve_paced(
-        &self,
-        problem: &Problem,
-        budget: &Budget,
-        progress: &dyn Fn() -> f64,
-    ) -> Result<Plan, SolveError>;
+    fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError>;
 
     /// Plans until the iterations are done or `stop`, asked as often, says true; then the best plan so far is returned. A
     /// caller who knows when it will stop gets a better plan from `solve_paced`.
@@ -73,12 +68,7 @@ pub trait Solver {
 pub struct LocalSearchSolver;
 
 impl Solver for LocalSearchSolver {
-    fn solve_paced(
-        &self,
-        problem: &Problem,
-        budget: &Budget,
-        progress: &dyn Fn() -> f64,
-    ) -> Result<Plan, SolveError> {
+    fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
         if budget.iterations > MAX_ITERATIONS {
             return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
         }
@@ -93,4 +83,11 @@ impl Solver for LocalSearchSolver {
 }
 
 /// What the engine honours beyond capacities, one window, skills and limits.
-const HONOURED: &[Feature] = &[Feature::NamedVehicles];
+const HONOURED: &[Feature] = &[
+    Feature::NamedVehicles,
+    Feature::Prizes,
+    Feature::Backhauls,
+    Feature::Profiles,
+    Feature::ReleaseTimes,
+    Feature::Shipments,
+];
