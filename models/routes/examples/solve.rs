@@ -1,86 +1,86 @@
-//! Solves a file of CVRPLIB's or Solomon's format for some CPU seconds and prints cost and gap; it prints no routes.
+//! Solves benchmark files for some CPU seconds each, checks the plans and prints their costs and the gaps to the best known
+//! solutions beside them; it prints no routes.
+//!
+//! `solve FILE … [--cpu-seconds S] [--seed N] [--vehicles-first]`; a best known cost is read from the `.sol` file next to its
+//! instance.
 
-use dhow_routes::{Budget, LocalSearchSolver, Problem, Solver, Stop, Travel, Vehicle, check};
-use std::time::Instant;
+use dhow_routes::formats::{ReadOptions, SolutionFile, read};
+use dhow_routes::{Budget, LocalSearchSolver, MAX_ITERATIONS, Solver, check};
+use std::path::{Path, PathBuf};
 
-/// Reads `TYPE : CVRP` with planar coordinates, distances rounded to the nearest integer.
-fn cvrplib(text: &str) -> Problem {
-    let (mut section, mut capacity, mut points, mut demands) = ("", 0i64, Vec::new(), Vec::new());
-    for line in text.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.first().copied() {
-            Some("CAPACITY") => capacity = words[words.len() - 1].parse().expect("a capacity"),
-            Some(word) if word.ends_with("_SECTION") || word == "EOF" => {
-                section = if word == "NODE_COORD_SECTION" {
-                    "points"
-                } else if word == "DEMAND_SECTION" {
-                    "demands"
-                } else {
-                    ""
-                }
-            }
-            Some(_) if section == "points" => {
-                points.push((words[1].parse::<f64>().expect("x"), words[2].parse::<f64>().expect("y")))
-            }
-            Some(_) if section == "demands" => demands.push(words[1].parse::<i64>().expect("a demand")),
-            _ => {}
-        }
-    }
-    let far = |a: &(f64, f64), b: &(f64, f64)| (a.0 - b.0).hypot(a.1 - b.1).round() as i64;
-    let matrix: Vec<Vec<i64>> = points.iter().map(|a| points.iter().map(|b| far(a, b)).collect()).collect();
-    let stops = (1..points.len()).map(|i| Stop::new(i.to_string(), i).delivering(&[demands[i]])).collect();
-    let total: i64 = demands.iter().sum();
-    let fleet = (total as f64 * 1.3 / capacity as f64).ceil() as i64 + 3;
-    let vehicles = (0..fleet).map(|i| Vehicle::new(i.to_string(), 0).carrying(&[capacity])).collect();
-    let travel = Travel::Matrices { distances_m: matrix.clone(), durations_s: matrix, places: Vec::new() };
-    Problem::new(stops, vehicles, travel).expect("the instance is well formed")
-}
-
-/// Reads Solomon's format; coordinates and times are multiplied by 1,000.
-fn solomon(text: &str) -> Problem {
-    let numbers = |line: &str| line.split_whitespace().map(str::parse::<i64>).collect::<Result<Vec<_>, _>>().ok();
-    let rows: Vec<Vec<i64>> = text.lines().filter_map(numbers).filter(|row| !row.is_empty()).collect();
-    let (fleet, customers) = (&rows[0], &rows[1..]);
-    let far = |a: &[i64], b: &[i64]| (((a[1] - b[1]) as f64).hypot((a[2] - b[2]) as f64) * 1_000.0).round() as i64;
-    let matrix: Vec<Vec<i64>> = customers.iter().map(|a| customers.iter().map(|b| far(a, b)).collect()).collect();
-    let stop = |row: &Vec<i64>| {
-        let stop = Stop::new(row[0].to_string(), row[0] as usize).delivering(&row[3..4]);
-        stop.between(row[4] * 1_000, row[5] * 1_000).taking(row[6] * 1_000)
-    };
-    let stops = customers[1..].iter().map(stop).collect();
-    let vehicle = |i: i64| Vehicle::new(i.to_string(), 0).carrying(&fleet[1..2]).working(0, customers[0][5] * 1_000);
-    let travel = Travel::Matrices { distances_m: matrix.clone(), durations_s: matrix, places: Vec::new() };
-    Problem::new(stops, (0..fleet[0]).map(vehicle).collect(), travel).expect("the instance is well formed")
-}
-
-/// CPU seconds of this process, from the kernel's tick counts.
+/// CPU seconds of this thread, by the kernel's count.
 fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
-    stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+    let counts = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    counts.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let option = |name: &str, default: f64| {
-        let at = arguments.iter().position(|argument| argument == name);
-        at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(default)
+/// What is asked for.
+struct Settings {
+    seconds: f64,
+    seed: u64,
+    vehicles_first: bool,
+}
+
+/// What came of one file.
+struct Outcome {
+    cost: f64,
+    distance: f64,
+    vehicles: usize,
+    gap_percent: Option<f64>,
+}
+
+fn solve(path: &Path, settings: &Settings) -> Result<Outcome, Box<dyn std::error::Error>> {
+    let options = ReadOptions { vehicles_first: settings.vehicles_first, ..ReadOptions::default() };
+    let instance = read(&std::fs::read_to_string(path)?, &options)?;
+    let best = match std::fs::read_to_string(path.with_extension("sol")) {
+        Ok(text) => SolutionFile::parse(&text)?.cost,
+        Err(_) => None,
     };
-    let text = std::fs::read_to_string(&arguments[1]).expect("a readable file");
-    let problem = if text.contains("CAPACITY :") { cvrplib(&text) } else { solomon(&text) };
-    let (seconds, begin, wall) = (option("--cpu-seconds", 10.0), cpu_seconds(), Instant::now());
-    let budget = Budget { iterations: 100_000_000_000, seed: option("--seed", 1.0) as u64 };
-    let progress = || (cpu_seconds() - begin) / seconds;
-    let plan = LocalSearchSolver.solve_paced(&problem, &budget, &progress).expect("the budget is in range");
-    assert_eq!(check(&problem, &plan), vec![]);
-    let best = option("--best", f64::NAN);
-    let name = arguments[1].rsplit('/').next().unwrap_or_default();
-    let gap = (plan.cost as f64 / best - 1.0) * 100.0;
+    let begin = cpu_seconds();
+    let budget = Budget { iterations: MAX_ITERATIONS, seed: settings.seed };
+    let plan =
+        LocalSearchSolver.solve_paced(&instance.problem, &budget, &|| (cpu_seconds() - begin) / settings.seconds)?;
+    let used = cpu_seconds() - begin;
+    if let Some(first) = check(&instance.problem, &plan).first() {
+        return Err(format!("{}: {}: {}", path.display(), first.path, first.message).into());
+    }
+    let gap_percent = best.map(|best| (plan.cost as f64 / best - 1.0) * 100.0);
     println!(
-        "{name} cost {} gap {gap:.3} routes {} left {} cpu {:.2} wall {:.1}",
+        "{} cost {} distance {} vehicles {} left out {} gap {} CPU seconds {used:.2}",
+        path.file_stem().unwrap_or_default().to_string_lossy(),
         plan.cost,
+        plan.distance_m,
         plan.routes.len(),
         plan.unassigned.len(),
-        cpu_seconds() - begin,
-        wall.elapsed().as_secs_f64()
+        gap_percent.map_or("unknown".to_owned(), |gap| format!("{gap:.3} %")),
     );
+    let (cost, distance, vehicles) = (plan.cost as f64, plan.distance_m as f64, plan.routes.len());
+    Ok(Outcome { cost, distance, vehicles, gap_percent })
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut settings = Settings { seconds: 10.0, seed: 1, vehicles_first: false };
+    let mut files: Vec<PathBuf> = Vec::new();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--cpu-seconds" => settings.seconds = arguments.next().ok_or("--cpu-seconds needs a number")?.parse()?,
+            "--seed" => settings.seed = arguments.next().ok_or("--seed needs a number")?.parse()?,
+            "--vehicles-first" => settings.vehicles_first = true,
+            file => files.push(file.into()),
+        }
+    }
+    let outcomes = files.iter().map(|file| solve(file, &settings)).collect::<Result<Vec<_>, _>>()?;
+    let count = outcomes.len().max(1) as f64;
+    let mean = |of: fn(&Outcome) -> f64| outcomes.iter().map(of).sum::<f64>() / count;
+    let gaps: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.gap_percent).collect();
+    let gap = gaps.map_or("null".to_owned(), |gaps| format!("{:.4}", gaps.iter().sum::<f64>() / count));
+    println!(
+        "RESULT {{\"files\": {}, \"mean_cost\": {:.2}, \"mean_distance\": {:.2}, \"vehicles\": {}, \"mean_gap_percent\": {gap}}}",
+        outcomes.len(),
+        mean(|outcome| outcome.cost),
+        mean(|outcome| outcome.distance),
+        outcomes.iter().map(|outcome| outcome.vehicles).sum::<usize>(),
+    );
+    Ok(())
 }

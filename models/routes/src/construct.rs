@@ -1,7 +1,7 @@
 //! Plans made in one go: Clarke-Wright savings, and nearest neighbour as the trivial baseline; neither is improved afterwards.
 
 use crate::general::{Item, items};
-use crate::local_search::nearest_stops;
+use crate::nearest::nearest_stops;
 use crate::plan::{Plan, Step};
 use crate::problem::Problem;
 use crate::schedule::{loads_fit, plan_of, schedule, whole_route, with_breaks};

@@ -71,7 +71,14 @@ impl Solver for LocalSearchSolver {
 
 /// What the core search honours beyond capacities, one window, skills and limits; problems with other features are planned by
 /// the general engine.
-const HONOURED: &[Feature] = &[Feature::NamedVehicles];
+const HONOURED: &[Feature] = &[
+    Feature::NamedVehicles,
+    Feature::Prizes,
+    Feature::Backhauls,
+    Feature::Profiles,
+    Feature::ReleaseTimes,
+    Feature::Shipments,
+];
 
 /// Plans beginning with the steps of `start` where they are given and break no rule; that is the general engine's work.
 ///

@@ -1,7 +1,6 @@
 //! The solution under work: each vehicle's order with running sums from both ends, so that moves are priced in constant time.
 
 use crate::problem::Problem;
-use crate::schedule::loads_fit;
 use crate::segment::Segment;
 use crate::travel::Leg;
 
@@ -26,19 +25,6 @@ impl Load {
             peak: (self.peak + next.delivery).max(self.pickup + next.peak),
         }
     }
-}
-
-/// A part of a new route, named by where it stands now. Positions count stops; ranges are half open.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Piece {
-    /// The first stops of a vehicle's route, without its depot.
-    Head(usize, usize),
-    /// Stops in between; short, as they are summed one by one.
-    Middle(usize, usize, usize),
-    /// The same backwards.
-    Reversed(usize, usize, usize),
-    /// All stops from a position on.
-    Tail(usize, usize),
 }
 
 /// One vehicle's order and its sums.
@@ -177,65 +163,6 @@ impl<'a> Working<'a> {
         self.routes[vehicle].tails[position]
     }
 
-    /// Scaled cost of the vehicle's route made of these pieces, or none when times, limits or skills forbid it.
-    pub(crate) fn price(&self, vehicle: usize, pieces: &[Piece]) -> Option<i64> {
-        let run = pieces.iter().fold(Segment::EMPTY, |run, piece| run.join(self.problem, self.sum(piece)));
-        self.close(vehicle, run)
-    }
-
-    fn sum(&self, piece: &Piece) -> Segment {
-        let join = |run: Segment, &stop: &usize| run.join(self.problem, self.single[stop]);
-        match *piece {
-            Piece::Head(vehicle, position) => self.head(vehicle, position),
-            Piece::Tail(vehicle, position) => self.tail(vehicle, position),
-            Piece::Middle(vehicle, from, to) => self.routes[vehicle].stops[from..to].iter().fold(Segment::EMPTY, join),
-            Piece::Reversed(vehicle, from, to) => {
-                self.routes[vehicle].stops[from..to].iter().rev().fold(Segment::EMPTY, join)
-            }
-        }
-    }
-
-    /// True when the loads of these pieces fit the vehicle all along.
-    pub(crate) fn carries(&self, vehicle: usize, pieces: &[Piece]) -> bool {
-        let capacity = &self.problem.vehicles()[vehicle].capacity;
-        (0..self.problem.dimensions()).all(|d| {
-            let load = pieces.iter().fold(Load::default(), |load, piece| load.join(self.sum_load(piece, d)));
-            load.peak.max(load.delivery) <= capacity[d]
-        })
-    }
-
-    fn sum_load(&self, piece: &Piece, d: usize) -> Load {
-        let dimensions = self.problem.dimensions();
-        let join = |load: Load, &stop: &usize| load.join(stop_load(self.problem, stop, d));
-        match *piece {
-            Piece::Head(vehicle, position) => self.routes[vehicle].head_loads[position * dimensions + d],
-            Piece::Tail(vehicle, position) => self.routes[vehicle].tail_loads[position * dimensions + d],
-            Piece::Middle(vehicle, from, to) => self.routes[vehicle].stops[from..to].iter().fold(Load::default(), join),
-            Piece::Reversed(vehicle, from, to) => {
-                self.routes[vehicle].stops[from..to].iter().rev().fold(Load::default(), join)
-            }
-        }
-    }
-
-    /// The stops of these pieces in order.
-    pub(crate) fn written_out(&self, pieces: &[Piece]) -> Vec<usize> {
-        let mut order = Vec::new();
-        for piece in pieces {
-            match *piece {
-                Piece::Head(vehicle, position) => order.extend_from_slice(&self.routes[vehicle].stops[..position]),
-                Piece::Middle(vehicle, from, to) => order.extend_from_slice(&self.routes[vehicle].stops[from..to]),
-                Piece::Reversed(vehicle, from, to) => order.extend(self.routes[vehicle].stops[from..to].iter().rev()),
-                Piece::Tail(vehicle, position) => order.extend_from_slice(&self.routes[vehicle].stops[position..]),
-            }
-        }
-        order
-    }
-
-    /// True when the vehicle can carry this order.
-    pub(crate) fn carries_order(&self, vehicle: usize, order: &[usize]) -> bool {
-        loads_fit(self.problem, vehicle, order)
-    }
-
     /// Cost added by `stop` at `position` of the vehicle's route, or none when it does not fit there.
     pub(crate) fn insertion_cost(&self, stop: usize, vehicle: usize, position: usize) -> Option<i64> {
         let run = self.head(vehicle, position).join(self.problem, self.single[stop]);
@@ -313,11 +240,6 @@ impl<'a> Working<'a> {
             }
         }
         best.map(|(_, vehicle, position)| (vehicle, position))
-    }
-
-    /// The stops on no route.
-    pub(crate) fn left_out(&self) -> Vec<usize> {
-        (0..self.vehicle_of.len()).filter(|&stop| self.vehicle_of[stop].is_none()).collect()
     }
 }
 

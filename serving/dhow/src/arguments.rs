@@ -628,7 +628,9 @@ pub struct RouteArguments {
 #[derive(Subcommand)]
 pub enum RouteCommand {
     /// Plans routes.
-    #[command(after_help = "Example:\n  dhow route solve X-n101-k25.vrp --cpu-seconds 10 --out plan.sol --map plan.svg")]
+    #[command(
+        after_help = "Example:\n  dhow route solve X-n101-k25.vrp --cpu-seconds 10 --out plan.sol --map plan.svg"
+    )]
     Solve(RouteSolveArguments),
     /// Checks a solution: its cost, and every rule that it breaks.
     #[command(after_help = "Example:\n  dhow route check X-n101-k25.vrp plan.sol")]

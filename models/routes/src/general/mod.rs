@@ -7,7 +7,7 @@
 
 mod tours;
 
-use crate::local_search::nearest_stops;
+use crate::nearest::nearest_stops;
 use crate::plan::{Plan, Step};
 use crate::problem::Problem;
 use crate::schedule::plan_of;

@@ -50,6 +50,9 @@ impl Class {
     }
 }
 
+/// The partner of a stop that is in no shipment.
+const NO_PARTNER: u32 = u32::MAX;
+
 /// A problem, struct of arrays.
 #[derive(Debug)]
 pub(super) struct Instance<'a> {
@@ -69,6 +72,12 @@ pub(super) struct Instance<'a> {
     pub(super) timed: bool,
     /// Per stop: it comes after all stops that are none. Empty when there is no backhaul.
     pub(super) backhaul: Vec<bool>,
+    /// Per stop: no departure with its goods before it. Empty when nothing is released late.
+    pub(super) release: Vec<i64>,
+    /// Per stop: the other stop of its shipment, or `NO_PARTNER`. Empty when there is no shipment.
+    pub(super) partner: Vec<u32>,
+    /// Per stop: it is where a shipment ends.
+    pub(super) ends_shipment: Vec<bool>,
     /// Per stop: what leaving it out costs.
     pub(super) absence: Vec<i64>,
     /// True when stops ask for skills or name vehicles.
@@ -101,6 +110,7 @@ impl<'a> Instance<'a> {
         let mut service: Vec<i64> = stops.iter().map(|stop| stop.service_s).collect();
         service.resize(places.len(), 0);
         let backhaul = stops.iter().map(|stop| stop.backhaul).collect();
+        let release = stops.iter().map(|stop| stop.release_s).collect();
         let mut instance = Instance {
             problem,
             stops: stops.len(),
@@ -113,6 +123,9 @@ impl<'a> Instance<'a> {
             service,
             timed: false,
             backhaul: if stops.iter().any(|stop| stop.backhaul) { backhaul } else { Vec::new() },
+            release: if stops.iter().any(|stop| stop.release_s > 0) { release } else { Vec::new() },
+            partner: Vec::new(),
+            ends_shipment: vec![false; stops.len()],
             absence: Vec::new(),
             choosy: stops.iter().any(|stop| !stop.skills.is_empty() || !stop.vehicles.is_empty()),
             classes: Vec::new(),
@@ -124,12 +137,37 @@ impl<'a> Instance<'a> {
         instance.add_classes(source, unit);
         instance.mixed_loads =
             instance.delivery.iter().any(|&amount| amount > 0) && instance.pickup.iter().any(|&amount| amount > 0);
+        instance.add_shipments();
         instance.timed = instance.times_can_bind();
         let dearest = instance.dearest_insertion(unit);
         let absence = |stop: &Stop| stop.prize.map_or(stop.weight() * dearest, |prize| prize * COST_SCALE / unit);
         instance.absence = stops.iter().map(absence).collect();
         instance.near = Neighbours::find(&instance, problem);
         instance
+    }
+
+    /// A shipment's amount is picked up at its first stop and taken back from what was picked up at its second.
+    fn add_shipments(&mut self) {
+        let shipments = self.problem.shipments();
+        if shipments.is_empty() {
+            return;
+        }
+        self.mixed_loads = true;
+        self.partner = vec![NO_PARTNER; self.stops];
+        for shipment in shipments {
+            self.partner[shipment.pickup] = shipment.delivery as u32;
+            self.partner[shipment.delivery] = shipment.pickup as u32;
+            self.ends_shipment[shipment.delivery] = true;
+            for (d, &amount) in shipment.amount.iter().enumerate() {
+                self.pickup[shipment.pickup * self.dimensions + d] += amount;
+                self.pickup[shipment.delivery * self.dimensions + d] -= amount;
+            }
+        }
+    }
+
+    /// The other stop of the stop's shipment.
+    pub(super) fn partner_of(&self, stop: usize) -> Option<usize> {
+        self.partner.get(stop).filter(|&&partner| partner != NO_PARTNER).map(|&partner| partner as usize)
     }
 
     fn add_classes(&mut self, source: Source<'a>, unit: i64) {
@@ -183,6 +221,11 @@ impl<'a> Instance<'a> {
         self.near.of(stop)
     }
 
+    /// True when stops ask for skills or name vehicles.
+    pub(super) fn is_choosy(&self) -> bool {
+        self.choosy
+    }
+
     /// True when the class has the skills that the stop asks for and is one of those that it names.
     #[inline]
     pub(super) fn may_serve(&self, class: usize, stop: usize) -> bool {
@@ -196,7 +239,8 @@ impl<'a> Instance<'a> {
             let end = class.opens + longest;
             class.asks_for_duration() || end > class.closes || self.closes[..self.stops].iter().any(|&c| end > c)
         };
-        self.opens[..self.stops].iter().any(|&opens| self.classes.iter().any(|class| opens > class.opens))
+        !self.release.is_empty()
+            || self.opens[..self.stops].iter().any(|&opens| self.classes.iter().any(|class| opens > class.opens))
             || self.classes.iter().any(late)
     }
 

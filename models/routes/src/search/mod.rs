@@ -1,9 +1,12 @@
 //! The search engine: annealed ruin and recreate on a struct-of-arrays copy of the problem; it leaves the plan's times to others.
 
 mod anneal;
+mod construct;
+mod fleet;
 mod instance;
 mod metric;
 mod neighbours;
+mod pairs;
 mod random;
 mod recreate;
 mod route;

@@ -33,11 +33,4 @@ impl Random {
     pub(super) fn trials_before(&mut self, one_in: f64) -> u32 {
         ((1.0 - self.unit()).ln() / (1.0 - 1.0 / one_in).ln()) as u32
     }
-
-    /// Puts the items in random order.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
 }

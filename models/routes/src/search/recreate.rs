@@ -1,5 +1,7 @@
 //! Recreate: absent stops go back one after the other where they cost least, now and then passing over a place (blink).
 
+use super::instance::Instance;
+use super::pairs::best_pair_place;
 use super::random::Random;
 use super::state::{ABSENT, State};
 
@@ -7,6 +9,10 @@ use super::state::{ABSENT, State};
 const BLINK_ONE_IN: f64 = 100.0;
 /// With more used routes than this, only those near the stop are tried.
 const ALL_ROUTES: usize = 60;
+/// Of the stops that were absent before a step, so many are tried again in it on average.
+const MOST_RETRIED: usize = 16;
+/// The same for the first plan.
+const ALL_ROUTES_AT_FIRST: usize = 1_000;
 /// Neighbours whose routes are tried then.
 const TRIED_NEIGHBOURS: usize = 60;
 
@@ -18,24 +24,26 @@ pub(super) struct Recreate {
     tries: u64,
     candidates: Vec<u32>,
     until_blink: u32,
+    at_any_price: bool,
 }
 
-/// Where a stop goes best.
+/// Where a stop, and its partner, goes best.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     added: i64,
     route: u32,
     position: usize,
+    /// Before the stop itself is inserted.
+    partner_position: usize,
 }
 
 impl Recreate {
     /// Puts back every absent stop that fits, in an order drawn from several; gives up, with false, once the routes alone
     /// cost `limit`.
     pub(super) fn run(&mut self, state: &mut State, random: &mut Random, limit: f64) -> bool {
-        self.sort(state, random);
+        self.choose(state, random);
         let instance = state.instance;
-        let mut absences: i64 = state.absent.iter().map(|&stop| instance.absence[stop as usize]).sum();
-        state.absent.clear();
+        let mut absences: i64 = self.keyed.iter().map(|&(_, stop)| self.absence(instance, stop as usize)).sum();
         let keyed = std::mem::take(&mut self.keyed);
         let mut within = true;
         for &(_, stop) in &keyed {
@@ -44,30 +52,52 @@ impl Recreate {
             if !within {
                 break;
             }
-            absences -= instance.absence[stop as usize];
-            match self.best_place(state, stop as usize, Some(random)) {
-                Some(place) => state.insert(stop as usize, place.route, place.position),
-                None => state.absent.push(stop),
-            }
+            absences -= self.absence(instance, stop as usize);
+            self.put_back(state, stop as usize, Some(random));
         }
         self.keyed = keyed;
         within
     }
 
-    /// Puts back what fits, dearest absence first, without passing over a place.
+    /// Puts back what fits, dearest absence first, even where that costs more than leaving it out: a route pays only once
+    /// it has several stops. It passes over no place.
     pub(super) fn complete(&mut self, state: &mut State) {
+        self.at_any_price = true;
         let instance = state.instance;
         let mut absent = std::mem::take(&mut state.absent);
         absent.sort_by_key(|&stop| (-instance.absence[stop as usize], stop));
         for stop in absent {
-            match self.best_place(state, stop as usize, None) {
-                Some(place) => state.insert(stop as usize, place.route, place.position),
-                None => state.absent.push(stop),
+            if !instance.ends_shipment[stop as usize] {
+                self.put_back(state, stop as usize, None);
+            }
+        }
+        self.at_any_price = false;
+    }
+
+    /// What leaving the stop, and its partner, out costs.
+    fn absence(&self, instance: &Instance, stop: usize) -> i64 {
+        instance.absence[stop] + instance.partner_of(stop).map_or(0, |partner| instance.absence[partner])
+    }
+
+    /// Inserts the stop, and its partner, where that costs least, or notes them as absent.
+    fn put_back(&mut self, state: &mut State, stop: usize, random: Option<&mut Random>) {
+        let partner = state.instance.partner_of(stop);
+        match (self.best_place(state, stop, random), partner) {
+            (Some(place), None) => state.insert(stop, place.route, place.position),
+            (Some(place), Some(partner)) => {
+                state.insert(stop, place.route, place.position);
+                state.insert(partner, place.route, place.partner_position + 1);
+            }
+            (None, partner) => {
+                state.absent.push(stop as u32);
+                state.absent.extend(partner.map(|partner| partner as u32));
             }
         }
     }
 
-    fn sort(&mut self, state: &State, random: &mut Random) {
+    /// Takes from `absent` the stops to be tried, in an order drawn from several: all that the step removed, and some of
+    /// those that were absent before.
+    fn choose(&mut self, state: &mut State, random: &mut Random) {
         let instance = state.instance;
         let dimensions = instance.dimensions;
         let kinds = if instance.timed { 17 } else { 11 };
@@ -78,8 +108,19 @@ impl Recreate {
             instance.delivery[range.clone()].iter().sum::<i64>() + instance.pickup[range].iter().sum::<i64>()
         };
         self.keyed.clear();
-        for &stop in &state.absent {
+        let before = state.absent_before();
+        let mut place = 0;
+        state.absent.retain(|&stop| {
             let index = stop as usize;
+            place += 1;
+            // A shipment is tried by its first stop, and always.
+            if instance.ends_shipment[index] {
+                return false;
+            }
+            let is_old = place <= before && before > MOST_RETRIED && instance.partner_of(index).is_none();
+            if is_old && random.below(before) >= MOST_RETRIED {
+                return true;
+            }
             let key = match kind {
                 0..4 => (random.bits() >> 1) as i64,
                 4..8 => -amount(index),
@@ -90,19 +131,25 @@ impl Recreate {
                 _ => -instance.closes[index],
             };
             self.keyed.push((key, stop));
-        }
+            false
+        });
         self.keyed.sort_unstable();
     }
 
     /// The cheapest place that costs less than leaving the stop out.
     fn best_place(&mut self, state: &State, stop: usize, mut random: Option<&mut Random>) -> Option<Place> {
         let instance = state.instance;
-        let mut best = Place { added: instance.absence[stop], route: ABSENT, position: 0 };
+        let mut best = Place {
+            added: if self.at_any_price { i64::MAX / 4 } else { self.absence(instance, stop) },
+            route: ABSENT,
+            position: 0,
+            partner_position: 0,
+        };
         let amounts = match instance.dimensions {
             0 => [0; 2],
             dimensions => [instance.delivery[stop * dimensions], instance.pickup[stop * dimensions]],
         };
-        if state.used.len() <= ALL_ROUTES || random.is_none() {
+        if state.used.len() <= if random.is_some() { ALL_ROUTES } else { ALL_ROUTES_AT_FIRST } {
             for &route in state.used.iter().filter(|&&route| state.may_have_room(route, amounts)) {
                 self.try_route(state, stop, route, &mut best, &mut random);
             }
@@ -152,6 +199,16 @@ impl Recreate {
         {
             return;
         }
+        if let Some(partner) = instance.partner_of(stop) {
+            if self.blinks(random) {
+                return;
+            }
+            if let Some(place) = best_pair_place(route, instance, (stop, partner), best.added) {
+                let (position, partner_position) = (place.pickup, place.delivery);
+                *best = Place { added: place.added, route: index, position, partner_position };
+            }
+            return;
+        }
         let metric = class.cost(instance);
         match metric.rows(stop) {
             Some((to, from)) => {
@@ -194,17 +251,25 @@ impl Recreate {
             if legs_decide && added >= best.added {
                 continue;
             }
-            if let Some(random) = random.as_deref_mut() {
-                if self.until_blink == 0 {
-                    self.until_blink = random.trials_before(BLINK_ONE_IN);
-                    continue;
-                }
-                self.until_blink -= 1;
+            if self.blinks(random) {
+                continue;
             }
             let Some(extra) = route.extra_of_insertion(state.instance, stop, position) else { continue };
             if added + extra < best.added {
-                *best = Place { added: added + extra, route: index, position };
+                *best = Place { added: added + extra, route: index, position, partner_position: 0 };
             }
         }
+    }
+
+    /// True when the place at hand is to be passed over.
+    #[inline]
+    fn blinks(&mut self, random: &mut Option<&mut Random>) -> bool {
+        let Some(random) = random.as_deref_mut() else { return false };
+        if self.until_blink == 0 {
+            self.until_blink = random.trials_before(BLINK_ONE_IN);
+            return true;
+        }
+        self.until_blink -= 1;
+        false
     }
 }

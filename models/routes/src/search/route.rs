@@ -54,6 +54,8 @@ pub(super) struct Route {
     /// Per dimension: all that is delivered, all that is picked up.
     pub(super) delivery: Vec<i64>,
     pub(super) pickup: Vec<i64>,
+    /// Departure is not before it: the shift's start or the latest release of the goods on board.
+    opening: i64,
     /// Stops that are no backhauls; they come first.
     linehauls: usize,
     /// Per position: earliest departure, latest arrival from which the rest is in time. Kept where times matter.
@@ -65,6 +67,8 @@ pub(super) struct Route {
     /// Per position and dimension: the highest load on the legs before, from there on. Kept where loads are mixed.
     peaks_before: Vec<i64>,
     peaks_after: Vec<i64>,
+    /// Per position and dimension: the load on the leg that leads there. Kept where loads are mixed.
+    leg_loads: Vec<i64>,
 }
 
 impl Route {
@@ -91,7 +95,7 @@ impl Route {
         self.legs.clone_from(&other.legs);
         self.leg_times.clone_from(&other.leg_times);
         (self.cost, self.distance, self.travel) = (other.cost, other.distance, other.travel);
-        self.linehauls = other.linehauls;
+        (self.linehauls, self.opening) = (other.linehauls, other.opening);
         self.delivery.clone_from(&other.delivery);
         self.pickup.clone_from(&other.pickup);
         self.ready.clone_from(&other.ready);
@@ -100,6 +104,7 @@ impl Route {
         self.tails.clone_from(&other.tails);
         self.peaks_before.clone_from(&other.peaks_before);
         self.peaks_after.clone_from(&other.peaks_after);
+        self.leg_loads.clone_from(&other.leg_loads);
     }
 
     /// Computes everything from the order of the nodes.
@@ -126,6 +131,11 @@ impl Route {
         let class = &instance.classes[self.class];
         if instance.mixed_loads {
             self.sum_peaks(instance);
+        }
+        self.opening = class.opens;
+        if !instance.release.is_empty() {
+            let released = self.stops().iter().map(|&stop| instance.release[stop as usize]).max();
+            self.opening = self.opening.max(released.unwrap_or(0));
         }
         if instance.timed {
             self.sum_times(instance, class);
@@ -221,6 +231,8 @@ impl Route {
         self.peaks_before.resize(length * dimensions, 0);
         self.peaks_after.clear();
         self.peaks_after.resize(length * dimensions, 0);
+        self.leg_loads.clear();
+        self.leg_loads.resize(length * dimensions, 0);
         for d in 0..dimensions {
             let mut load = self.delivery[d];
             let mut peak = 0;
@@ -228,6 +240,7 @@ impl Route {
                 peak = peak.max(load);
                 self.peaks_before[position * dimensions + d] = peak;
                 self.peaks_after[position * dimensions + d] = load;
+                self.leg_loads[position * dimensions + d] = load;
                 if position + 1 < length {
                     let amount = self.nodes[position] as usize * dimensions + d;
                     load += instance.pickup[amount] - instance.delivery[amount];
@@ -244,7 +257,7 @@ impl Route {
     fn sum_times(&mut self, instance: &Instance, class: &Class) {
         let length = self.nodes.len();
         self.ready.clear();
-        let mut ready = class.opens;
+        let mut ready = self.opening;
         self.ready.push(ready);
         for (&stop, &leg) in self.nodes.iter().zip(&self.leg_times).skip(1) {
             let stop = stop as usize;
@@ -288,11 +301,14 @@ impl Route {
         let (length, time) = (self.nodes.len(), class.time(instance));
         let leg = |from: u32, to: u32| time.get(from as usize, to as usize);
         let depot = Span::depot(class);
-        let span = |position: usize, node: u32| {
-            if position == 0 || position + 1 == length { depot } else { Span::node(instance, node as usize) }
+        let start = Span { earliest: self.opening, ..depot };
+        let span = |position: usize, node: u32| match position {
+            0 => start,
+            last if last + 1 == length => depot,
+            _ => Span::node(instance, node as usize),
         };
         self.heads.clear();
-        self.heads.push(depot);
+        self.heads.push(start);
         for position in 1..length {
             let (from, to) = (self.nodes[position - 1], self.nodes[position]);
             // An order that keeps its windows always joins; the empty route's way from start to end is not driven.
@@ -324,10 +340,16 @@ impl Route {
         let within = |value: i64, limit: Option<i64>| limit.is_none_or(|limit| value <= limit);
         self.is_unused()
             || (instance.backhaul.is_empty() || self.linehauls > 0)
-                && (!instance.timed || self.ready[0] + self.leg_times[1] <= self.latest[1])
+                && (!instance.timed || self.is_in_time(instance))
                 && within(self.distance, class.max_distance)
                 && within(self.travel, class.max_travel)
                 && (class.max_duration.is_none() || within(self.tails[0].duration, class.max_duration))
+    }
+
+    /// True when no start of service is later than the rest of the route allows.
+    fn is_in_time(&self, instance: &Instance) -> bool {
+        let starts = self.nodes.iter().zip(&self.ready).map(|(&node, &ready)| ready - instance.service[node as usize]);
+        starts.zip(&self.latest).all(|(start, &latest)| start <= latest)
     }
 
     /// What an insertion before `position` adds to the cost beyond its legs, or none when it breaks a rule of time, load
@@ -337,6 +359,9 @@ impl Route {
         let (before, after) = (self.nodes[position - 1] as usize, self.nodes[position] as usize);
         if instance.mixed_loads && !self.peaks_fit(instance, stop, position) {
             return None;
+        }
+        if !instance.release.is_empty() && instance.release[stop] > self.opening {
+            return self.extra_of_later_departure(instance, stop, position);
         }
         if instance.timed {
             let arrival = self.ready[position - 1] + class.time(instance).get(before, stop);
@@ -356,12 +381,66 @@ impl Route {
             return Some(fixed);
         }
         let head = self.heads[position - 1].join(class.time(instance).get(before, stop), Span::node(instance, stop))?;
-        let whole = head.join(class.time(instance).get(stop, after), self.tails[position])?;
+        Some(fixed + self.duration_cost(instance, head, class.time(instance).get(stop, after), position)?)
+    }
+
+    /// What the duration costs more than now when `head`, then `travel` seconds, then the route from `rest` on are driven;
+    /// none when that misses a window or lasts too long. 0 where the class does not ask for durations.
+    pub(super) fn duration_cost(&self, instance: &Instance, head: Span, travel: i64, rest: usize) -> Option<i64> {
+        let class = &instance.classes[self.class];
+        if !class.asks_for_duration() {
+            return Some(0);
+        }
+        let whole = head.join(travel, self.tails[rest])?;
         if class.max_duration.is_some_and(|most| whole.duration > most) {
             return None;
         }
         let duration_now = if self.is_unused() { 0 } else { self.tails[0].duration };
-        Some(fixed + class.duty * (whole.duration - duration_now))
+        Some(class.duty * (whole.duration - duration_now))
+    }
+
+    /// The same as `extra_of_insertion` for goods that are released after the route's departure: the whole route moves.
+    fn extra_of_later_departure(&self, instance: &Instance, stop: usize, position: usize) -> Option<i64> {
+        let class = &instance.classes[self.class];
+        let time = class.time(instance);
+        let mut span = Span { earliest: instance.release[stop], ..Span::depot(class) };
+        if span.earliest > span.latest {
+            return None;
+        }
+        let mut last = self.nodes[0] as usize;
+        let inserted = self.nodes[1..position].iter().copied().chain([stop as u32]);
+        for node in inserted.chain(self.nodes[position..self.nodes.len() - 1].iter().copied()) {
+            let node = node as usize;
+            span = span.join(time.get(last, node), Span::node(instance, node))?;
+            last = node;
+        }
+        let end = self.nodes.len() - 1;
+        span = span.join(time.get(last, self.nodes[end] as usize), Span::depot(class))?;
+        if class.max_duration.is_some_and(|most| span.duration > most) {
+            return None;
+        }
+        let duration_now = if self.is_unused() || class.duty == 0 { 0 } else { self.tails[0].duration };
+        let fixed = if self.is_unused() { class.fixed } else { 0 };
+        Some(fixed + class.duty * (span.duration - duration_now))
+    }
+
+    /// The run up to a position; of no meaning where the class does not ask for durations.
+    pub(super) fn head(&self, instance: &Instance, position: usize) -> Span {
+        let class = &instance.classes[self.class];
+        self.heads.get(position).copied().unwrap_or(Span::depot(class))
+    }
+
+    /// Latest departure from a position from which the rest is in time.
+    pub(super) fn latest_departure(&self, position: usize) -> i64 {
+        self.latest[position + 1] - self.leg_times[position + 1]
+    }
+
+    /// True when the shipment fits on the leg into `position` beside what is on board there.
+    pub(super) fn carries_on_leg(&self, instance: &Instance, pickup: usize, position: usize) -> bool {
+        let (dimensions, capacity) = (instance.dimensions, &instance.classes[self.class].capacity);
+        (0..dimensions).all(|d| {
+            self.leg_loads[position * dimensions + d] + instance.pickup[pickup * dimensions + d] <= capacity[d]
+        })
     }
 
     fn peaks_fit(&self, instance: &Instance, stop: usize, position: usize) -> bool {

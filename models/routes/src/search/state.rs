@@ -22,6 +22,8 @@ pub(super) struct State<'a> {
     /// Per class, routes without stops.
     unused: Vec<Vec<u32>>,
     pub(super) absent: Vec<u32>,
+    /// No unused vehicle may be put to use.
+    pub(super) closed: bool,
     pub(super) cost: i64,
     journal: Journal,
     pub(super) best: Best,
@@ -70,6 +72,7 @@ impl<'a> State<'a> {
             spare: vec![[0; 2]; count],
             unused,
             absent: (0..instance.stops as u32).collect(),
+            closed: false,
             cost: instance.absence.iter().sum(),
             journal: Journal { step: 1, touched_in: vec![0; count], ..Journal::default() },
             best: Best { orders: vec![Vec::new(); count], is_stale: vec![false; count], ..Best::default() },
@@ -82,7 +85,8 @@ impl<'a> State<'a> {
 
     /// One unused route of each class that has one.
     pub(super) fn openable(&self) -> impl Iterator<Item = u32> + '_ {
-        self.unused.iter().filter_map(|routes| routes.last().copied())
+        let unused = if self.closed { &[] } else { self.unused.as_slice() };
+        unused.iter().filter_map(|routes| routes.last().copied())
     }
 
     /// Starts a step: what is done from here on can be undone.
@@ -158,7 +162,7 @@ impl<'a> State<'a> {
         self.take(&orders);
     }
 
-    /// Takes over these orders, one per route.
+    /// Takes over these orders, one per route; no journal goes back behind it.
     pub(super) fn take(&mut self, orders: &[Vec<u32>]) {
         self.begin();
         for (route, order) in orders.iter().enumerate() {
@@ -210,6 +214,28 @@ impl<'a> State<'a> {
         self.cost += target.cost - cost - self.instance.absence[stop];
         self.route_of[stop] = route;
         self.note_use(route, was_unused);
+    }
+
+    /// Stops that were absent when the step began; they are the first ones of `absent` until stops are put back.
+    pub(super) fn absent_before(&self) -> usize {
+        self.journal.absent.len()
+    }
+
+    /// Takes off every stop whose partner in a shipment is absent.
+    pub(super) fn remove_partners(&mut self) {
+        let mut index = self.absent_before();
+        while let Some(&stop) = self.absent.get(index) {
+            index += 1;
+            let Some(partner) = self.instance.partner_of(stop as usize) else { continue };
+            let route = self.route_of[partner];
+            if route == ABSENT {
+                continue;
+            }
+            let at = self.routes[route as usize].nodes.iter().position(|&node| node as usize == partner);
+            if let Some(at) = at {
+                self.remove(route, at..at + 1, at..at);
+            }
+        }
     }
 
     /// Takes the stops at positions `span` off the route, but for those at `keep`, which lies inside.
