@@ -23,7 +23,7 @@ const ORIGIN_STRIDE_DAYS: usize = 7;
 /// Days of history before the first origin.
 const FIRST_ORIGIN: usize = 56;
 /// Largest ratio that is learned from: one bulk order must not outweigh all others.
-const RATIO_MAX: f64 = 30.0;
+const RATIO_MAX: f64 = 1_000.0;
 /// The longest horizon in days.
 pub const MAX_GLOBAL_HORIZON: usize = 90;
 
