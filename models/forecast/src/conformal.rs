@@ -72,7 +72,7 @@ impl PastErrors {
         let values = series.values();
         let first = SHORTEST_HISTORY.max(2 * series.season_length()).max(values.len() / 3);
         let candidates = values.len().saturating_sub(first);
-        let stride = candidates.div_ceil(MAX_ORIGINS).max(1);
+        let stride = off_season(candidates.div_ceil(MAX_ORIGINS).max(1), series.season_length());
         let mut by_step = vec![Vec::new(); horizon];
         for origin in (first..values.len()).rev().step_by(stride) {
             let ahead = horizon.min(values.len() - origin);
@@ -109,6 +109,18 @@ impl PastErrors {
         let normal = |point: &f64| levels.iter().map(|level| normal(*point, self.spread, *level)).collect();
         Ok((IntervalMethod::Normal, points.iter().map(normal).collect()))
     }
+}
+
+/// The least stride from `stride` on that shares no factor with the season, so that the origins fall on all of its steps: origins
+/// on one weekday would know the errors of some weekdays only at some steps ahead.
+pub(crate) fn off_season(stride: usize, season_length: usize) -> usize {
+    let divisor = |mut a: usize, mut b: usize| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    (stride..).find(|stride| divisor(*stride, season_length) == 1).unwrap_or(stride)
 }
 
 /// An error unless the levels rise strictly between 0 and 1 and are not too many.
@@ -210,6 +222,13 @@ mod tests {
     fn normal_quantiles_match_the_tables() {
         for (p, z) in [(0.5, 0.0), (0.9, 1.281_551_566), (0.975, 1.959_963_985), (0.01, -2.326_347_874)] {
             assert!((normal_quantile(p) - z).abs() < 1e-8, "{p}");
+        }
+    }
+
+    #[test]
+    fn origins_fall_on_every_step_of_the_season() {
+        for (stride, season, expected) in [(7, 7, 8), (1, 7, 1), (12, 12, 13), (3, 12, 5), (4, 1, 4)] {
+            assert_eq!(off_season(stride, season), expected);
         }
     }
 

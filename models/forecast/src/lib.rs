@@ -1,10 +1,14 @@
-//! Demand forecasts from histories of daily sales; it leaves out promotions, prices and holidays.
+//! Demand forecasts from histories of daily sales: one method per series, one model for all of them, and live states.
 //!
 //! [`Method`]s turn a [`Series`] into point forecasts: [`SeasonalNaive`], [`Mean`], [`Naive2`], [`Theta`], [`CrostonSba`] and
 //! [`Tsb`]. [`DemandModel`] fits many series in parallel: it learns the week that a region's series share, picks a method and a
 //! source of quantiles for each series by validation inside its history, and serves daily forecasts; [`backtest`] judges it
 //! beside trivial methods and [`judge_stored`] judges one that was fitted earlier; [`accuracy`] holds the measures,
 //! [`conformal`] quantiles from past errors of a single method, and [`chart`] draws a fan chart.
+//!
+//! [`GlobalModel`] learns boosted trees from all series of a [`Panel`] with prices, promotions, events and days without stock.
+//! [`LiveSeries`] is a series' state that every sale updates. [`SharedErrors`] gives intervals from the errors of many short
+//! series, [`AdaptiveQuantiles`] intervals that follow a stream of errors, and [`coverage`] counts what intervals held.
 //!
 //! ```
 //! use dhow_forecast::{Method, Series, Theta};
@@ -14,16 +18,24 @@
 //! # Ok::<(), dhow_forecast::ForecastError>(())
 //! ```
 
+mod adaptive;
 mod backtest;
 mod candidates;
 pub mod chart;
 mod choice;
 pub mod conformal;
+pub mod coverage;
 mod demand;
 mod fitting;
+mod global;
+mod global_features;
+mod global_panel;
+mod live;
 mod profile;
 mod samples;
+mod shared_errors;
 
+pub use adaptive::AdaptiveQuantiles;
 pub use backtest::{Backtest, BacktestReport, StoredBacktest, backtest, backtest_of, judge_stored};
 pub use conformal::{IntervalMethod, MAX_LEVELS};
 pub use demand::{
@@ -34,3 +46,10 @@ pub use dhow_univariate::{
     CrostonSba, DemandPattern, ForecastError, MAX_HORIZON, MAX_LENGTH, Mean, Method, Naive2, PointForecast,
     SeasonalNaive, Series, Theta, Tsb, accuracy,
 };
+pub use global::{
+    BlockRows, ForecastRow, GlobalModel, GlobalSettings, MAX_GLOBAL_HORIZON, forecast_rows, training_rows,
+};
+pub use global_features::FEATURES;
+pub use global_panel::{GlobalError, MAX_PANEL_SERIES, Panel, PanelSeries};
+pub use live::{LiveError, LiveSeries, MAX_GAP_DAYS};
+pub use shared_errors::SharedErrors;

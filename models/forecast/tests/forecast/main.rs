@@ -1,5 +1,8 @@
 //! What a planner relies on: right methods, honest quantiles, clear refusals, and the published accuracy on M3.
 
+mod global;
+mod intervals;
+mod live;
 mod m3;
 
 use dhow_events::{ProductId, Region};
