@@ -145,7 +145,7 @@ fn a_plan_reads_the_views_whose_entities_the_request_names() {
     let plan = VectorPlan::new(&set, FactKind::CheckoutSubmitted).unwrap();
     let entities: std::collections::BTreeSet<_> =
         plan.views().iter().map(|planned| set.views()[planned.view].entity().join("+")).collect();
-    let wanted = ["address", "buyer", "buyer+card", "buyer+device", "card", "device"];
+    let wanted = ["address", "buyer", "buyer+address", "buyer+card", "buyer+device", "buyer+region", "card", "device"];
     assert!(entities.iter().eq(wanted), "{entities:?}");
     assert!(!plan.names().iter().any(|name| name == "checkout_submitted_total_minor"), "naira do not compare with yen");
 

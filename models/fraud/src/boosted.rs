@@ -4,7 +4,7 @@ use dhow_trees::{Forest, ForestError, Predictor, Reasons, Scratch};
 use serde::{Deserialize, Serialize};
 
 use crate::boosting::BoostingReport;
-use crate::calibration::{Platt, sigmoid};
+use crate::calibration::{Calibration, sigmoid};
 use crate::file::{self, ModelFileError, unsound};
 use crate::reasons::ReasonBook;
 use crate::scorer::{FraudScore, FraudScorer, ScoreError, check_row};
@@ -12,8 +12,8 @@ use crate::scorer::{FraudScore, FraudScorer, ScoreError, check_row};
 /// The first bytes of a boosted model's file.
 pub(crate) const MAGIC: &str = "DHOWFRBT";
 
-/// Boosted trees whose margin is calibrated by a straight line, so that the trees' exact Shapley values, stretched by the same
-/// line, stay the exact shares of the calibrated margin.
+/// Boosted trees with a calibrated margin. The trees' exact Shapley values, all stretched alike, are the exact shares of the
+/// calibrated margin.
 #[derive(Debug, Clone)]
 pub struct BoostedFraud {
     content: Content,
@@ -25,7 +25,7 @@ pub struct BoostedFraud {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Content {
     pub(crate) forest: Forest,
-    pub(crate) calibration: Platt,
+    pub(crate) calibration: Calibration,
     /// 5 % and 95 % quantile of each feature's genuine training values.
     pub(crate) usual: Vec<Option<(f64, f64)>>,
     pub(crate) reasons: ReasonBook,
@@ -59,8 +59,9 @@ impl BoostedFraud {
         check_row(self.feature_names(), row)?;
         let mut contributions = vec![0.0; row.len()];
         self.explainer.explain(row, &mut contributions, &mut Scratch::default()).map_err(|_| self.wrong_width(row))?;
-        let slope = self.content.calibration.slope;
-        contributions.iter_mut().for_each(|contribution| *contribution *= slope);
+        let raw = self.predictor.margin(row).map_err(|_| self.wrong_width(row))?;
+        let stretch = self.content.calibration.stretch(self.explainer.expected_margin(), raw);
+        contributions.iter_mut().for_each(|contribution| *contribution *= stretch);
         Ok(contributions)
     }
 
@@ -78,12 +79,11 @@ impl BoostedFraud {
     /// [`ModelFileError`]: a foreign file, another version, a damaged or unsound one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelFileError> {
         let content: Content = file::read(MAGIC, bytes)?;
-        let Platt { slope, shift } = content.calibration;
         if content.forest.features.is_empty() || content.usual.len() != content.forest.features.len() {
             return Err(unsound("features and usual ranges differ in number, or there are none"));
         }
-        if !(slope.is_finite() && slope > 0.0 && shift.is_finite()) {
-            return Err(unsound("the calibration is not a rising line"));
+        if !content.calibration.is_sound() {
+            return Err(unsound("the calibration does not rise everywhere"));
         }
         Self::new(content).map_err(unsound)
     }

@@ -2,7 +2,7 @@
 //!
 //! 1. Each candidate is boosted on the training rows (all of them, unweighted: trees cope with imbalance, and the margin keeps
 //!    the true fraud rate) and, where patience is given, stopped by the log loss of the validation rows.
-//! 2. The candidate with the highest average precision on validation rows is chosen; a line calibrates its margin there.
+//! 2. The candidate with the highest average precision on validation rows is chosen; its margin is calibrated there.
 //! 3. With as many trees, it is learned once more from all rows, so that it knows the latest frauds. The calibration is kept.
 
 use dhow_trees::{
@@ -12,12 +12,12 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::boosted::{BoostedFraud, Content};
-use crate::calibration::{Platt, sigmoid};
 use crate::encoding::usual_range;
-use crate::evaluation::{average_precision, roc_auc};
+use crate::evaluation::average_precision;
+use crate::frame::{Calibrated, FitReport, Trained, check_tables};
 use crate::reasons::ReasonBook;
 use crate::table::TrainingTable;
-use crate::train::{TrainError, calibrate, check_tables, cross_fitted_calibration_error};
+use crate::train::TrainError;
 
 /// Bound on candidates of one training.
 pub const MAX_BOOSTING_CANDIDATES: usize = 64;
@@ -37,8 +37,12 @@ pub struct Boosting {
     pub l2: f64,
     /// The share of the features that each tree may ask, above 0 and at most 1.
     pub feature_share: f64,
-    /// The share of the rows that each tree is grown on, above 0 and at most 1.
+    /// The share of the rows that each tree is grown on, above 0 and at most 1; with a `hard_share`, that of the rows drawn
+    /// beside the hard ones, and both together at most 1.
     pub row_share: f64,
+    /// The share of the rows that are predicted worst, which every tree is grown on; 0 draws all rows alike. Where fraud is
+    /// rare, a twentieth holds all that is not yet told apart, and trees are grown in a fraction of the time.
+    pub hard_share: f64,
 }
 
 impl Default for Boosting {
@@ -52,13 +56,18 @@ impl Default for Boosting {
             l2: 1.0,
             feature_share: 0.5,
             row_share: 0.8,
+            hard_share: 0.0,
         }
     }
 }
 
 impl Boosting {
     fn tree_settings(&self, rounds: usize, seed: u64) -> dhow_trees::Settings {
-        let rows = if self.row_share == 1.0 { RowSampling::All } else { RowSampling::Share(self.row_share) };
+        let rows = match (self.hard_share, self.row_share) {
+            (0.0, 1.0) => RowSampling::All,
+            (0.0, share) => RowSampling::Share(share),
+            (top, other) => RowSampling::Goss { top, other },
+        };
         dhow_trees::Settings {
             rounds,
             learning_rate: self.learning_rate,
@@ -116,28 +125,12 @@ pub struct TriedBoosting {
 /// How a boosted model was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoostingReport {
-    /// Rows of the training table.
-    pub train_rows: u64,
-    /// Frauds in the training table.
-    pub train_frauds: u64,
-    /// Rows of the validation table.
-    pub validation_rows: u64,
-    /// Frauds in the validation table.
-    pub validation_frauds: u64,
+    /// The rows, the calibration and the refit.
+    pub fit: FitReport,
     /// Every candidate, in the order of the settings.
     pub candidates: Vec<TriedBoosting>,
     /// The chosen one. It was chosen by its average precision, which flatters a little.
     pub chosen: TriedBoosting,
-    /// Area under the ROC curve of the chosen candidate on validation rows.
-    pub validation_roc_auc: f64,
-    /// Calibrated log-odds = this × raw log-odds + shift. Near 1 where the trees were already calibrated.
-    pub calibration_slope: f64,
-    /// See `calibration_slope`.
-    pub calibration_shift: f64,
-    /// Expected calibration error on validation rows, each half calibrated by the other half.
-    pub calibration_error: f64,
-    /// Whether the trees were learned once more with the validation rows.
-    pub refitted_with_validation: bool,
 }
 
 impl BoostingReport {
@@ -148,22 +141,13 @@ impl BoostingReport {
              {:.3}, calibration error {:.5}",
             self.chosen.trees,
             self.chosen.boosting.max_leaves,
-            self.train_rows,
-            self.train_frauds,
+            self.fit.train_rows,
+            self.fit.train_frauds,
             self.chosen.validation_average_precision,
-            self.validation_roc_auc,
-            self.calibration_error,
+            self.fit.validation_roc_auc,
+            self.fit.calibration.error,
         )
     }
-}
-
-/// A boosted model with what was learned on the way.
-#[derive(Debug, Clone)]
-pub struct TrainedBoosted {
-    /// The model to serve.
-    pub model: BoostedFraud,
-    /// Calibrated probabilities of the validation rows from trees that have not seen them: what thresholds are chosen on.
-    pub validation_probabilities: Vec<f64>,
 }
 
 /// Learns from `train`, chooses a candidate and calibrates on the later `validation`. The result is the same, byte for byte,
@@ -175,7 +159,7 @@ pub fn train_boosted(
     train: &TrainingTable<'_>,
     validation: &TrainingTable<'_>,
     settings: &BoostingSettings,
-) -> Result<TrainedBoosted, TrainError> {
+) -> Result<Trained<BoostedFraud>, TrainError> {
     let count = settings.candidates.len();
     if !(1..=MAX_BOOSTING_CANDIDATES).contains(&count) {
         let problem = format!("{count} candidates; 1 to {MAX_BOOSTING_CANDIDATES} are possible");
@@ -185,40 +169,18 @@ pub fn train_boosted(
 
     let (early, late) = (Columns::of(&[train]), Columns::of(&[validation]));
     let (best, candidates) = try_candidates(&early, &late, validation, settings)?;
-    let calibration = calibrate(&best.margins, validation.labels())?;
-    let report = BoostingReport {
-        train_rows: train.len() as u64,
-        train_frauds: train.frauds() as u64,
-        validation_rows: validation.len() as u64,
-        validation_frauds: validation.frauds() as u64,
-        candidates,
-        chosen: best.tried,
-        validation_roc_auc: roc_auc(&best.margins, validation.labels())?,
-        calibration_slope: calibration.slope,
-        calibration_shift: calibration.shift,
-        calibration_error: cross_fitted_calibration_error(&best.margins, validation.labels())?,
-        refitted_with_validation: settings.refit_with_validation,
-    };
-    let validation_probabilities = best.margins.iter().map(|&margin| sigmoid(calibration.apply(margin))).collect();
+    let calibrated = Calibrated::new(train, validation, &best.margins, settings.refit_with_validation)?;
+    let report = BoostingReport { fit: calibrated.report, candidates, chosen: best.tried };
     let (forest, seen) = if settings.refit_with_validation {
         let all = Columns::of(&[train, validation]);
         (boost(&best.tried.boosting, best.tried.trees.max(1), settings.seed, &all, None)?, all)
     } else {
         (best.forest, early)
     };
-    let model = model(forest, calibration, &seen, settings.reasons.clone(), report)?;
-    Ok(TrainedBoosted { model, validation_probabilities })
-}
-
-fn model(
-    forest: Forest,
-    calibration: Platt,
-    seen: &Columns<'_>,
-    reasons: ReasonBook,
-    report: BoostingReport,
-) -> Result<BoostedFraud, TrainError> {
-    let usual = seen.usual_ranges();
-    Ok(BoostedFraud::new(Content { forest, calibration, usual, reasons, report })?)
+    let (usual, reasons) = (seen.usual_ranges(), settings.reasons.clone());
+    let calibration = calibrated.calibration;
+    let model = BoostedFraud::new(Content { forest, calibration, usual, reasons, report })?;
+    Ok(Trained { model, validation_probabilities: calibrated.validation_probabilities })
 }
 
 /// The best candidate so far, with its raw log-odds of the validation rows.

@@ -244,6 +244,50 @@ pub fn expected_calibration_error(probabilities: &[f64], labels: &[bool]) -> Res
     Ok(ranking.calibration_error(probabilities, labels))
 }
 
+/// A group of rows of neighbouring probabilities: a probability means what it says where the two counts are alike.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// Rows.
+    pub rows: u64,
+    /// The sum of their probabilities.
+    pub expected_frauds: f64,
+    /// Frauds among them.
+    pub frauds: u64,
+}
+
+/// The groups over which [`expected_calibration_error`] is taken, lowest probabilities first.
+///
+/// # Errors
+/// As [`roc_auc`], and `BadProbability`.
+pub fn reliability(probabilities: &[f64], labels: &[bool]) -> Result<Vec<Reliability>, EvaluationError> {
+    let ranking = Ranking::new(probabilities, labels)?;
+    check_probabilities(probabilities)?;
+    Ok(ranking.reliability(probabilities, labels))
+}
+
+/// The threshold that flags the most rows while at most the share `rate` (0..=1) of the genuine rows is above it.
+///
+/// # Errors
+/// As [`roc_auc`], and `BadRate`.
+pub fn threshold_at_false_positive_rate(scores: &[f64], labels: &[bool], rate: f64) -> Result<f64, EvaluationError> {
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(EvaluationError::BadRate(rate));
+    }
+    let ranking = Ranking::new(scores, labels)?;
+    let flagged = ranking.curve(&vec![1; labels.len()]).groups_within(rate);
+    Ok(ranking.threshold(flagged, scores))
+}
+
+/// The threshold above which rows are flagged where F1, the harmonic mean of precision and recall, is highest.
+///
+/// # Errors
+/// As [`roc_auc`].
+pub fn threshold_of_best_f1(scores: &[f64], labels: &[bool]) -> Result<f64, EvaluationError> {
+    let ranking = Ranking::new(scores, labels)?;
+    let flagged = ranking.curve(&vec![1; labels.len()]).groups_of_best_f1();
+    Ok(ranking.threshold(flagged, scores))
+}
+
 /// Counts, accuracy, precision and recall where scores above `threshold` are flagged.
 ///
 /// # Errors

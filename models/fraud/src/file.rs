@@ -11,7 +11,7 @@ use crate::model::{self, FraudModel};
 use crate::scorer::FraudScorer;
 
 /// The format's version; raised with every change of a layout.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MAGIC_LEN: usize = 8;
 const HASH_LEN: usize = 32;
 const HEADER_LEN: usize = MAGIC_LEN + 1 + HASH_LEN;

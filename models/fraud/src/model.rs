@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::{Platt, sigmoid};
+use crate::calibration::{Calibration, sigmoid};
 use crate::encoding::FeatureEncoding;
 use crate::file::{self, ModelFileError, unsound};
 use crate::fit::LinearFit;
@@ -13,33 +13,36 @@ use crate::train::TrainingReport;
 /// The first bytes of a linear model's file.
 pub(crate) const MAGIC: &str = "DHOWFRML";
 
-/// A calibrated logistic regression over encoded features. Its margin is a plain sum, so its reasons are exact.
+/// A calibrated logistic regression over encoded features. Its raw margin is a plain sum, so its reasons are exact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FraudModel {
     names: Vec<String>,
     features: Vec<FeatureEncoding>,
-    /// Weight of each column of each feature, calibration included.
+    /// Weight of each column of each feature, before calibration.
     weights: Vec<f64>,
-    base_margin: f64,
+    /// Raw log-odds of the average training row.
+    intercept: f64,
+    calibration: Calibration,
     reasons: ReasonBook,
     report: TrainingReport,
 }
 
 impl FraudModel {
-    /// Joins what was learned; the calibration is a straight line, so it goes into the weights.
+    /// Joins what was learned.
     pub(crate) fn new(
         names: &[String],
         features: Vec<FeatureEncoding>,
-        fit: &LinearFit,
-        calibration: Platt,
+        fit: LinearFit,
+        calibration: Calibration,
         reasons: ReasonBook,
         report: TrainingReport,
     ) -> Self {
         Self {
             names: names.to_vec(),
             features,
-            weights: fit.weights.iter().map(|weight| calibration.slope * weight).collect(),
-            base_margin: calibration.apply(fit.intercept),
+            weights: fit.weights,
+            intercept: fit.intercept,
+            calibration,
             reasons,
             report,
         }
@@ -56,7 +59,11 @@ impl FraudModel {
     /// [`ScoreError`] where the row has the wrong width or an infinite value.
     pub fn contributions(&self, row: &[f64]) -> Result<Vec<f64>, ScoreError> {
         check_row(&self.names, row)?;
-        Ok(contributions(&self.features, &self.weights, row))
+        let mut contributions = contributions(&self.features, &self.weights, row);
+        let raw = self.intercept + contributions.iter().sum::<f64>();
+        let stretch = self.calibration.stretch(self.intercept, raw);
+        contributions.iter_mut().for_each(|contribution| *contribution *= stretch);
+        Ok(contributions)
     }
 
     /// The file form: magic, version, checksum, content. The same model gives the same bytes on every machine.
@@ -83,8 +90,10 @@ impl FraudModel {
             "names and encodings differ in number"
         } else if columns != self.weights.len() {
             "weights and columns differ in number"
-        } else if !self.weights.iter().chain([&self.base_margin]).all(|x| x.is_finite()) {
+        } else if !self.weights.iter().chain([&self.intercept]).all(|x| x.is_finite()) {
             "a weight is not a finite number"
+        } else if !self.calibration.is_sound() {
+            "the calibration does not rise everywhere"
         } else if !self.features.iter().all(FeatureEncoding::is_sound) {
             "an encoding is not sound"
         } else {
@@ -105,14 +114,9 @@ impl FraudScorer for FraudModel {
         let usual = |feature: usize| self.features[feature].usual;
         let reasons = self.reasons.strongest(&self.names, row, usual, &contributions, reason_limit);
         let told: f64 = reasons.iter().map(|reason| reason.contribution).sum();
-        let margin = self.base_margin + total;
-        Ok(FraudScore {
-            probability: sigmoid(margin),
-            margin,
-            base_margin: self.base_margin,
-            reasons,
-            rest_contribution: total - told,
-        })
+        let base_margin = self.calibration.apply(self.intercept);
+        let margin = base_margin + total;
+        Ok(FraudScore { probability: sigmoid(margin), margin, base_margin, reasons, rest_contribution: total - told })
     }
 }
 

@@ -145,6 +145,19 @@ impl<'a> TrainingTable<'a> {
         ))
     }
 
+    /// The same rows with other labels.
+    ///
+    /// # Errors
+    /// `WrongWidth` where there is not one label for each row; `NoFrauds` or `NoGenuine`.
+    pub fn with_labels<'b>(&self, labels: &'b [bool]) -> Result<TrainingTable<'b>, TableError>
+    where
+        'a: 'b,
+    {
+        check_lengths(self.width(), self.rows.len(), labels.len(), self.times.len(), self.amounts_usd_minor.len())?;
+        check_labels(labels)?;
+        Ok(TrainingTable { labels, ..*self })
+    }
+
     /// Number of rows, at least 100.
     pub fn len(&self) -> usize {
         self.labels.len()

@@ -12,10 +12,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::calibration::{Platt, sigmoid};
 use crate::encoding::FeatureEncoding;
-use crate::evaluation::{EvaluationError, average_precision, expected_calibration_error, roc_auc};
+use crate::evaluation::{EvaluationError, average_precision};
 use crate::fit::{Design, LinearFit};
+use crate::frame::{Calibrated, FitReport, Joined, Trained, check_tables};
 use crate::model::{FraudModel, contributions};
 use crate::reasons::ReasonBook;
 use crate::scorer::FraudScorer;
@@ -140,16 +140,10 @@ pub struct Candidate {
 /// How a model was trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingReport {
-    /// Rows of the training table.
-    pub train_rows: u64,
-    /// Frauds in the training table.
-    pub train_frauds: u64,
+    /// The rows, the calibration and the refit.
+    pub fit: FitReport,
     /// Genuine training rows that the fit saw.
     pub genuine_sampled: u64,
-    /// Rows of the validation table.
-    pub validation_rows: u64,
-    /// Frauds in the validation table.
-    pub validation_frauds: u64,
     /// Every setting tried, straight before bent, strong ridge before weak.
     pub candidates: Vec<Candidate>,
     /// Knots of the chosen candidate.
@@ -158,26 +152,6 @@ pub struct TrainingReport {
     pub l2: f64,
     /// Average precision of the chosen candidate on validation rows; it was chosen by it, so it flatters a little.
     pub validation_average_precision: f64,
-    /// Area under the ROC curve of the chosen candidate on validation rows.
-    pub validation_roc_auc: f64,
-    /// Calibrated log-odds = this × raw log-odds + shift. Near 1 where the fit was already calibrated.
-    pub calibration_slope: f64,
-    /// See `calibration_slope`.
-    pub calibration_shift: f64,
-    /// Expected calibration error on validation rows, each half calibrated by the other half.
-    pub calibration_error: f64,
-    /// Whether the weights were fitted once more with the validation rows.
-    pub refitted_with_validation: bool,
-}
-
-/// What a training gives.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trained {
-    /// The model to serve.
-    pub model: FraudModel,
-    /// Calibrated probabilities of the validation rows from weights that have not seen them: what thresholds are chosen on. The
-    /// model's own scores of these rows would flatter where it was refitted with them.
-    pub validation_probabilities: Vec<f64>,
 }
 
 /// Learns from `train`, chooses settings and calibrates on the later `validation`. The result is the same, byte for byte, whatever the
@@ -189,39 +163,30 @@ pub fn train(
     train: &TrainingTable<'_>,
     validation: &TrainingTable<'_>,
     settings: &Settings,
-) -> Result<Trained, TrainError> {
+) -> Result<Trained<FraudModel>, TrainError> {
     settings.check()?;
     check_tables(train, validation)?;
 
     let sample = Sample::draw(train, settings);
     let tried = try_candidates(train, validation, &sample, settings)?;
     let (best, candidates) = choose(tried, validation.labels())?;
-    let calibration = calibrate(&best.margins, validation.labels())?;
+    let calibrated = Calibrated::new(train, validation, &best.margins, settings.refit_with_validation)?;
     let report = TrainingReport {
-        train_rows: train.len() as u64,
-        train_frauds: train.frauds() as u64,
+        fit: calibrated.report,
         genuine_sampled: (sample.rows.len() - train.frauds()) as u64,
-        validation_rows: validation.len() as u64,
-        validation_frauds: validation.frauds() as u64,
         candidates,
         knots: best.knots,
         l2: best.l2,
         validation_average_precision: best.average_precision,
-        validation_roc_auc: roc_auc(&best.margins, validation.labels())?,
-        calibration_slope: calibration.slope,
-        calibration_shift: calibration.shift,
-        calibration_error: cross_fitted_calibration_error(&best.margins, validation.labels())?,
-        refitted_with_validation: settings.refit_with_validation,
     };
-    let validation_probabilities = best.margins.iter().map(|&margin| sigmoid(calibration.apply(margin))).collect();
     let (encoding, fit) = if settings.refit_with_validation {
         refit(train, validation, &best, settings)?
     } else {
         (best.encoding, best.fit)
     };
     let reasons = settings.reasons.clone();
-    let model = FraudModel::new(train.names(), encoding, &fit, calibration, reasons, report);
-    Ok(Trained { model, validation_probabilities })
+    let model = FraudModel::new(train.names(), encoding, fit, calibrated.calibration, reasons, report);
+    Ok(Trained { model, validation_probabilities: calibrated.validation_probabilities })
 }
 
 impl Settings {
@@ -242,27 +207,6 @@ impl Settings {
             return bad("genuine_per_fraud", "0 leaves no genuine row; give at least 1".to_owned());
         }
         Ok(())
-    }
-}
-
-pub(crate) fn check_tables(train: &TrainingTable<'_>, validation: &TrainingTable<'_>) -> Result<(), TrainError> {
-    if train.names() != validation.names() {
-        let (wanted, found) = (train.names(), validation.names());
-        let column = wanted.iter().zip(found).take_while(|(a, b)| a == b).count();
-        let name = |names: &[String]| names.get(column).map_or("nothing".into(), |n| format!("`{n}`"));
-        let words = format!("column {column} is {} instead of {}", name(found), name(wanted));
-        return Err(TrainError::OtherFeatures(words));
-    }
-    for (table, found) in [("training", train.frauds()), ("validation", validation.frauds())] {
-        if found < MIN_FRAUDS {
-            return Err(TrainError::TooFewFrauds { table, found });
-        }
-    }
-    match (train.times().last(), validation.times().first()) {
-        (Some(end), Some(begin)) if begin < end => {
-            Err(TrainError::ValidationTooEarly { validation_begins: begin.to_string(), training_ends: end.to_string() })
-        }
-        _ => Ok(()),
     }
 }
 
@@ -384,42 +328,6 @@ fn choose(tried: Vec<Tried>, labels: &[bool]) -> Result<(Best, Vec<Candidate>), 
     }
 }
 
-pub(crate) fn calibrate(margins: &[f64], labels: &[bool]) -> Result<Platt, TrainError> {
-    let line = Platt::fit(margins, labels)
-        .ok_or_else(|| TrainError::NotCalibrated("Newton's method did not converge on validation rows".to_owned()))?;
-    if line.slope > 0.0 {
-        return Ok(line);
-    }
-    Err(TrainError::NotCalibrated(format!(
-        "validation frauds score no higher than genuine rows (slope {:.3}); the features say nothing about later frauds",
-        line.slope
-    )))
-}
-
-/// Frauds and genuine rows are dealt alternately to two halves; each half is calibrated by the line of the other.
-pub(crate) fn cross_fitted_calibration_error(margins: &[f64], labels: &[bool]) -> Result<f64, TrainError> {
-    let mut dealt = [0_usize; 2];
-    let half: Vec<usize> = labels
-        .iter()
-        .map(|&label| {
-            let count = &mut dealt[usize::from(label)];
-            *count += 1;
-            *count % 2
-        })
-        .collect();
-    let mut probabilities = vec![0.0; margins.len()];
-    for judged in [0, 1] {
-        let others = || (0..margins.len()).filter(|&row| half[row] != judged);
-        let fitted_margins: Vec<f64> = others().map(|row| margins[row]).collect();
-        let fitted_labels: Vec<bool> = others().map(|row| labels[row]).collect();
-        let line = calibrate(&fitted_margins, &fitted_labels)?;
-        for row in (0..margins.len()).filter(|&row| half[row] == judged) {
-            probabilities[row] = sigmoid(line.apply(margins[row]));
-        }
-    }
-    Ok(expected_calibration_error(&probabilities, labels)?)
-}
-
 /// Encoding and weights learned once more from all rows, with the settings already chosen.
 fn refit(
     train: &TrainingTable<'_>,
@@ -427,11 +335,8 @@ fn refit(
     best: &Best,
     settings: &Settings,
 ) -> Result<(Vec<FeatureEncoding>, LinearFit), TrainError> {
-    let rows = [train.values(), validation.values()].concat();
-    let labels = [train.labels(), validation.labels()].concat();
-    let times = [train.times(), validation.times()].concat();
-    let amounts = [train.amounts_usd_minor(), validation.amounts_usd_minor()].concat();
-    let all = TrainingTable::new(train.names(), &rows, &labels, &times, &amounts)?;
+    let joined = Joined::of(train, validation);
+    let all = joined.table()?;
     let sample = Sample::draw(&all, settings);
     let encoding = learn_encoding(&all, best.knots)?;
     let fit = design(&all, &sample, &encoding)?
@@ -492,11 +397,11 @@ impl TrainingReport {
             model.feature_names().len(),
             self.knots,
             self.l2,
-            self.train_rows,
-            self.train_frauds,
+            self.fit.train_rows,
+            self.fit.train_frauds,
             self.validation_average_precision,
-            self.validation_roc_auc,
-            self.calibration_error,
+            self.fit.validation_roc_auc,
+            self.fit.calibration.error,
         )
     }
 }

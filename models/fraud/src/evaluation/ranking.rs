@@ -56,6 +56,35 @@ impl Ranking {
         Curve { points, frauds, genuine }
     }
 
+    /// The middle between the scores of the last flagged group and the next one, where `flagged` groups are flagged; nothing
+    /// is above the middle where none is, and everything where all are.
+    pub(super) fn threshold(&self, flagged: usize, scores: &[f64]) -> f64 {
+        let last_of = |group: usize| self.group_ends.get(group).map(|end| scores[self.order[end - 1].0]);
+        match (flagged.checked_sub(1).and_then(last_of), last_of(flagged)) {
+            (Some(last), Some(next)) => f64::midpoint(last, next),
+            (None, Some(highest)) => highest,
+            (Some(lowest), None) => lowest.next_down(),
+            (None, None) => f64::INFINITY,
+        }
+    }
+
+    /// Rows, mean probability and share of frauds of the same groups as in the calibration error; those without rows are
+    /// left out.
+    pub(super) fn reliability(&self, probabilities: &[f64], labels: &[bool]) -> Vec<super::Reliability> {
+        let mut groups = [(0_u64, 0.0, 0_u64); CALIBRATION_BINS];
+        let mut start = 0;
+        for &end in &self.group_ends {
+            let (rows, expected, frauds) = &mut groups[start * CALIBRATION_BINS / self.order.len()];
+            for &(row, _) in &self.order[start..end] {
+                (*rows, *expected) = (*rows + 1, *expected + probabilities[row]);
+                *frauds += u64::from(labels[row]);
+            }
+            start = end;
+        }
+        let present = groups.into_iter().rev().filter(|(rows, ..)| *rows > 0);
+        present.map(|(rows, expected, frauds)| super::Reliability { rows, expected_frauds: expected, frauds }).collect()
+    }
+
     /// Σ over groups of |Σ probability − frauds| / rows; a tied group belongs where it begins.
     pub(super) fn calibration_error(&self, probabilities: &[f64], labels: &[bool]) -> f64 {
         let mut gaps = [0.0; CALIBRATION_BINS];
@@ -94,10 +123,26 @@ impl Curve {
         sum / self.frauds as f64
     }
 
-    pub(super) fn recall_at(&self, rate: f64) -> f64 {
+    /// How many groups are flagged where F1, the harmonic mean of precision and recall, is highest; of equal ones the fewest.
+    pub(super) fn groups_of_best_f1(&self) -> usize {
+        let f1 = |(frauds, genuine): (u64, u64)| 2.0 * frauds as f64 / (frauds + genuine + self.frauds) as f64;
+        let mut best = (0.0, 0);
+        for (group, point) in self.points.iter().enumerate() {
+            if f1(*point) > best.0 {
+                best = (f1(*point), group + 1);
+            }
+        }
+        best.1
+    }
+
+    /// How many groups can be flagged while at most the share `rate` of the genuine rows is.
+    pub(super) fn groups_within(&self, rate: f64) -> usize {
         let allowed = rate * self.genuine as f64;
-        let within = self.points.partition_point(|&(_, genuine)| genuine as f64 <= allowed);
-        let flagged = within.checked_sub(1).map_or(0, |last| self.points[last].0);
+        self.points.partition_point(|&(_, genuine)| genuine as f64 <= allowed)
+    }
+
+    pub(super) fn recall_at(&self, rate: f64) -> f64 {
+        let flagged = self.groups_within(rate).checked_sub(1).map_or(0, |last| self.points[last].0);
         flagged as f64 / self.frauds as f64
     }
 }

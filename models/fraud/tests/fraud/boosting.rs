@@ -3,8 +3,8 @@
 use dhow_events::{DAY_MICROS, Timestamp};
 use dhow_fraud::evaluation::{DelayedSplit, SplitRows, average_precision};
 use dhow_fraud::{
-    BoostedFraud, Boosting, BoostingSettings, FraudScorer, ModelFileError, Settings, TrainError, TrainedBoosted,
-    read_scorer, train, train_boosted,
+    BoostedFraud, Boosting, BoostingSettings, FraudScorer, ModelFileError, Settings, TrainError, Trained, read_scorer,
+    train, train_boosted,
 };
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn small() -> BoostingSettings {
     BoostingSettings { candidates: vec![of_leaves(4), of_leaves(8)], patience: Some(10), ..BoostingSettings::default() }
 }
 
-fn trained(world: &Columns, settings: &BoostingSettings) -> Result<TrainedBoosted, TrainError> {
+fn trained(world: &Columns, settings: &BoostingSettings) -> Result<Trained<BoostedFraud>, TrainError> {
     let (early, late) = world.table().unwrap().split_last(0.3).unwrap();
     train_boosted(&early, &late, settings)
 }

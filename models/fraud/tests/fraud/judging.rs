@@ -3,7 +3,8 @@
 use dhow_events::{DAY_MICROS, Timestamp};
 use dhow_fraud::evaluation::{
     EvaluationError, EvaluationSettings, at_threshold, average_precision, card_precision_at_k, evaluate,
-    expected_calibration_error, recall_at_false_positive_rate, roc_auc,
+    expected_calibration_error, recall_at_false_positive_rate, reliability, roc_auc, threshold_at_false_positive_rate,
+    threshold_of_best_f1,
 };
 use dhow_fraud::{Action, Costs, CostsError, Thresholds};
 use proptest::prelude::*;
@@ -76,6 +77,30 @@ proptest! {
         }
         let mean = gaps.iter().map(|gap: &f64| gap.abs()).sum::<f64>() / scores.len() as f64;
         prop_assert!((expected_calibration_error(&scores, &labels).unwrap() - mean).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_chosen_threshold_reaches_what_the_best_of_all_thresholds_does((scores, labels) in judged(), rate in 0.0..1.0) {
+        let (frauds, genuine) = flagged(&scores, &labels, f64::MIN);
+        let f1 = |(found, wrong): (f64, f64)| 2.0 * found / (found + wrong + frauds);
+        let every = || falling_thresholds(&scores).into_iter().map(|threshold| flagged(&scores, &labels, threshold));
+        let above = |threshold: f64| flagged(&scores, &labels, threshold.next_up());
+        let best = every().map(f1).fold(0.0, f64::max);
+        prop_assert!((f1(above(threshold_of_best_f1(&scores, &labels).unwrap())) - best).abs() < 1e-12);
+        let most = every().filter(|(_, wrong)| wrong / genuine <= rate).map(|(found, _)| found).fold(0.0, f64::max);
+        let (found, wrong) = above(threshold_at_false_positive_rate(&scores, &labels, rate).unwrap());
+        prop_assert!(found == most && wrong / genuine <= rate);
+    }
+
+    #[test]
+    fn the_groups_of_the_calibration_error_can_be_read_one_by_one((scores, labels) in judged()) {
+        let groups = reliability(&scores, &labels).unwrap();
+        let gaps: f64 = groups.iter().map(|group| (group.expected_frauds - group.frauds as f64).abs()).sum();
+        let error = expected_calibration_error(&scores, &labels).unwrap();
+        prop_assert!((gaps / scores.len() as f64 - error).abs() < 1e-12);
+        prop_assert_eq!(groups.iter().map(|group| group.rows).sum::<u64>(), scores.len() as u64);
+        let means: Vec<f64> = groups.iter().map(|group| group.expected_frauds / group.rows as f64).collect();
+        prop_assert!(means.is_sorted());
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 mod boosting;
 mod credit_cards;
+mod derived;
 mod judging;
+mod kinds;
 mod training;
+mod trust;
 mod world;
