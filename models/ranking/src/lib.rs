@@ -12,6 +12,7 @@
 //! Everything is seeded and independent of the number of threads.
 
 mod arrange;
+mod at_once;
 mod diversity;
 mod error;
 mod fill;

@@ -1,5 +1,7 @@
 //! What an arrangement is asked: candidates, hard rules, and the policy for everything softer; how it is filled is in `arrange`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::RankingError;
@@ -174,6 +176,9 @@ pub struct Policy {
     pub sponsorship: Option<Sponsorship>,
     /// A place for the unknown.
     pub exploration: Option<Exploration>,
+    /// Of categories by name, so many places of a slate at most; 0 shows none. At most [`MAX_CATEGORY_CAPS`]. This is a hard
+    /// rule: whoever knows the categories' numbers hands it over as [`Rules::category_caps`].
+    pub category_caps: BTreeMap<String, usize>,
 }
 
 impl Policy {
@@ -202,7 +207,7 @@ impl Policy {
                 check_range("exploration temperature", temperature, 1e-3..=1e6, "0.001 to 1,000,000")?;
             }
         }
-        Ok(())
+        check_count("category caps", self.category_caps.len(), MAX_CATEGORY_CAPS)
     }
 }
 

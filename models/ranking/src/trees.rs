@@ -5,6 +5,7 @@ use dhow_trees::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::at_once::AtOnce;
 use crate::error::check_range;
 use crate::{MAX_PLACES, Ranker, RankingError, RankingGroups, judge};
 
@@ -47,6 +48,8 @@ pub struct TreeRanker {
     forest: Forest,
     scale: f64,
     predictor: Predictor,
+    /// For lists; none of a forest whose trees are too large for it, which is walked row by row.
+    at_once: Option<AtOnce>,
 }
 
 /// What of a ranker is kept.
@@ -66,8 +69,7 @@ impl TryFrom<Stored> for TreeRanker {
     type Error = ForestError;
 
     fn try_from(Stored { forest, scale }: Stored) -> Result<Self, ForestError> {
-        let predictor = Predictor::compile(&forest)?;
-        Ok(Self { forest, scale, predictor })
+        Self::of(forest, scale)
     }
 }
 
@@ -78,6 +80,10 @@ impl PartialEq for TreeRanker {
 }
 
 impl TreeRanker {
+    fn of(forest: Forest, scale: f64) -> Result<Self, ForestError> {
+        Ok(Self { predictor: Predictor::compile(&forest)?, at_once: AtOnce::compile(&forest), forest, scale })
+    }
+
     /// Learns one ranker for each of `trials` and keeps the one of the best NDCG at `cutoff` on `validation`.
     ///
     /// `increasing` says of each feature whether more of it may never lower a score: so for the scores of sources, whose
@@ -144,9 +150,18 @@ impl Ranker for TreeRanker {
             let expected = format!("a multiple of the {width} features");
             return Err(RankingError::WrongLength { what: "rows", got: rows.len(), expected });
         }
-        scores.clear();
-        for row in rows.chunks_exact(width) {
-            scores.push(self.scale * self.predictor.margin(row)?);
+        match &self.at_once {
+            Some(at_once) => at_once.margins(rows, width, scores),
+            None => {
+                scores.clear();
+                scores.resize(rows.len() / width, f64::NAN);
+            }
+        }
+        for (row, score) in rows.chunks_exact(width).zip(scores) {
+            if self.at_once.is_none() || row.iter().any(|value| value.is_nan()) {
+                *score = self.predictor.margin(row)?;
+            }
+            *score *= self.scale;
         }
         Ok(())
     }
@@ -207,7 +222,7 @@ fn fit_one(train: &Table, validation: &Table, trial: &TreeSettings, cutoff: usiz
         patience: PATIENCE,
     };
     let forest = learn(&settings, &train.data(&train_columns), Some(&judge))?.forest;
-    Ok(TreeRanker { predictor: Predictor::compile(&forest)?, forest, scale: 1.0 })
+    Ok(TreeRanker::of(forest, 1.0)?)
 }
 
 /// The factor of least softmax loss; the loss is convex in it, so halving the range of its logarithm finds it.

@@ -154,5 +154,6 @@ fn policy(random: &mut ChaCha8Rng) -> Policy {
             tail: random.random_range(1..10),
             draw: draw(random),
         }),
+        ..Policy::default()
     }
 }
