@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::RoutesPlanned;
 use dhow_events::{DecisionId, PlanId, SECOND_MICROS, TenantId};
-use dhow_routes::{Budget, Kpis, LocalSearchSolver, Solver, kpis, nearest_neighbour, vroom};
+use dhow_routes::{Budget, Kpis, kpis, nearest_neighbour, vroom};
 
 use crate::decisions::Question;
 use crate::error::failed;
@@ -58,7 +58,7 @@ impl Engine {
             let _permit = permit;
             let budget = Budget { iterations: ITERATIONS_PER_STOP * stop_count as u64, ..Budget::default() };
             let out_of_time = || stopwatch.now().micros_since(begin) > ROUTE_TIME_MAX_MICROS;
-            let plan = LocalSearchSolver.solve(&parsed.problem, &budget, &out_of_time)?;
+            let plan = parsed.solve(&budget, &out_of_time)?;
             let baseline = kpis(&parsed.problem, &nearest_neighbour(&parsed.problem));
             Ok::<_, dhow_routes::SolveError>((parsed.response(&plan), kpis(&parsed.problem, &plan), baseline, plan))
         };
