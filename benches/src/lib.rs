@@ -1,7 +1,8 @@
-//! What the benchmark programs share: one kept HTTP connection, exact waiting, the machine's counters; no benchmark is here.
+//! What the benchmark programs share: one kept HTTP connection, exact waiting, the machine's counters, facts for recommenders; no benchmark is here.
 
 pub mod http;
 pub mod machine;
+pub mod told;
 
 /// The value below which the share `q` (0 to 1) of a sorted sample lies; 0 of an empty one.
 pub fn quantile(sorted: &[u64], q: f64) -> u64 {

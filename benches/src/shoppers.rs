@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use clap::Parser;
+use dhow_benches::told::{Known, Told};
 use dhow_datasets::simulator::{OfferCollector, Page, Popularity, Shoppers, Visit};
 use dhow_datasets::{Scale, Simulation, SimulationSettings};
-use dhow_events::{DAY_MICROS, Event, Fact, ProductId, SessionId};
+use dhow_events::{DAY_MICROS, ProductId};
 use dhow_recommend::evaluation::{
     ChainPredictor, MarkovBaseline, PopularityBaseline, Repeats, SessionPredictor, evaluate_sessions, split_by_time,
     visits_of,
 };
 use dhow_recommend::{
-    CatalogueItem, Interaction, InteractionKind, LiveRecommender, LiveState, RecommendModel, Recommender, Seen,
-    ServedSlate, Settings, SlateRequest, Surface, choose_ranking, learn_ranker, train,
+    Interaction, InteractionKind, LiveRecommender, LiveState, RecommendModel, Recommender, Seen, ServedSlate, Settings,
+    SlateRequest, Surface, choose_ranking, learn_ranker, train,
 };
 use serde_json::json;
 
@@ -34,73 +35,17 @@ struct Arguments {
     visits: u64,
 }
 
-/// What the events tell a recommender.
-#[derive(Default)]
-struct Told {
-    interactions: Vec<Interaction>,
-    catalogue: Vec<CatalogueItem>,
-    slates: Vec<(dhow_events::DecisionId, ServedSlate)>,
-    opened: std::collections::HashSet<(dhow_events::DecisionId, ProductId)>,
-    visits_of_checkouts: std::collections::HashMap<u128, SessionId>,
-}
-
-impl Told {
-    fn observe(&mut self, event: &Event) {
-        let time = event.event_time;
-        let mut act = |person, session, product, kind, region| {
-            self.interactions.push(Interaction { person, session, product, kind, region, time });
-        };
-        match &event.fact {
-            Fact::ProductListed(f) if self.catalogue.iter().all(|item| item.product != f.product) => {
-                self.catalogue.push(CatalogueItem {
-                    product: f.product,
-                    category: f.category,
-                    text: format!("{} {}", f.title, f.description),
-                    seller: f.seller,
-                    regions: Vec::new(),
-                    price_usd_minor: f.price_usd_minor,
-                });
-            }
-            Fact::CheckoutSubmitted(f) => {
-                self.visits_of_checkouts.extend(f.session.map(|session| (f.checkout.as_u128(), session)));
-            }
-            Fact::SlateServed(f) => {
-                let products = f.products.split(',').filter_map(|text| text.parse().ok()).map(|p| (p, false)).collect();
-                self.slates.push((f.decision, ServedSlate { person: f.buyer, session: f.session, time, products }));
-            }
-            Fact::ProductViewed(f) => {
-                self.opened.extend(f.decision.map(|decision| (decision, f.product)));
-                act(f.buyer, f.session, f.product, InteractionKind::View, Some(f.region));
-            }
-            Fact::CartItemAdded(f) => act(f.buyer, f.session, f.product, InteractionKind::CartAdd, None),
-            Fact::ItemOrdered(f) => {
-                let visit = self.visits_of_checkouts.get(&f.checkout.as_u128()).copied();
-                let session = visit.unwrap_or_else(|| SessionId::from_u128(f.checkout.as_u128()));
-                act(Some(f.buyer), session, f.product, InteractionKind::Purchase, Some(f.region));
-            }
-            _ => {}
-        }
-    }
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let settings = SimulationSettings::at_scale(arguments.scale, arguments.seed);
     let mut simulation = Simulation::new(&settings)?;
     let (mut told, mut offer) = (Told::default(), OfferCollector::new());
-    let mut seen = std::collections::HashSet::new();
     for arrival in simulation.by_ref() {
         offer.observe(&arrival.event);
-        if seen.insert(arrival.event.id) {
-            told.observe(&arrival.event);
-        }
+        told.observe(&arrival.event);
     }
     let truth = simulation.into_truth();
-    let Told { mut interactions, catalogue, mut slates, opened, .. } = told;
-    for (decision, slate) in &mut slates {
-        slate.products.iter_mut().for_each(|(product, was)| *was = opened.contains(&(*decision, *product)));
-    }
-    interactions.sort_by_key(|i| (i.time, i.session, i.product));
+    let Known { interactions, catalogue, slates } = told.finish();
 
     let end = interactions[interactions.len() - 1].time;
     let part = PART_DAYS * DAY_MICROS;
@@ -109,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first_stage = train(&split.train, &catalogue, &chain)?;
     let ranking = choose_ranking(&first_stage, &split.train, &split.validation)?;
     let within = |time: dhow_events::Timestamp| time < end - part;
-    let slates: Vec<ServedSlate> = slates.into_iter().map(|(_, slate)| slate).filter(|s| within(s.time)).collect();
+    let slates: Vec<ServedSlate> = slates.into_iter().filter(|slate| within(slate.time)).collect();
     eprintln!("{} slates were served in the days that the ranker learns from", slates.len());
     let learned = learn_ranker(&first_stage, &split.train, &split.validation, &slates, &ranking, arguments.seed)?
         .ok_or("too few next clicks to learn a ranker from")?;

@@ -23,7 +23,7 @@
 //! - [`ContentMap`], attributes to factors by ridge regression for items without behaviour, with trust n/(n + k).
 //!
 //! [`ItemIndex`] finds the best items of a factor model exactly, with filters: 8 bits first and f32 for what is left, or for
-//! many persons at once by tiles of a product.
+//! many persons at once by tiles of a product; of more than [`MAX_EXACT_ITEMS`] items by walking a graph of near ones.
 //! [`evaluate_interactions`] runs the whole interactions protocol, tuning and baselines included; [`evaluate`] and
 //! [`evaluate_cold`] judge a single model on a split.
 //!
@@ -42,6 +42,7 @@ mod error;
 mod evaluation;
 mod fold_in;
 mod gradients;
+mod graph;
 mod ials;
 mod interactions;
 mod intervals;
@@ -75,4 +76,4 @@ pub use protocol::{
     ChosenPart, InteractionData, InteractionsReport, MAX_TRIALS, Method, ProtocolSettings, evaluate_interactions,
 };
 pub use score::{Popularity, Scorer, recency_weights};
-pub use top_k::{ItemIndex, ItemSet, MAX_TOP, Scored};
+pub use top_k::{Answer, IndexSettings, ItemIndex, ItemSet, MAX_EXACT_ITEMS, MAX_TOP, Pass, Scored};

@@ -1,7 +1,8 @@
 //! A dense row-major f32 matrix whose rows are padded for the kernels; no algebra of its own beyond products of it.
 
-use crate::error::FactorsError;
+use crate::error::{FactorsError, check_setting};
 use crate::fold_in::same_length;
+use crate::ials::MAX_DIMENSIONS;
 use crate::kernels::{add_transposed_product, multiply_in_place, padded, product, simd_kernel};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,22 @@ impl Matrix {
     pub(crate) fn zeros(rows: usize, columns: usize) -> Self {
         let stride = padded(columns);
         Self { columns, stride, values: vec![0.0; rows * stride] }
+    }
+
+    /// Takes rows of `columns` values each, one after the other.
+    ///
+    /// # Errors
+    /// No columns, more than [`MAX_DIMENSIONS`], values that are no whole rows, or one that is not finite.
+    pub fn from_rows(columns: usize, values: &[f32]) -> Result<Self, FactorsError> {
+        check_setting("columns", columns as f64, 1.0..=MAX_DIMENSIONS as f64, "1 to 1024")?;
+        same_length("a matrix's last row", values.len() % columns, 0)?;
+        let mut matrix = Self::zeros(values.len() / columns, columns);
+        let stride = matrix.stride;
+        for (row, given) in matrix.values.chunks_exact_mut(stride).zip(values.chunks_exact(columns)) {
+            row[..columns].copy_from_slice(given);
+        }
+        matrix.check()?;
+        Ok(matrix)
     }
 
     /// How many rows there are.

@@ -1,4 +1,4 @@
-//! The best items of a factor model, exactly: a pass over 8-bit copies first, then f32 for what could still be in.
+//! The best items of a factor model, exactly: a pass over 8-bit copies first, then f32 for what could still be in; fitting is elsewhere.
 //!
 //! Items stand by falling norm in groups of 16. For a query q:
 //! 1. an item's score is at most ‖q‖‖y‖, so the pass ends at the first group that cannot reach the worst score kept;
@@ -8,8 +8,12 @@
 //!
 //! For many persons at once, tiles of eight are multiplied with panels of 32 items in f32, since the reads are then
 //! shared; what a rounding error could have moved among the best is scored again, so that both ways agree to the bit.
+//!
+//! Above [`MAX_EXACT_ITEMS`] a single search walks a graph of near items instead (`graph`), and its answer may miss some of
+//! the best. Where a filter is too narrow for that, the exact pass answers, and [`Answer`] says so.
 
-use crate::error::FactorsError;
+use crate::error::{FactorsError, check_setting};
+use crate::graph::{Graph, GraphSettings, Rows, walk};
 use crate::kernels::{Group, LANES, TILE_ROWS, dot, groups, load, simd_kernel, tile, wide};
 use crate::matrix::Matrix;
 use fearless_simd::{Simd, prelude::*};
@@ -17,6 +21,12 @@ use rayon::prelude::*;
 
 /// Most items of one answer.
 pub const MAX_TOP: usize = 1_000;
+/// Up to so many items a search is exact, unless [`IndexSettings`] say otherwise.
+pub const MAX_EXACT_ITEMS: usize = 200_000;
+/// A walk gives up after this share of the items, since the exact pass takes no longer than it would by then; but not before
+/// it has met so many for each that it keeps.
+const WALK_SHARE: usize = 32;
+const WALK_BREADTHS: usize = 32;
 /// Persons whose scores are computed together.
 const TOGETHER: usize = 64;
 /// Items of a panel.
@@ -60,6 +70,55 @@ impl ItemSet {
     }
 }
 
+/// How items are searched. The answer of the exact pass depends on none of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexSettings {
+    /// Up to so many items every search is exact; above, a graph is built for it.
+    pub max_exact_items: usize,
+    /// Links of an item in the graph, 4 to 64; twice as many in its lowest layer.
+    pub links: usize,
+    /// Near items that links are chosen from when the graph is built, 8 to 1,000.
+    pub build_breadth: usize,
+    /// So many of the best that a walk meets are kept, or twice as many as are asked for if that is more; 8 to 1,000.
+    pub search_breadth: usize,
+    /// Decides the graph, the same on any number of threads.
+    pub seed: u64,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        Self { max_exact_items: MAX_EXACT_ITEMS, links: 16, build_breadth: 100, search_breadth: 160, seed: 1 }
+    }
+}
+
+impl IndexSettings {
+    fn check(&self) -> Result<(), FactorsError> {
+        check_setting("links", self.links as f64, 4.0..=64.0, "4 to 64")?;
+        check_setting("build_breadth", self.build_breadth as f64, 8.0..=1_000.0, "8 to 1,000")?;
+        check_setting("search_breadth", self.search_breadth as f64, 8.0..=1_000.0, "8 to 1,000")
+    }
+}
+
+/// How an answer was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// By the exact pass.
+    Exact,
+    /// By a walk, which may miss some of the best.
+    Walk,
+    /// By the exact pass, since a walk met too few items that the filter lets through.
+    ExactAfterWalk,
+}
+
+/// The best items, and how they were found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Best first.
+    pub best: Vec<Scored>,
+    /// How they were found.
+    pub pass: Pass,
+}
+
 /// Item factors laid out for finding the best of them.
 #[derive(Debug, Clone)]
 pub struct ItemIndex {
@@ -76,6 +135,9 @@ pub struct ItemIndex {
     panels: Vec<[f32; PANEL]>,
     /// Per group and pair of columns, the 16 items' 8-bit values together.
     small: Vec<[[i8; 2]; LANES]>,
+    /// Of places; where there are too many items for an exact pass.
+    graph: Option<Graph>,
+    search_breadth: usize,
 }
 
 /// What is known of 16 items.
@@ -201,8 +263,22 @@ impl Query {
 }
 
 impl ItemIndex {
-    /// Lays the factors of items out; row i is item i.
+    /// Lays the factors of items out; row i is item i. The default settings hold: with more than [`MAX_EXACT_ITEMS`] items
+    /// this builds a graph, which takes seconds.
     pub fn new(factors: &Matrix) -> Self {
+        Self::laid_out(factors, &IndexSettings::default())
+    }
+
+    /// As [`ItemIndex::new`], with other settings.
+    ///
+    /// # Errors
+    /// A setting out of its range.
+    pub fn with_settings(factors: &Matrix, settings: &IndexSettings) -> Result<Self, FactorsError> {
+        settings.check()?;
+        Ok(Self::laid_out(factors, settings))
+    }
+
+    fn laid_out(factors: &Matrix, settings: &IndexSettings) -> Self {
         let stride = factors.stride();
         let mut order: Vec<u32> = (0_u32..).take(factors.rows()).collect();
         let norms: Vec<f32> = order.iter().map(|item| norm(factors.padded_row(*item as usize))).collect();
@@ -218,7 +294,15 @@ impl ItemIndex {
         let (groups, small): (Vec<Bounds>, Vec<_>) =
             rows.par_chunks_exact(LANES * stride).map(|rows| lay_group(rows, stride)).unzip();
         let panels = rows.par_chunks_exact(PANEL * stride).flat_map_iter(|rows| lay_panel(rows, stride)).collect();
-        Self { columns: factors.columns(), stride, order, rows, groups, norms, panels, small: small.concat() }
+        let graph = (order.len() > settings.max_exact_items).then(|| {
+            let &IndexSettings { links, build_breadth: breadth, seed, .. } = settings;
+            Graph::build(
+                Rows { values: &rows[..order.len() * stride], stride },
+                &GraphSettings { links, breadth, seed },
+            )
+        });
+        let (columns, search_breadth) = (factors.columns(), settings.search_breadth);
+        Self { columns, stride, order, rows, groups, norms, panels, small: small.concat(), graph, search_breadth }
     }
 
     /// How many items there are.
@@ -226,8 +310,8 @@ impl ItemIndex {
         self.order.len()
     }
 
-    /// The best `count` items for a person's factors, best first, equal scores by item number: exactly what scoring
-    /// everything in f32 and sorting gives.
+    /// The best `count` items for a person's factors, best first, equal scores by item number: up to
+    /// [`IndexSettings::max_exact_items`] exactly what scoring everything in f32 and sorting gives.
     ///
     /// Items of `exclude` and items outside `allowed` are left out; fewer come back where fewer remain.
     ///
@@ -256,11 +340,36 @@ impl ItemIndex {
         count: usize,
         admits: &dyn Fn(u32) -> bool,
     ) -> Result<Vec<Scored>, FactorsError> {
+        Ok(self.search(factors, count, admits)?.best)
+    }
+
+    /// As [`ItemIndex::top_where`], and tells how the answer was found. A walk asks `admits` of every item that could be
+    /// among the best of those met so far.
+    ///
+    /// # Errors
+    /// As [`ItemIndex::top`].
+    pub fn search(&self, factors: &[f32], count: usize, admits: &dyn Fn(u32) -> bool) -> Result<Answer, FactorsError> {
         self.check(factors.len(), count)?;
         let query = Query::new(factors, self.stride);
+        if let Some(best) = self.graph.as_ref().and_then(|graph| self.walked(graph, &query, count, admits)) {
+            return Ok(Answer { best, pass: Pass::Walk });
+        }
         let mut best = Best::new(count);
         top_of_one(self, &query, admits, &mut best);
-        Ok(best.kept)
+        let pass = if self.graph.is_some() { Pass::ExactAfterWalk } else { Pass::Exact };
+        Ok(Answer { best: best.kept, pass })
+    }
+
+    /// None where a walk found too few.
+    fn walked(&self, graph: &Graph, query: &Query, count: usize, admits: &dyn Fn(u32) -> bool) -> Option<Vec<Scored>> {
+        let breadth = self.search_breadth.max(2 * count);
+        let limit = (self.items() / WALK_SHARE).max(WALK_BREADTHS * breadth);
+        let rows = Rows { values: &self.rows, stride: self.stride };
+        let admits_place = |place: u32| admits(self.order[place as usize]);
+        let near = walk(graph, rows, &query.factors, breadth, limit, &admits_place)?;
+        let mut best = Best::new(count);
+        near.iter().for_each(|near| best.offer(self.order[near.item as usize], near.likeness));
+        (best.kept.len() == count).then_some(best.kept)
     }
 
     /// The best `count` items for every row of `people`, without the items that `exclude` gives for it.

@@ -1,16 +1,19 @@
 //! The fallback chain that fills a slate: ranked candidates, or session and history; region, category, everything. It learns nothing.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::hash::Hash;
 
-use dhow_events::{ProductId, SellerId};
-use dhow_ranking::Kind;
-use rustc_hash::{FxHashMap, FxHashSet};
+use dhow_events::{Category, ProductId, SellerId};
+use dhow_ranking::{CategoryCap, Kind};
+use rustc_hash::FxHashMap;
 
 use crate::items::Filter;
 use crate::live::{LiveState, Trending};
+use crate::marks::Marks;
 use crate::places::region_and_around;
 use crate::popularity::{MAX_REGION_PRODUCTS, Popular, ranked};
-use crate::ranking::{Ranking, Shopper};
+use crate::ranking::{Admission, Ranking, Shopper};
 use crate::slate::StepCount;
 use crate::{
     MAX_SEEDS, Outcome, Reason, RecommendError, RecommendModel, Recommender, Seen, Slate, SlateItem, SlateRequest,
@@ -19,6 +22,9 @@ use crate::{Step, Surface};
 
 /// Without a category filter, the best sellers of at most so many categories are tried: those looked at last.
 const MAX_SEED_CATEGORIES: usize = 3;
+
+/// Where a filter leaves at most so many products, they are looked at one by one instead of searched for.
+const MAX_NARROW: usize = 1_000;
 
 /// A product that a step proposes.
 #[derive(Debug, Clone, Copy)]
@@ -120,23 +126,48 @@ impl<'a> Chain<'a> {
         Self { model, live, request, session, history: seeds(&shopper.history, model.settings.history_seeds) }
     }
 
-    pub(crate) fn basket_candidates(&self) -> Vec<Candidate> {
+    pub(crate) fn basket_candidates(&self) -> BestFirst {
         let partners = |seed: u32| self.model.together.partners.row(seed as usize).iter();
         let votes = |seed| partners(seed).map(|p| (p.item, f64::from(p.score)));
-        blend(&self.session, self.model.settings.session_decay, Reason::BoughtTogether, votes)
+        self.blend(&self.session, self.model.settings.session_decay, Reason::BoughtTogether, votes)
     }
 
     /// Each product of the session speaks for its neighbours, and for itself: in public session data, a tenth to a third of
     /// the next clicks go back to an earlier product of the session.
-    pub(crate) fn session_candidates(&self) -> Vec<Candidate> {
+    pub(crate) fn session_candidates(&self) -> BestFirst {
         let revisit = self.model.settings.revisit_weight;
         let itself = move |seed| (revisit > 0.0).then_some((seed, revisit));
         let votes = |seed| itself(seed).into_iter().chain(self.neighbours(seed));
-        blend(&self.session, self.model.settings.session_decay, Reason::AlsoViewed, votes)
+        self.blend(&self.session, self.model.settings.session_decay, Reason::AlsoViewed, votes)
     }
 
-    pub(crate) fn history_candidates(&self) -> Vec<Candidate> {
-        blend(&self.history, self.model.settings.history_decay, Reason::BasedOnHistory, |seed| self.neighbours(seed))
+    pub(crate) fn history_candidates(&self) -> BestFirst {
+        let decay = self.model.settings.history_decay;
+        self.blend(&self.history, decay, Reason::BasedOnHistory, |seed| self.neighbours(seed))
+    }
+
+    /// Adds up what the seeds say, each weaker than the newer one by `decay`, best first, ties by item.
+    fn blend<I>(&self, seeds: &[u32], decay: f64, reason: Reason, votes_of: impl Fn(u32) -> I) -> BestFirst
+    where
+        I: Iterator<Item = (u32, f64)>,
+    {
+        let places = Marks::new(self.model.items.len());
+        let mut sums: Vec<Blended> = Vec::new();
+        let mut weight = 1.0;
+        for &seed in seeds {
+            for (item, score) in votes_of(seed) {
+                let vote = weight * score;
+                match places.get(item) {
+                    Some(place) => sums[place as usize].add(seed, vote),
+                    None => {
+                        places.set(item, sums.len() as u32);
+                        sums.push(Blended { item, score: vote, strongest: vote, because: seed });
+                    }
+                }
+            }
+            weight *= decay;
+        }
+        BestFirst { blended: BinaryHeap::from(sums), reason }
     }
 
     fn neighbours(&self, seed: u32) -> impl Iterator<Item = (u32, f64)> {
@@ -219,30 +250,59 @@ impl<'a> Chain<'a> {
     }
 }
 
-/// Adds up what the seeds say, each weaker than the newer one by `decay`, best first, ties by item.
-fn blend<I>(seeds: &[u32], decay: f64, reason: Reason, votes_of: impl Fn(u32) -> I) -> Vec<Candidate>
-where
-    I: Iterator<Item = (u32, f64)>,
-{
-    let mut votes: Vec<(u32, usize, f64)> = Vec::new();
-    let mut weight = 1.0;
-    for (rank, seed) in seeds.iter().enumerate() {
-        votes.extend(votes_of(*seed).map(|(item, score)| (item, rank, weight * score)));
-        weight *= decay;
-    }
-    votes.sort_unstable_by_key(|(item, rank, _)| (*item, *rank));
-    let mut candidates: Vec<Candidate> = votes
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|same| {
-            let strongest = same.iter().fold(same[0], |best, vote| if vote.2 > best.2 { *vote } else { best });
-            let (item, because) = (strongest.0, seeds[strongest.1]);
-            let reason = if item == because { Reason::ViewedEarlier } else { reason };
-            Candidate { item, score: same.iter().map(|vote| vote.2).sum(), reason, because: Some(because) }
-        })
-        .collect();
-    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));
-    candidates
+/// Candidates in falling order, found one after the other, since few are asked for.
+pub(crate) struct BestFirst {
+    blended: BinaryHeap<Blended>,
+    reason: Reason,
 }
+
+impl Iterator for BestFirst {
+    type Item = Candidate;
+
+    fn next(&mut self) -> Option<Candidate> {
+        let Blended { item, score, because, .. } = self.blended.pop()?;
+        let reason = if item == because { Reason::ViewedEarlier } else { self.reason };
+        Some(Candidate { item, score, reason, because: Some(because) })
+    }
+}
+
+/// What several seeds say of one item; the better is the greater.
+struct Blended {
+    item: u32,
+    score: f64,
+    /// The strongest vote, and whose it is.
+    strongest: f64,
+    because: u32,
+}
+
+impl Blended {
+    fn add(&mut self, seed: u32, vote: f64) {
+        self.score += vote;
+        if vote > self.strongest {
+            (self.strongest, self.because) = (vote, seed);
+        }
+    }
+}
+
+impl Ord for Blended {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.score.total_cmp(&other.score).then(other.item.cmp(&self.item))
+    }
+}
+
+impl PartialOrd for Blended {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Blended {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Blended {}
 
 /// Takes offers in order and keeps those that the request and the eligibility rule let through.
 struct Filler<'a> {
@@ -250,15 +310,29 @@ struct Filler<'a> {
     request: &'a SlateRequest,
     eligible: &'a dyn Fn(ProductId) -> bool,
     filter: Filter,
-    /// Excluded, hidden or already taken.
-    barred: FxHashSet<u32>,
+    /// Of items that were asked about or taken: 1 if they may be shown, else 0.
+    verdicts: Marks,
+    /// Where the filter leaves few items: those that may be shown.
+    narrow: Option<Vec<u32>>,
+    /// So many items are looked for: as many as are wanted, or all that there are.
+    most: usize,
+    category_caps: Vec<CategoryCap>,
     per_seller: FxHashMap<SellerId, usize>,
     per_category: FxHashMap<Option<u32>, usize>,
     items: Vec<SlateItem>,
 }
 
 fn has_room<K: Hash + Eq>(taken: &FxHashMap<K, usize>, limit: Option<usize>, key: K) -> bool {
-    limit.is_none_or(|limit| taken.get(&key).is_none_or(|count| *count < limit))
+    limit.is_none_or(|limit| taken.get(&key).copied().unwrap_or_default() < limit)
+}
+
+/// The policy's caps by the numbers of the model's categories; of others there is nothing to show.
+fn category_caps(model: &RecommendModel, request: &SlateRequest) -> Vec<CategoryCap> {
+    let cap = |(name, at_most): (&String, &usize)| {
+        let category = model.items.find_category(Category::new(name).ok()?)?;
+        Some(CategoryCap { category, at_most: *at_most })
+    };
+    request.policy.category_caps.iter().filter_map(cap).collect()
 }
 
 impl<'a> Filler<'a> {
@@ -273,18 +347,52 @@ impl<'a> Filler<'a> {
             Seen::HideSession => session,
             Seen::Show => &[],
         };
-        let filter = model.items.filter(request.category, request.region, request.price_band);
-        let barred = request.exclude.iter().chain(hidden).filter_map(|product| model.items.find(*product)).collect();
-        let items = Vec::with_capacity(request.count);
-        let (per_seller, per_category) = Default::default();
-        Self { model, request, eligible, filter, barred, per_seller, per_category, items }
+        let verdicts = Marks::new(model.items.len());
+        for item in request.exclude.iter().chain(hidden).filter_map(|product| model.items.find(*product)) {
+            verdicts.set(item, 0);
+        }
+        let mut filler = Self {
+            model,
+            request,
+            eligible,
+            filter: model.items.filter(request.category, request.region, request.price_band),
+            verdicts,
+            narrow: None,
+            most: request.count,
+            category_caps: category_caps(model, request),
+            per_seller: FxHashMap::default(),
+            per_category: FxHashMap::default(),
+            items: Vec::with_capacity(request.count),
+        };
+        filler.narrow = filler.few();
+        filler.most = filler.narrow.as_ref().map_or(request.count, |narrow| request.count.min(narrow.len()));
+        filler
+    }
+
+    /// The items that may be shown, where category or price leave few.
+    fn few(&self) -> Option<Vec<u32>> {
+        let of_category = self.request.category.map(|category| match self.model.items.find_category(category) {
+            Some(category) => self.model.popularity.of_category(category),
+            None => &[],
+        });
+        let in_band = self.request.price_band.map(|band| self.model.items.in_band(band));
+        let lengths = [of_category.map(<[_]>::len), in_band.map(<[_]>::len)];
+        let fewest = lengths.into_iter().flatten().min().filter(|fewest| *fewest <= MAX_NARROW)?;
+        let admitted = |item: &u32| self.admits(*item);
+        match (of_category, in_band) {
+            (Some(popular), _) if popular.len() == fewest => {
+                Some(popular.iter().map(|popular| popular.item).filter(admitted).collect())
+            }
+            (_, Some(in_band)) => Some(in_band.iter().copied().filter(admitted).collect()),
+            _ => None,
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.items.len() == self.request.count
+        self.items.len() == self.most
     }
 
-    fn offer_all(&mut self, step: Step, candidates: Vec<Candidate>) {
+    fn offer_all(&mut self, step: Step, candidates: impl Iterator<Item = Candidate>) {
         for candidate in candidates {
             if self.is_full() {
                 return;
@@ -304,18 +412,27 @@ impl<'a> Filler<'a> {
     }
 
     fn offer(&mut self, step: Step, candidate: Candidate) {
-        let has_room = has_room(&self.per_seller, self.request.max_per_seller, self.model.items.seller(candidate.item))
-            && has_room(&self.per_category, self.request.max_per_category, self.category(candidate.item));
-        if has_room && self.admits(candidate.item) {
+        if self.has_room(candidate.item) && self.admits(candidate.item) {
             self.place(step, candidate, Kind::Organic, 1.0);
         }
     }
 
+    fn has_room(&self, item: u32) -> bool {
+        let category = self.category(item);
+        let cap = self.category_caps.iter().find(|cap| Some(cap.category) == category);
+        let most_of_category = cap.map(|cap| cap.at_most).or(self.request.max_per_category);
+        has_room(&self.per_seller, self.request.max_per_seller, self.model.items.seller(item))
+            && has_room(&self.per_category, most_of_category, category)
+    }
+
     /// Whether an item may be shown, as far as it is looked at alone.
     fn admits(&self, item: u32) -> bool {
-        !self.barred.contains(&item)
-            && self.model.items.passes(item, &self.filter)
-            && (self.eligible)(self.model.items.product(item))
+        if let Some(verdict) = self.verdicts.get(item) {
+            return verdict == 1;
+        }
+        let admits = self.model.items.passes(item, &self.filter) && (self.eligible)(self.model.items.product(item));
+        self.verdicts.set(item, u32::from(admits));
+        admits
     }
 
     fn category(&self, item: u32) -> Option<u32> {
@@ -324,7 +441,7 @@ impl<'a> Filler<'a> {
 
     fn place(&mut self, step: Step, candidate: Candidate, kind: Kind, propensity: f64) {
         let Candidate { item, score, reason, because } = candidate;
-        self.barred.insert(item);
+        self.verdicts.set(item, 0);
         *self.per_seller.entry(self.model.items.seller(item)).or_default() += 1;
         *self.per_category.entry(self.category(item)).or_default() += 1;
         let (product, because) = (self.model.items.product(item), because.map(|seed| self.model.items.product(seed)));
@@ -336,11 +453,15 @@ impl<'a> Filler<'a> {
         if self.is_full() {
             return Ok(());
         }
-        let open = self.request.count - self.items.len();
+        let open = self.most - self.items.len();
         let admits = |item: u32| self.admits(item);
-        let places = ranking.places(chain, shopper, open, &admits)?;
+        let admission = Admission { admits: &admits, narrow: self.narrow.as_deref() };
+        let places = ranking.places(chain, shopper, open, &self.category_caps, &admission)?;
         for (step, candidate, place) in places {
-            self.place(step, candidate, place.kind, place.propensity);
+            // What stands already, on the cart, was not known to the arrangement's caps.
+            if self.has_room(candidate.item) {
+                self.place(step, candidate, place.kind, place.propensity);
+            }
         }
         Ok(())
     }

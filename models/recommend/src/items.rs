@@ -21,6 +21,9 @@ pub(crate) struct Items {
     item_categories: Lists<u32>,
     /// Per item: where it may be sold; an empty row means everywhere.
     item_regions: Lists<Region>,
+    /// Items by price, derived from the above.
+    #[serde(skip)]
+    by_price: Vec<u32>,
 }
 
 /// The part of a request that the snapshot can judge.
@@ -50,7 +53,7 @@ impl Items {
         let number = |category: Category| categories.binary_search(&category).ok().map(|at| at as u32);
         let item_categories =
             sorted.iter().map(|item| category_and_parents(item.category).filter_map(number).collect::<Vec<_>>());
-        Ok(Self {
+        let mut items = Self {
             products: sorted.iter().map(|item| item.product).collect(),
             sellers: sorted.iter().map(|item| item.seller).collect(),
             texts: sorted.iter().map(|item| item.text.clone()).collect(),
@@ -58,7 +61,24 @@ impl Items {
             item_categories: Lists::from_rows(item_categories),
             item_regions: Lists::from_rows(sorted.iter().map(|item| item.regions.clone())),
             categories,
-        })
+            by_price: Vec::new(),
+        };
+        items.sort_by_price();
+        Ok(items)
+    }
+
+    /// Derives what is not written to a file: to be called once after reading.
+    pub(crate) fn sort_by_price(&mut self) {
+        self.by_price = (0_u32..).take(self.products.len()).collect();
+        self.by_price.sort_by_key(|item| (self.prices_usd_minor[*item as usize], *item));
+    }
+
+    /// The items within a band, cheapest first.
+    pub(crate) fn in_band(&self, band: PriceBand) -> &[u32] {
+        let price = |item: &u32| self.prices_usd_minor[*item as usize];
+        let from = self.by_price.partition_point(|item| price(item) < band.from_usd_minor);
+        let to = self.by_price.partition_point(|item| price(item) <= band.to_usd_minor);
+        &self.by_price[from.min(to)..to]
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -121,17 +141,20 @@ impl Items {
     }
 
     pub(crate) fn passes(&self, item: u32, filter: &Filter) -> bool {
-        let in_category = match filter.category {
+        let in_category = || match filter.category {
             None => true,
             Some(None) => false,
             Some(Some(wanted)) => self.categories_of(item).contains(&wanted),
         };
-        let sold_in = self.item_regions.row(item as usize);
-        let in_region = filter.regions.is_empty()
-            || sold_in.is_empty()
-            || sold_in.iter().any(|region| filter.regions.contains(region));
-        let in_band = filter.price_band.is_none_or(|band| band.contains(self.prices_usd_minor[item as usize]));
-        in_category && in_region && in_band
+        let in_region = || {
+            let sold_in = self.item_regions.row(item as usize);
+            filter.regions.is_empty()
+                || sold_in.is_empty()
+                || sold_in.iter().any(|region| filter.regions.contains(region))
+        };
+        filter.price_band.is_none_or(|band| band.contains(self.prices_usd_minor[item as usize]))
+            && in_category()
+            && in_region()
     }
 
     pub(crate) fn is_sound(&self) -> bool {

@@ -12,6 +12,9 @@
 //!    - *co-occurrence* with the visit's and the history's products (Deshpande and Karypis, TOIS 2004), `neighbours`;
 //!    - *baskets*: bought together more often than by chance (lift; Brin et al., SIGMOD 1997), `together`;
 //!    - *popularity* in the region, in the current category and overall, faded by forward decay (Cormode et al., ICDE 2009).
+//!
+//!    Of a shopper of whom nothing but the visit is known, tastes search the catalogue only where past visits name too few.
+//!    Where a category or a price band leaves few products, these are scored one by one instead of searched for.
 //! 3. **Rank.** Each candidate becomes a row of numbers: what each source says, popularity, category, seller and price beside
 //!    the shopper's, and whether it was seen. The ranker weighs them ([`learn_ranker`]); it learned from visits later than
 //!    all that the sources knew, with the listwise softmax loss (Cao et al., ICML 2007), in `dhow-ranking`.
@@ -36,6 +39,7 @@ mod items;
 mod kits;
 mod lists;
 mod live;
+mod marks;
 mod model;
 mod neighbours;
 mod places;

@@ -221,14 +221,21 @@ impl LiveRecommender {
 }
 
 impl Recommender for LiveRecommender {
-    /// The products that the state knows come before those that the request names, which count as more recent.
+    /// The products that the state knows come before those that the request names, which count as more recent; of one that
+    /// both know only the latter counts.
     fn recommend(&self, request: &SlateRequest, eligible: &dyn Fn(ProductId) -> bool) -> Result<Slate, RecommendError> {
-        let mut session = request.session.map(|session| self.live.session(session)).unwrap_or_default();
-        let mut history = request.person.map(|person| self.live.person(person)).unwrap_or_default();
-        session.extend(&request.session_items);
-        history.extend(&request.person_history);
+        let session = request.session.map(|session| self.live.session(session)).unwrap_or_default();
+        let history = request.person.map(|person| self.live.person(person)).unwrap_or_default();
+        let session = joined(session, &request.session_items);
+        let history = joined(history, &request.person_history);
         answer(&self.model, Some(&self.live), request, &session, &history, eligible)
     }
+}
+
+fn joined(mut known: Vec<ProductId>, named: &[ProductId]) -> Vec<ProductId> {
+    known.retain(|product| !named.contains(product));
+    known.extend(named);
+    known
 }
 
 /// Distinct products by the time of their last action, oldest first.

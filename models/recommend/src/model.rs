@@ -290,8 +290,13 @@ impl RecommendModel {
         if blake3::hash(content).as_bytes() != checksum {
             return Err(ModelFileError::Damaged);
         }
-        let model: Self = postcard::from_bytes(content).map_err(|_| ModelFileError::Unsound("it cannot be decoded"))?;
+        let mut model: Self =
+            postcard::from_bytes(content).map_err(|_| ModelFileError::Unsound("it cannot be decoded"))?;
         model.check()?;
+        model.items.sort_by_price();
+        if let Some(ranking) = &mut model.ranking {
+            ranking.sources.index_content().map_err(|_| ModelFileError::Unsound("tastes for words and categories"))?;
+        }
         Ok(model)
     }
 

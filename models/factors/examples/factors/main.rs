@@ -2,9 +2,10 @@
 //!
 //! `factors generate|fit|fit-exact|top|fold-in FILE`, on as many threads as `RAYON_NUM_THREADS` says ·
 //! `factors split FILE FOLDER` · `factors quality FILE TRIALS PEOPLE [ATTRIBUTES]` ·
-//! `factors cold|cold-known FILE ATTRIBUTES`
+//! `factors cold|cold-known FILE ATTRIBUTES` · `factors walk ITEMS`
 
 mod quality;
+mod walk;
 
 use dhow_factors::{FactorModel, FactorSettings, Interactions, ItemIndex, Solver, Split, split_leave_last};
 use rand::{RngExt, SeedableRng};
@@ -26,6 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["fit-exact", file] => fit(file, Solver::Exact),
         ["top", file] => top(file),
         ["fold-in", file] => fold_in(file, rayon::current_num_threads()),
+        ["walk", items] => walk::run(items),
         ["split", file, folder] => quality::split(file, folder),
         ["quality", file, trials, people] => quality::run(file, trials_of(trials)?, people, None),
         ["quality", file, trials, people, attributes] => {
@@ -34,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["cold", file, attributes] => quality::cold(file, attributes),
         ["cold-known", file, attributes] => quality::cold_known(file, attributes),
         _ => Err("usage: factors generate|fit|fit-exact|top|fold-in FILE, split FILE FOLDER, \
-                  quality FILE TRIALS PEOPLE [ATTRIBUTES], cold|cold-known FILE ATTRIBUTES"
+                  quality FILE TRIALS PEOPLE [ATTRIBUTES], cold|cold-known FILE ATTRIBUTES, walk ITEMS"
             .into()),
     }
 }

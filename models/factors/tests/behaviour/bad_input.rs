@@ -1,8 +1,8 @@
 //! Bad input: each has a defined answer, and errors say what would be right.
 
 use dhow_factors::{
-    Blend, ContentMap, Ease, FactorModel, FactorSettings, FactorsError, Interaction, Interactions, ItemIndex,
-    MAX_EASE_ITEMS, MAX_TOP, Neighbours, OrderedSettings, Popularity, Scorer, Solver, Split,
+    Blend, ContentMap, Ease, FactorModel, FactorSettings, FactorsError, IndexSettings, Interaction, Interactions,
+    ItemIndex, MAX_EASE_ITEMS, MAX_TOP, Matrix, Neighbours, OrderedSettings, Popularity, Scorer, Solver, Split,
 };
 
 fn small() -> Interactions {
@@ -109,4 +109,31 @@ fn a_blend_needs_parts_of_one_catalogue_and_something_to_learn_from() {
     assert!(matches!(Blend::learn(vec![part(&data)], &split, 5), Err(FactorsError::NoInteractions)));
     let other = Interactions::from_histories(&[vec![0]], 9).unwrap();
     assert!(matches!(Blend::learn(vec![part(&data), part(&other)], &split, 5), Err(FactorsError::WrongLength { .. })));
+}
+
+#[test]
+fn values_that_are_no_rows_of_finite_numbers_make_no_matrix() {
+    assert_eq!(Matrix::from_rows(2, &[1.0, 2.0, 3.0, 4.0]).unwrap().row(1), [3.0, 4.0]);
+    assert_eq!(Matrix::from_rows(3, &[]).unwrap().rows(), 0);
+    assert!(matches!(Matrix::from_rows(0, &[]), Err(FactorsError::BadSetting { name: "columns", .. })));
+    assert!(matches!(Matrix::from_rows(2, &[1.0; 3]), Err(FactorsError::WrongLength { got: 1, .. })));
+    assert_eq!(Matrix::from_rows(2, &[1.0, 0.0, 0.0, f32::NAN]), Err(FactorsError::BadMatrix { row: 1 }));
+}
+
+#[test]
+fn settings_of_an_index_out_of_their_ranges_are_named() {
+    let items = Matrix::from_rows(2, &[1.0; 8]).unwrap();
+    let usual = IndexSettings::default();
+    for (name, settings) in [
+        ("links", IndexSettings { links: 3, ..usual }),
+        ("build_breadth", IndexSettings { build_breadth: 1_001, ..usual }),
+        ("search_breadth", IndexSettings { search_breadth: 0, ..usual }),
+    ] {
+        let refused = ItemIndex::with_settings(&items, &settings).unwrap_err();
+        assert!(matches!(refused, FactorsError::BadSetting { name: of, .. } if of == name), "{refused}");
+    }
+    // Four equal items in a graph.
+    let walked = ItemIndex::with_settings(&items, &IndexSettings { max_exact_items: 0, ..usual }).unwrap();
+    let best = walked.search(&[1.0, 1.0], 3, &|item| item != 1).unwrap().best;
+    assert_eq!(best.iter().map(|scored| scored.item).collect::<Vec<_>>(), [0, 2, 3]);
 }

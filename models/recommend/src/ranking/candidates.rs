@@ -1,12 +1,11 @@
 //! Who may be in the slate: a few hundred items from several sources, each with the step and the reason that speak for it.
 
 use dhow_events::{ProductId, Region};
-use rustc_hash::FxHashMap;
 
 use crate::chain::{Candidate, Chain};
+use crate::marks::Marks;
 use crate::places::region_and_around;
 use crate::ranking::Sources;
-use crate::ranking::content::Direction;
 use crate::ranking::features::{Column, WIDTH, complete};
 use crate::{Reason, RecommendError, RecommendModel, SlateRequest, Step};
 
@@ -17,6 +16,8 @@ pub(crate) const FROM_VISITS: usize = 100;
 const FROM_FOLLOWERS: usize = 60;
 const FROM_TASTE: usize = 50;
 const FROM_CONTENT: usize = 80;
+/// Past visits that name so many are enough for a shopper of whom nothing but the visit is known.
+const ENOUGH_FROM_VISITS: usize = 60;
 const FROM_ALSO_VIEWED: usize = 40;
 const FROM_HISTORY: usize = 30;
 const FROM_BASKETS: usize = 20;
@@ -56,17 +57,27 @@ impl Shopper {
     }
 }
 
+/// What decides about filters, stock and exclusions, so that a strict filter still leaves a full pool.
+pub(crate) struct Admission<'a> {
+    pub(crate) admits: &'a dyn Fn(u32) -> bool,
+    /// Where filters leave few items: those that are admitted.
+    pub(crate) narrow: Option<&'a [u32]>,
+}
+
 /// The candidates with their rows.
-#[derive(Default)]
 pub(crate) struct Pool {
     candidates: Vec<(Step, Candidate)>,
-    places: FxHashMap<u32, usize>,
+    /// The row of each item.
+    places: Marks,
     rows: Vec<f64>,
-    /// The shopper's taste for words and categories.
-    pub(crate) content_taste: Option<Direction>,
 }
 
 impl Pool {
+    fn new(items: usize) -> Self {
+        let (candidates, rows) = (Vec::with_capacity(MAX_CANDIDATES), Vec::with_capacity(MAX_CANDIDATES * WIDTH));
+        Self { candidates, places: Marks::new(items), rows }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.candidates.len()
     }
@@ -80,7 +91,7 @@ impl Pool {
     }
 
     pub(crate) fn find(&self, item: u32) -> Option<usize> {
-        self.places.get(&item).copied()
+        self.places.get(item).map(|row| row as usize)
     }
 
     /// All rows one after the other, [`WIDTH`] numbers each.
@@ -90,6 +101,15 @@ impl Pool {
 
     pub(crate) fn into_candidates(self) -> Vec<(Step, Candidate)> {
         self.candidates
+    }
+
+    /// All rows to write.
+    pub(crate) fn rows_mut(&mut self) -> &mut [[f64; WIDTH]] {
+        self.rows.as_chunks_mut().0
+    }
+
+    pub(crate) fn get(&self, row: usize, column: Column) -> f64 {
+        self.rows[row * WIDTH + column as usize]
     }
 
     pub(crate) fn set(&mut self, row: usize, column: Column, value: f64) {
@@ -105,7 +125,7 @@ impl Pool {
             return None;
         }
         let row = self.len();
-        self.places.insert(candidate.item, row);
+        self.places.set(candidate.item, row as u32);
         self.candidates.push((step, candidate));
         self.rows.resize(self.rows.len() + WIDTH, 0.0);
         Some(row)
@@ -118,9 +138,9 @@ impl Pool {
         column: Option<Column>,
         limit: usize,
         candidates: impl Iterator<Item = Candidate>,
-        admits: &dyn Fn(u32) -> bool,
+        admission: &Admission<'_>,
     ) {
-        for candidate in candidates.filter(|candidate| admits(candidate.item)).take(limit) {
+        for candidate in candidates.filter(|candidate| (admission.admits)(candidate.item)).take(limit) {
             let score = candidate.score;
             let Some(row) = self.add(step, candidate) else { return };
             if let Some(column) = column {
@@ -129,96 +149,111 @@ impl Pool {
         }
     }
 
-    /// Divides a column by its greatest value, where that is above 0.
-    pub(crate) fn as_shares(&mut self, column: Column) {
-        let values = || (0..self.candidates.len()).map(|row| row * WIDTH + column as usize);
-        let best = values().map(|at| self.rows[at]).fold(0.0, f64::max);
-        if best > 0.0 {
-            for at in values() {
-                self.rows[at] /= best;
+    /// Divides each of some columns by its greatest value, where that is above 0.
+    pub(crate) fn as_shares(&mut self, columns: [Column; 6]) {
+        let mut best = [0.0_f64; 6];
+        for row in self.rows.as_chunks::<WIDTH>().0 {
+            for (best, column) in best.iter_mut().zip(columns) {
+                *best = best.max(row[column as usize]);
+            }
+        }
+        for row in self.rows_mut() {
+            for (best, column) in best.iter().zip(columns) {
+                if *best > 0.0 {
+                    row[column as usize] /= best;
+                }
             }
         }
     }
 }
 
-/// Asks every source, the most telling first, and completes the rows. `admits` decides about filters, stock and exclusions,
-/// so that a strict filter still leaves a full pool. The items of `shown` are candidates in any case.
+/// Asks every source, the most telling first, and completes the rows.
 pub(crate) fn gather(
     chain: &Chain<'_>,
     sources: &Sources,
     shopper: &Shopper,
-    shown: &[u32],
-    admits: &dyn Fn(u32) -> bool,
+    admission: &Admission<'_>,
 ) -> Result<Pool, RecommendError> {
-    let (model, mut pool) = (chain.model, Pool::default());
-    for &item in shown {
-        pool.add(Step::Popular, Candidate { item, score: 0.0, reason: Reason::Popular, because: None });
-    }
-    let current = shopper.session.last().copied();
+    let mut pool = Pool::new(chain.model.items.len());
     let taste = sources.taste(shopper)?;
-    let visits = sources.next_in_visit(chain, shopper, admits)?;
-    for (rank, &(item, score)) in visits.iter().enumerate() {
-        let reason = if shopper.session.contains(&item) { Reason::ViewedEarlier } else { Reason::AlsoViewed };
-        let because = if reason == Reason::ViewedEarlier { Some(item) } else { current };
-        let candidate = Candidate { item, score: f64::from(score), reason, because };
+    let content_taste = sources.content_taste(shopper);
+    add_visits(&mut pool, chain, sources, shopper, admission)?;
+    if let Some(current) = shopper.session.last() {
+        let followers = sources.followers(*current).iter();
+        let followers = followers.map(|(item, share)| speaks(*item, *share, Reason::AlsoViewed, Some(*current)));
+        pool.add_all(Step::Session, Some(Column::Follower), FROM_FOLLOWERS, followers, admission);
+    }
+    // The few products of a visit say little of tastes: where past visits name enough, the catalogue is not searched by them.
+    let by_taste = !shopper.history.is_empty() || pool.len() < ENOUGH_FROM_VISITS;
+    if let Some(taste) = taste.as_ref().filter(|_| by_taste) {
+        let liked = sources.liked(taste, FROM_TASTE, admission)?;
+        let liked = liked.into_iter().map(|(item, score)| speaks(item, score, Reason::BasedOnHistory, None));
+        pool.add_all(Step::History, None, FROM_TASTE, liked, admission);
+    }
+    if let Some(taste) = content_taste.as_ref().filter(|_| by_taste) {
+        let liked = sources.liked_content(taste, FROM_CONTENT, admission)?;
+        let liked = liked.into_iter().map(|(item, score)| speaks(item, score, Reason::BasedOnHistory, None));
+        pool.add_all(Step::History, None, FROM_CONTENT, liked, admission);
+    }
+    let also_viewed = chain.session_candidates();
+    pool.add_all(Step::Session, Some(Column::AlsoViewed), FROM_ALSO_VIEWED, also_viewed, admission);
+    pool.add_all(Step::History, Some(Column::History), FROM_HISTORY, chain.history_candidates(), admission);
+    pool.add_all(Step::Session, Some(Column::Basket), FROM_BASKETS, chain.basket_candidates(), admission);
+    add_popular(&mut pool, chain, sources, shopper, admission);
+    for item in chain.request.offers.iter().filter_map(|offer| chain.model.items.find(offer.product)) {
+        if (admission.admits)(item) {
+            pool.add(Step::Popular, Candidate { item, score: 0.0, reason: Reason::Sponsored, because: None });
+        }
+    }
+    complete(&mut pool, chain.model, sources, shopper, taste.as_deref(), content_taste.as_ref())?;
+    Ok(pool)
+}
+
+fn speaks(item: u32, score: f32, reason: Reason, because: Option<u32>) -> Candidate {
+    Candidate { item, score: f64::from(score), reason, because }
+}
+
+/// What past visits say, with the rank as well as the score.
+fn add_visits(
+    pool: &mut Pool,
+    chain: &Chain<'_>,
+    sources: &Sources,
+    shopper: &Shopper,
+    admission: &Admission<'_>,
+) -> Result<(), RecommendError> {
+    let visits = sources.next_in_visit(chain, shopper, admission.admits)?;
+    for (rank, (item, score)) in visits.into_iter().enumerate() {
+        let candidate = match shopper.session.contains(&item) {
+            true => speaks(item, score, Reason::ViewedEarlier, Some(item)),
+            false => speaks(item, score, Reason::AlsoViewed, shopper.session.last().copied()),
+        };
         if let Some(row) = pool.add(Step::Session, candidate) {
             pool.set(row, Column::Visits, f64::from(score));
             pool.set(row, Column::VisitsRank, 1.0 / (rank as f64 + 1.0));
         }
     }
-    if let Some(current) = current {
-        let follower = |&(item, share): &(u32, f32)| Candidate {
-            item,
-            score: f64::from(share),
-            reason: Reason::AlsoViewed,
-            because: Some(current),
-        };
-        let followers = sources.followers(current).iter().map(follower);
-        pool.add_all(Step::Session, Some(Column::Follower), FROM_FOLLOWERS, followers, admits);
-    }
-    if let Some(taste) = &taste {
-        let liked = sources.liked(taste, FROM_TASTE, admits)?;
-        let by_taste = |&(item, score): &(u32, f32)| Candidate {
-            item,
-            score: f64::from(score),
-            reason: Reason::BasedOnHistory,
-            because: None,
-        };
-        pool.add_all(Step::History, None, FROM_TASTE, liked.iter().map(by_taste), admits);
-    }
-    pool.content_taste = sources.content_taste(shopper);
-    if let Some(taste) = &pool.content_taste {
-        let by_content = sources.liked_content(taste, FROM_CONTENT);
-        let by_content = by_content.iter().map(|&(item, score)| Candidate {
-            item,
-            score,
-            reason: Reason::BasedOnHistory,
-            because: None,
-        });
-        pool.add_all(Step::History, None, FROM_CONTENT, by_content, admits);
-    }
-    let also_viewed = chain.session_candidates().into_iter();
-    pool.add_all(Step::Session, Some(Column::AlsoViewed), FROM_ALSO_VIEWED, also_viewed, admits);
-    let history = chain.history_candidates().into_iter();
-    pool.add_all(Step::History, Some(Column::History), FROM_HISTORY, history, admits);
-    let baskets = chain.basket_candidates().into_iter();
-    pool.add_all(Step::Session, Some(Column::Basket), FROM_BASKETS, baskets, admits);
-    if let Some(current) = current {
-        for neighbour in model.neighbours.row(current as usize) {
+    Ok(())
+}
+
+/// What is popular in the current product's category, in the region and overall; and how the current product's neighbours
+/// and the region's popular products stand.
+fn add_popular(pool: &mut Pool, chain: &Chain<'_>, sources: &Sources, shopper: &Shopper, admission: &Admission<'_>) {
+    let model = chain.model;
+    if let Some(current) = shopper.session.last() {
+        for neighbour in model.neighbours.row(*current as usize) {
             if let Some(row) = pool.find(neighbour.item) {
                 pool.set(row, Column::AfterCurrent, f64::from(neighbour.score));
             }
         }
-        let popular =
-            model.items.categories_of(current).first().map(|category| model.popularity.of_category(*category));
-        let popular =
-            popular.unwrap_or_default().iter().map(|popular| Candidate::popular(popular, Reason::CategoryBestSeller));
-        pool.add_all(Step::CategoryBestSellers, None, FROM_CATEGORY, popular, admits);
+        let category = model.items.categories_of(*current).first();
+        let popular = category.map(|category| model.popularity.of_category(*category)).unwrap_or_default();
+        let popular = popular.iter().map(|popular| Candidate::popular(popular, Reason::CategoryBestSeller));
+        pool.add_all(Step::CategoryBestSellers, None, FROM_CATEGORY, popular, admission);
     }
     for region in shopper.region.into_iter().flat_map(region_and_around).take(1) {
         let popular = model.popularity.of_segment(region, None);
         let candidates = popular.iter().map(|popular| Candidate::popular(popular, Reason::PopularInRegion));
-        pool.add_all(Step::SegmentTrending, None, FROM_REGION, candidates, admits);
+        pool.add_all(Step::SegmentTrending, None, FROM_REGION, candidates, admission);
         for popular in popular {
             if let Some(row) = pool.find(popular.item) {
                 pool.set(row, Column::RegionPopularity, f64::from(popular.score).ln_1p());
@@ -226,12 +261,20 @@ pub(crate) fn gather(
         }
     }
     let popular = model.popularity.overall.iter().map(|popular| Candidate::popular(popular, Reason::Popular));
-    pool.add_all(Step::Popular, None, FROM_ALL, popular, admits);
-    for item in chain.request.offers.iter().filter_map(|offer| model.items.find(offer.product)) {
-        if admits(item) {
-            pool.add(Step::Popular, Candidate { item, score: 0.0, reason: Reason::Sponsored, because: None });
+    match admission.narrow {
+        None => pool.add_all(Step::Popular, None, FROM_ALL, popular, admission),
+        Some(narrow) => {
+            let popular = narrow.iter().map(|item| (*item, sources.popularity_of(*item) as f32));
+            let popular = best_of(popular.collect(), FROM_ALL);
+            let popular = popular.into_iter().map(|(item, score)| speaks(item, score, Reason::Popular, None));
+            pool.add_all(Step::Popular, None, FROM_ALL, popular, admission);
         }
     }
-    complete(&mut pool, model, sources, shopper, taste.as_deref());
-    Ok(pool)
+}
+
+/// The best `count` of some scored items, best first, ties by item.
+pub(super) fn best_of(mut scored: Vec<(u32, f32)>, count: usize) -> Vec<(u32, f32)> {
+    scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    scored.truncate(count);
+    scored
 }

@@ -26,7 +26,7 @@ use crate::RecommendModel;
 
 const MIN_WORD_PRODUCTS: usize = 3;
 const MAX_WORDS: usize = 512;
-const DIRECTIONS: usize = 12;
+pub(super) const DIRECTIONS: usize = 12;
 const SQUARE: usize = DIRECTIONS * DIRECTIONS;
 /// Directions are learned from at most so many persons, spread evenly, of at least so many picks each.
 const MAX_PERSONS: usize = 20_000;
@@ -82,8 +82,13 @@ impl ContentTastes {
         std::array::from_fn(|at| mean[at] as f32)
     }
 
+    /// Each item in the learned directions.
+    pub(super) fn items(&self) -> &[Direction] {
+        &self.items
+    }
+
     pub(super) fn score(&self, taste: &Direction, item: u32) -> f64 {
-        f64::from(dot(taste, &self.items[item as usize]))
+        f64::from(dot_of_directions(taste, &self.items[item as usize]))
     }
 
     pub(super) fn is_sound(&self, items: usize) -> bool {
@@ -166,6 +171,18 @@ fn moments(items: &[Direction], sellers: &[u32], counts: &[f32]) -> (Vec<Directi
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// The same of two directions, in a few independent sums.
+fn dot_of_directions(a: &Direction, b: &Direction) -> f32 {
+    let (a, b) = (a.as_chunks::<4>().0, b.as_chunks::<4>().0);
+    let mut sums = [0.0_f32; 4];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..4 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum()
 }
 
 /// Each product's words as a vector of length one; products without any known word have zeros.

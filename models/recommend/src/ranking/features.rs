@@ -1,8 +1,12 @@
 //! What the ranker knows of a candidate: one row of numbers, the same at training and at serving; how they are weighed is learned.
 
-use crate::RecommendModel;
+use rustc_hash::FxHashMap;
+
+use crate::marks::Marks;
 use crate::ranking::Sources;
 use crate::ranking::candidates::{Pool, Shopper};
+use crate::ranking::content::Direction;
+use crate::{RecommendError, RecommendModel};
 
 /// The columns of a row. Scores of a source are shares of its best score, 0 where the source did not name the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,45 +93,49 @@ pub(crate) fn complete(
     sources: &Sources,
     shopper: &Shopper,
     taste: Option<&[f32]>,
-) {
-    let visit = Company::of(model, &shopper.session);
-    let history = Company::of(model, &shopper.history);
-    let current = shopper.session.last().map(|item| category(model, *item));
-    for row in 0..pool.len() {
-        let item = pool.item(row);
-        if let Some(taste) = taste {
-            let (product, cosine) = sources.taste_of(taste, item);
+    content_taste: Option<&Direction>,
+) -> Result<(), RecommendError> {
+    let items: Vec<u32> = (0..pool.len()).map(|row| pool.item(row)).collect();
+    let (visit, history) = (Company::of(model, &shopper.session), Company::of(model, &shopper.history));
+    let [in_visit, in_history] =
+        [&shopper.session, &shopper.history].map(|seen| Marks::steps_back(seen, model.items.len()));
+    let current = shopper.session.last().and_then(|item| category(model, *item));
+    for (row, &item) in pool.rows_mut().iter_mut().zip(&items) {
+        let of_category = category(model, item);
+        let seller = model.items.seller(item);
+        let of_seller = visit.of_seller(seller) + history.of_seller(seller);
+        let log_price = log_price(model, item);
+        let mut set = |column: Column, value: f64| row[column as usize] = value;
+        set(Column::Popularity, sources.popularity_of(item));
+        set(Column::CurrentCategory, f64::from(u8::from(current.is_some() && current == of_category)));
+        set(Column::VisitCategory, visit.share_of_category(of_category));
+        set(Column::HistoryCategory, history.share_of_category(of_category));
+        set(Column::Seller, f64::from(of_seller) / (visit.items + history.items).max(1) as f64);
+        set(Column::VisitPrice, visit.price_distance(log_price));
+        set(Column::HistoryPrice, history.price_distance(log_price));
+        set(Column::SeenInVisit, in_visit.get(item).map_or(0.0, nearness_of));
+        set(Column::SeenInHistory, in_history.get(item).map_or(0.0, nearness_of));
+        set(Column::Content, content_taste.map_or(0.0, |taste| sources.content_score(taste, item)));
+    }
+    if let Some(taste) = taste {
+        for (row, (product, cosine)) in sources.taste_of(taste, &items)?.into_iter().enumerate() {
             pool.set(row, Column::Taste, product);
             pool.set(row, Column::TasteCosine, cosine);
         }
-        let of_category = category(model, item);
-        pool.set(row, Column::Popularity, sources.popularity_of(item));
-        pool.set(row, Column::CurrentCategory, f64::from(u8::from(current == Some(of_category))));
-        pool.set(row, Column::VisitCategory, visit.share_of_category(of_category));
-        pool.set(row, Column::HistoryCategory, history.share_of_category(of_category));
-        let seller = model.items.seller(item);
-        let of_seller = visit.of_seller(seller) + history.of_seller(seller);
-        pool.set(row, Column::Seller, of_seller as f64 / (visit.len() + history.len()).max(1) as f64);
-        pool.set(row, Column::VisitPrice, visit.price_distance(model, item));
-        pool.set(row, Column::HistoryPrice, history.price_distance(model, item));
-        pool.set(row, Column::SeenInVisit, nearness(&shopper.session, item));
-        pool.set(row, Column::SeenInHistory, nearness(&shopper.history, item));
     }
-    if let Some(taste) = pool.content_taste {
-        for row in 0..pool.len() {
-            pool.set(row, Column::Content, sources.content_score(&taste, pool.item(row)));
-        }
-    }
-    for column in
-        [Column::Visits, Column::AlsoViewed, Column::AfterCurrent, Column::Taste, Column::History, Column::Basket]
-    {
-        pool.as_shares(column);
-    }
+    let of_sources =
+        [Column::Visits, Column::AlsoViewed, Column::AfterCurrent, Column::Taste, Column::History, Column::Basket];
+    pool.as_shares(of_sources);
+    Ok(())
 }
 
-/// 1 / steps back from the end; 0 where the item is not there.
+/// 1 / steps back from the end, the last one being one step back; 0 where the item is not there.
 pub(super) fn nearness(items: &[u32], item: u32) -> f64 {
-    items.iter().rev().position(|other| *other == item).map_or(0.0, |steps| 1.0 / (steps as f64 + 1.0))
+    items.iter().rev().position(|other| *other == item).map_or(0.0, |steps| nearness_of(steps as u32))
+}
+
+fn nearness_of(steps_back: u32) -> f64 {
+    1.0 / (f64::from(steps_back) + 1.0)
 }
 
 fn category(model: &RecommendModel, item: u32) -> Option<u32> {
@@ -140,36 +148,43 @@ fn log_price(model: &RecommendModel, item: u32) -> f64 {
 
 /// What a list of items is like: counted once, asked for every candidate.
 struct Company {
-    categories: Vec<Option<u32>>,
-    sellers: Vec<dhow_events::SellerId>,
+    items: usize,
+    /// By category.
+    of_categories: Vec<u32>,
+    of_sellers: FxHashMap<dhow_events::SellerId, u32>,
     mean_log_price: f64,
 }
 
 impl Company {
     fn of(model: &RecommendModel, items: &[u32]) -> Self {
-        let prices: f64 = items.iter().map(|item| log_price(model, *item)).sum();
-        Self {
-            categories: items.iter().map(|item| category(model, *item)).collect(),
-            sellers: items.iter().map(|item| model.items.seller(*item)).collect(),
-            mean_log_price: prices / items.len().max(1) as f64,
+        let mut company = Self {
+            items: items.len(),
+            of_categories: vec![0; model.items.category_count()],
+            of_sellers: FxHashMap::default(),
+            mean_log_price: 0.0,
+        };
+        for item in items {
+            if let Some(category) = category(model, *item) {
+                company.of_categories[category as usize] += 1;
+            }
+            *company.of_sellers.entry(model.items.seller(*item)).or_default() += 1;
+            company.mean_log_price += log_price(model, *item);
         }
-    }
-
-    fn len(&self) -> usize {
-        self.sellers.len()
+        company.mean_log_price /= items.len().max(1) as f64;
+        company
     }
 
     fn share_of_category(&self, category: Option<u32>) -> f64 {
-        let same = self.categories.iter().filter(|other| **other == category).count();
-        same as f64 / self.len().max(1) as f64
+        let same = category.map_or(0, |category| self.of_categories[category as usize]);
+        f64::from(same) / self.items.max(1) as f64
     }
 
-    fn of_seller(&self, seller: dhow_events::SellerId) -> usize {
-        self.sellers.iter().filter(|other| **other == seller).count()
+    fn of_seller(&self, seller: dhow_events::SellerId) -> u32 {
+        self.of_sellers.get(&seller).copied().unwrap_or_default()
     }
 
     /// Zero, the middle, where there is nothing to compare with.
-    fn price_distance(&self, model: &RecommendModel, item: u32) -> f64 {
-        if self.sellers.is_empty() { 0.0 } else { (log_price(model, item) - self.mean_log_price).abs() }
+    fn price_distance(&self, log_price: f64) -> f64 {
+        if self.items == 0 { 0.0 } else { (log_price - self.mean_log_price).abs() }
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::attraction::{Attraction, MIN_SLATES, Showing, traits};
-use super::candidates::{Shopper, gather};
+use super::candidates::{Admission, Shopper, gather};
 use super::features::{COLUMN_NAMES, Column, WIDTH, is_evidence};
 use super::histories::last_distinct;
 use super::sources::{Sources, no_views, sessions, visits};
@@ -122,7 +122,8 @@ pub fn learn_ranker(
         };
         let chain = Chain::new(model, None, &request, &shopper);
         let current = case.session.last().copied();
-        let pool = gather(&chain, &sources, &shopper, &[], &|item| Some(item) != current)?;
+        let admission = Admission { admits: &|item| Some(item) != current, narrow: None };
+        let pool = gather(&chain, &sources, &shopper, &admission)?;
         let next = pool.find(case.next);
         Ok(next.map(|next| Group { time: case.time, rows: pool.rows().to_vec(), next }))
     };

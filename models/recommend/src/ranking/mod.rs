@@ -26,15 +26,16 @@ use std::cell::RefCell;
 
 use dhow_factors::FactorSettings;
 use dhow_ranking::{
-    FactorisationRanker, Kind, LinearRanker, Offer, Place, Ranker, Rules, Scratch, TreeRanker, arrange, outside_top,
+    CategoryCap, FactorisationRanker, Kind, LinearRanker, Offer, Place, Ranker, Rules, Scratch, TreeRanker, arrange,
+    outside_top,
 };
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::attraction::Attraction;
-use self::attraction::traits;
 pub use self::candidates::MAX_CANDIDATES;
-pub(crate) use self::candidates::{Pool, Shopper, gather};
+pub(crate) use self::candidates::{Admission, Pool, Shopper, gather};
+use self::features::Column;
 pub use self::learn::{Learned, MAX_RANKED_CASES, choose_ranking, learn_ranker};
 pub(crate) use self::sources::Sources;
 use crate::chain::{Candidate, Chain};
@@ -151,15 +152,16 @@ impl Ranking {
             && self.ranker.ranker().feature_names() == features::COLUMN_NAMES
     }
 
-    /// Up to `open` places, best first, for candidates that `admits` lets through.
+    /// Up to `open` places, best first, for candidates that are admitted.
     pub(crate) fn places(
         &self,
         chain: &Chain<'_>,
         shopper: &Shopper,
         open: usize,
-        admits: &dyn Fn(u32) -> bool,
+        category_caps: &[CategoryCap],
+        admission: &Admission<'_>,
     ) -> Result<Vec<(Step, Candidate, Place)>, RecommendError> {
-        let pool = gather(chain, &self.sources, shopper, &[], admits)?;
+        let pool = gather(chain, &self.sources, shopper, admission)?;
         let scores = self.scores(&pool, shopper, chain.request.objective)?;
         let rated = |row: usize| self.rated(chain.model, pool.item(row), scores[row]);
         let organic: Vec<usize> = (0..pool.len()).filter(|row| pool.reason(*row) != Reason::Sponsored).collect();
@@ -179,6 +181,7 @@ impl Ranking {
             rules: Rules {
                 max_per_seller: chain.request.max_per_seller,
                 max_per_category: chain.request.max_per_category,
+                category_caps,
                 ..Rules::default()
             },
             eligible: &|_| true,
@@ -209,8 +212,11 @@ impl Ranking {
     fn scores(&self, pool: &Pool, shopper: &Shopper, objective: Objective) -> Result<Vec<f64>, RecommendError> {
         let attraction = self.attraction.as_ref().filter(|_| objective == Objective::Opened);
         let opened = |row: usize| {
-            let traits = || traits(&self.sources, pool.content_taste.as_ref(), &shopper.history, pool.item(row));
-            attraction.map_or(0.0, |attraction| attraction.probability(&traits()))
+            let (views, orders) = self.sources.demand_of(pool.item(row));
+            let of_row = |column| pool.get(row, column);
+            let rest = [Column::Popularity, Column::Content, Column::SeenInHistory].map(of_row);
+            let traits = [views, orders, rest[0], rest[1], rest[2]];
+            attraction.map_or(0.0, |attraction| attraction.probability(&traits))
         };
         // Before the first step of a visit nothing is next: the ranker has learned from steps alone.
         if attraction.is_some() && shopper.session.is_empty() {

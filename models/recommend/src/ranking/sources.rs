@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 
 use dhow_events::BuyerId;
+use dhow_factors::{FactorsError, ItemIndex, Matrix};
 use dhow_sessions::{Exclude, Scratch, Session, SessionIndex};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::RankingSettings;
-use super::candidates::{FROM_VISITS, Shopper};
-use super::content::{ContentTastes, Direction};
+use super::candidates::{Admission, FROM_VISITS, Shopper, best_of};
+use super::content::{ContentTastes, DIRECTIONS, Direction};
 use super::histories::{Histories, MAX_HISTORY};
 use super::tastes::Tastes;
 use crate::chain::Chain;
@@ -46,6 +47,20 @@ pub(crate) struct Sources {
     popularity: Vec<f64>,
     /// ln(1 + views) and ln(1 + orders) of each item, which do not fade.
     demand: Vec<(f64, f64)>,
+    /// Finds what a taste for words and categories meets best; derived from the above.
+    #[serde(skip)]
+    by_content: ContentIndex,
+}
+
+/// Items by their directions, with popularity as one more of which every taste has 1.
+#[derive(Debug, Clone, Default)]
+struct ContentIndex(Option<ItemIndex>);
+
+impl PartialEq for ContentIndex {
+    /// It follows from what is compared beside it.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Sources {
@@ -70,7 +85,7 @@ impl Sources {
             popularity[popular.item as usize] = f64::from(popular.score).ln_1p();
         }
         let followers = followers(&visits, model.items.len());
-        Ok(Self {
+        let mut sources = Self {
             visits: SessionIndex::build(&sessions(&visits), &settings.visits)?,
             from_baskets,
             followers,
@@ -79,7 +94,19 @@ impl Sources {
             content,
             popularity,
             demand: demand(&actions, model.items.len()),
-        })
+            by_content: ContentIndex::default(),
+        };
+        sources.index_content()?;
+        Ok(sources)
+    }
+
+    /// Derives what is not written to a file: to be called once after reading.
+    pub(crate) fn index_content(&mut self) -> Result<(), FactorsError> {
+        let Some(content) = &self.content else { return Ok(()) };
+        let rows = content.items().iter().zip(&self.popularity);
+        let values: Vec<f32> = rows.flat_map(|(item, popularity)| with_popularity(item, *popularity as f32)).collect();
+        self.by_content = ContentIndex(Some(ItemIndex::new(&Matrix::from_rows(DIRECTIONS + 1, &values)?)));
+        Ok(())
     }
 
     pub(crate) fn visits(&self) -> &SessionIndex {
@@ -115,9 +142,12 @@ impl Sources {
         Ok(Some(tastes.of(&both)?))
     }
 
-    /// The inner product of the shopper's and the item's factors, and their cosine.
-    pub(crate) fn taste_of(&self, taste: &[f32], item: u32) -> (f64, f64) {
-        self.tastes.as_ref().map_or((0.0, 0.0), |tastes| tastes.score(taste, item))
+    /// The inner products of the shopper's and the items' factors, and their cosines.
+    pub(crate) fn taste_of(&self, taste: &[f32], items: &[u32]) -> Result<Vec<(f64, f64)>, RecommendError> {
+        match &self.tastes {
+            Some(tastes) => Ok(tastes.scores(taste, items)?),
+            None => Ok(vec![(0.0, 0.0); items.len()]),
+        }
     }
 
     /// The shopper's taste for words and categories; none of a shopper about whom nothing is known.
@@ -133,29 +163,34 @@ impl Sources {
         self.content.as_ref().map_or(0.0, |content| content.score(taste, item))
     }
 
-    /// The items that the taste for words and categories meets best, popularity counted.
-    pub(crate) fn liked_content(&self, taste: &Direction, count: usize) -> Vec<(u32, f64)> {
-        let value =
-            |(item, popularity): (usize, &f64)| (item as u32, self.content_score(taste, item as u32) + popularity);
-        let mut liked: Vec<(u32, f64)> = self.popularity.iter().enumerate().map(value).collect();
-        let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        if liked.len() > count {
-            liked.select_nth_unstable_by(count, order);
-            liked.truncate(count);
+    /// The admitted items that the taste for words and categories meets best, popularity counted.
+    pub(crate) fn liked_content(
+        &self,
+        taste: &Direction,
+        count: usize,
+        admission: &Admission<'_>,
+    ) -> Result<Vec<(u32, f32)>, RecommendError> {
+        if let Some(narrow) = admission.narrow {
+            let score = |item: &u32| (*item, (self.content_score(taste, *item) + self.popularity_of(*item)) as f32);
+            return Ok(best_of(narrow.iter().map(score).collect(), count));
         }
-        liked.sort_unstable_by(order);
-        liked
+        let Some(index) = &self.by_content.0 else { return Ok(Vec::new()) };
+        let query: Vec<f32> = with_popularity(taste, 1.0).collect();
+        let top = index.top_where(&query, count, admission.admits)?;
+        Ok(top.into_iter().map(|scored| (scored.item, scored.score)).collect())
     }
 
+    /// The admitted items that the shopper's factors meet best.
     pub(crate) fn liked(
         &self,
         taste: &[f32],
         count: usize,
-        admits: &dyn Fn(u32) -> bool,
+        admission: &Admission<'_>,
     ) -> Result<Vec<(u32, f32)>, RecommendError> {
-        match &self.tastes {
-            Some(tastes) => Ok(tastes.liked(taste, count, admits)?),
-            None => Ok(Vec::new()),
+        match (&self.tastes, admission.narrow) {
+            (Some(tastes), None) => Ok(tastes.liked(taste, count, admission.admits)?),
+            (Some(tastes), Some(narrow)) => Ok(best_of(tastes.products(taste, narrow)?, count)),
+            (None, _) => Ok(Vec::new()),
         }
     }
 
@@ -202,6 +237,10 @@ impl Sources {
         })?;
         Ok(out)
     }
+}
+
+fn with_popularity(direction: &Direction, popularity: f32) -> impl Iterator<Item = f32> {
+    direction.iter().copied().chain([popularity])
 }
 
 /// The shares of what came right after each item, the likeliest [`MAX_FOLLOWERS`] of it. The shares of rare items are shrunk.

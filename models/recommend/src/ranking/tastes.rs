@@ -16,6 +16,8 @@ pub(crate) struct Tastes {
     factors: FoldIn,
     index: ItemIndex,
     directions: ItemVectors,
+    /// The length of each item's factors.
+    norms: Vec<f32>,
 }
 
 impl TryFrom<FoldIn> for Tastes {
@@ -23,9 +25,11 @@ impl TryFrom<FoldIn> for Tastes {
 
     fn try_from(factors: FoldIn) -> Result<Self, RankingError> {
         let items = factors.items();
+        let norm = |row: &[f32]| row.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let norms = (0..items.rows()).map(|item| norm(items.row(item))).collect();
         let values = (0..items.rows()).flat_map(|item| items.row(item).iter().copied()).collect();
         let directions = ItemVectors::new(items.columns(), values)?;
-        Ok(Self { index: ItemIndex::new(items), directions, factors })
+        Ok(Self { index: ItemIndex::new(items), directions, norms, factors })
     }
 }
 
@@ -53,18 +57,21 @@ impl Tastes {
         self.factors.fold_in(&recency_weights(history, RECENCY_EXPONENT))
     }
 
-    /// The inner product with the item's factors, and the cosine; 0 for an item without factors.
-    pub(crate) fn score(&self, taste: &[f32], item: u32) -> (f64, f64) {
-        let of_item = self.factors.items().row(item as usize);
-        let (mut product, mut squares, mut own) = (0.0_f32, 0.0_f32, 0.0_f32);
-        for (a, b) in taste.iter().zip(of_item) {
-            product += a * b;
-            squares += b * b;
-            own += a * a;
-        }
-        let lengths = (squares * own).sqrt();
-        let cosine = if lengths > 0.0 { product / lengths } else { 0.0 };
-        (f64::from(product), f64::from(cosine))
+    /// The inner product with each item's factors, and the cosine; 0 for an item without factors.
+    pub(crate) fn scores(&self, taste: &[f32], items: &[u32]) -> Result<Vec<(f64, f64)>, FactorsError> {
+        let own = taste.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let products = self.factors.scores(taste, items)?;
+        let scored = products.into_iter().zip(items).map(|(product, item)| {
+            let lengths = own * self.norms[*item as usize];
+            let cosine = if lengths > 0.0 { product / lengths } else { 0.0 };
+            (f64::from(product), f64::from(cosine))
+        });
+        Ok(scored.collect())
+    }
+
+    /// The items with the inner products alone.
+    pub(crate) fn products(&self, taste: &[f32], items: &[u32]) -> Result<Vec<(u32, f32)>, FactorsError> {
+        Ok(items.iter().copied().zip(self.factors.scores(taste, items)?).collect())
     }
 
     /// The items liked most that `admits` lets through, best first.

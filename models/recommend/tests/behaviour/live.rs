@@ -114,3 +114,14 @@ fn the_oldest_sessions_go_when_told_and_a_far_future_click_stays_finite() {
     assert_eq!(slate.items[0].product, product(6));
     assert!(slate.items.iter().all(|item| item.score.is_finite()));
 }
+
+#[test]
+fn a_product_that_both_the_state_and_the_request_know_counts_once_where_the_request_names_it() {
+    let (live, recommender) = live_shop();
+    for (number, hour) in [(1, 10), (3, 11)] {
+        live.observe(&view(77, number, hour));
+    }
+    let session = Some(SessionId::from_u128(77));
+    let both = SlateRequest { session, ..request(&[3, 1], 10) };
+    assert_eq!(recommender.recommend(&both, &|_| true), recommender.recommend(&request(&[3, 1], 10), &|_| true));
+}

@@ -9,7 +9,7 @@ use dhow_recommend::evaluation::{
 };
 use dhow_recommend::{
     CatalogueItem, Interaction, LiveRecommender, LiveState, PriceBand, Reason, RecommendModel, Recommender, Seen,
-    Settings, SlateRequest, SponsoredOffer, Step, choose_ranking, learn_ranker, train,
+    Settings, SlateRequest, SponsoredOffer, Step, Surface, choose_ranking, learn_ranker, train,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -160,7 +160,10 @@ fn no_rule_is_broken_in_twenty_thousand_random_requests_and_no_slate_is_short_wi
         ask.max_per_seller = (random.random_range(0..3) == 0).then(|| random.random_range(1..5));
         ask.max_per_category = (random.random_range(0..3) == 0).then(|| random.random_range(1..5));
         ask.seed = random.random();
+        ask.surface = [Surface::Home, Surface::Cart][random.random_range(0..2)];
+        let cap = (random.random_range(0..3) == 0).then(|| random.random_range(0..4));
         ask.policy = Policy {
+            category_caps: cap.map(|most| ("toys".to_owned(), most)).into_iter().collect(),
             diversity: Some(Diversity { lambda: 0.7, max_similarity: 0.99 }),
             exploration: Some(Exploration { epsilon: 0.3, tail: 20, draw: Draw::Uniform }),
             ..Policy::default()
@@ -190,10 +193,11 @@ fn no_rule_is_broken_in_twenty_thousand_random_requests_and_no_slate_is_short_wi
             let same = |other: &&&CatalogueItem| other.seller == item.seller;
             assert!(ask.max_per_seller.is_none_or(|most| shown.iter().filter(same).count() <= most));
             let same = |other: &&&CatalogueItem| other.category == item.category;
-            assert!(ask.max_per_category.is_none_or(|most| shown.iter().filter(same).count() <= most));
+            let most = cap.filter(|_| item.category == category("toys")).or(ask.max_per_category);
+            assert!(most.is_none_or(|most| shown.iter().filter(same).count() <= most), "{ask:?} {slate:?}");
         }
         let possible = shop.catalogue.iter().filter(|item| fits(item)).count();
-        if ask.max_per_seller.is_none() && ask.max_per_category.is_none() {
+        if ask.max_per_seller.is_none() && ask.max_per_category.is_none() && cap.is_none() {
             assert_eq!(shown.len(), ask.count.min(possible), "{ask:?}");
         }
         assert!(slate.items.iter().all(|item| item.propensity > 0.0 && item.propensity <= 1.0));
@@ -224,4 +228,26 @@ fn an_endless_visit_of_unknown_and_known_products_is_answered() {
     let slate = shop().model.recommend(&ask, &|_| true).unwrap();
     assert_eq!(slate.items.len(), 10);
     assert!(slate.items.iter().all(|item| item.product != product(20) && item.score.is_finite()));
+}
+
+#[test]
+fn a_category_capped_by_name_has_no_more_places_whoever_asks_and_an_unknown_name_holds_nothing_back() {
+    let policy = |caps: &[(&str, usize)]| Policy {
+        category_caps: caps.iter().map(|(name, most)| ((*name).to_owned(), *most)).collect(),
+        ..Policy::default()
+    };
+    let shown = |session: &[u128], policy: Policy, wanted: &str| {
+        let slate = shop().model.recommend(&SlateRequest { policy, ..request(session, 30) }, &|_| true).unwrap();
+        assert_eq!(slate.items.len(), 30);
+        let of_category =
+            |id: ProductId| shop().catalogue.iter().any(|item| item.product == id && item.category == category(wanted));
+        slate.items.iter().filter(|item| of_category(item.product)).count()
+    };
+    for session in [&[10, 12][..], &[]] {
+        assert!(shown(session, Policy::default(), "toys") > 2);
+        assert_eq!(shown(session, policy(&[("toys", 2), ("books", 0)]), "toys"), 2);
+        assert_eq!(shown(session, policy(&[("toys", 2), ("books", 0)]), "books"), 0);
+        let unknown = policy(&[("no-such-category", 0), ("not a category", 0)]);
+        assert_eq!(shown(session, unknown, "toys"), shown(session, Policy::default(), "toys"));
+    }
 }
