@@ -92,13 +92,8 @@ pub struct AppliedOffset {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<StateShare>,
     /// Whether it speaks of the links between accounts, which every server keeps by itself, and not of the features' state.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub links: bool,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// One of the equal parts of all entities that workers of a fleet share among them.

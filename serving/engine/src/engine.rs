@@ -14,7 +14,7 @@ use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
 use dhow_redis::{RedisReader, RedisSettings};
 use dhow_registry::Registry;
 use dhow_store::{Store, StoreSettings};
-use dhow_streams::{Log, Position, Watermark, WorkerSettings, run_worker};
+use dhow_streams::{Log, Offsets, Position, Sink, Watermark, WorkerSettings, run_worker};
 use dhow_training::FraudVector;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
@@ -29,7 +29,7 @@ use crate::freshness::Freshness;
 use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
-use crate::sink::{PlatformSink, Shared};
+use crate::sink::{PlatformSink, Shared, join};
 use crate::storefront::{Storefront, StorefrontSettings};
 use crate::{EngineError, FraudDesk};
 
@@ -222,14 +222,16 @@ impl Engine {
 
     fn start_worker(&self) -> Result<(), EngineError> {
         let partition_count = self.log.partition_count();
-        let online_offsets = self.shared.online.as_ref().map(|online| online.offsets(partition_count));
         let watermark = Watermark::new(partition_count, IDLE_PARTITION_MICROS, self.shared.stopwatch.now());
         let lake = LakeWriter::open(self.lake.clone(), self.shared.stopwatch.clone()).map_err(failed("lake"))?;
-        let snapshot = self.folders.snapshot.clone();
-        let shared = self.shared.clone();
-        let partition_count = partition_count as usize;
-        let mut sink = PlatformSink { shared, lake, snapshot, partition_count, online_offsets, watermark };
-        self.shared.applied.write().clone_from(&dhow_streams::Sink::restored_offsets(&sink).0);
+        let online_at = match &self.shared.online {
+            Some(online) => online.offsets(partition_count),
+            None => Offsets(vec![u64::MAX; partition_count as usize]),
+        };
+        let begun_at = join(&online_at, &lake.restored_offsets(), u64::min);
+        let (shared, snapshot) = (self.shared.clone(), self.folders.snapshot.clone());
+        let mut sink = PlatformSink { shared, lake, snapshot, begun_at, watermark };
+        self.shared.applied.write().clone_from(&sink.restored_offsets().0);
         let (log, stop, failure) = (self.log.clone(), self.stop_worker.clone(), self.worker_failure.clone());
         let checkpoint_records = self.checkpoint_records;
         let settings = WorkerSettings { checkpoint_records, ..WorkerSettings::new(self.shared.stopwatch.clone()) };

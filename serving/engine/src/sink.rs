@@ -51,32 +51,28 @@ pub(crate) struct PlatformSink {
     pub shared: Arc<Shared>,
     pub lake: LakeWriter,
     pub snapshot: PathBuf,
-    /// Partitions of the log.
-    pub partition_count: usize,
-    /// How far the features' state reached when the worker began; nothing where workers of a fleet keep it.
-    pub online_offsets: Option<Offsets>,
+    /// How far features and lake had both come when the worker began. The links may lie behind, and catch up alone.
+    pub begun_at: Offsets,
     /// Frees state that no event can reach any more.
     pub watermark: Watermark,
 }
 
 impl Sink for PlatformSink {
     fn apply(&mut self, record: &Record) -> Result<(), SinkError> {
-        if let Some(online) = &self.shared.online {
-            online.apply(&record.event, record.known_time, (record.partition, record.offset));
-        }
         self.shared.links.apply(record);
+        let begun_at = self.begun_at.0.get(record.partition as usize);
+        let is_new = begun_at.is_none_or(|begun_at| record.offset >= *begun_at);
         let now = self.shared.stopwatch.now();
-        self.watermark.observe(record.partition, record.event.event_time, now)?;
-        self.lake.apply(record)?;
-        self.shared.catalogue.apply(record);
-        if let Some(interaction) = interaction(record) {
-            self.shared.champions.observe(record.event.tenant, &interaction);
+        if is_new {
+            self.apply_beside_links(record, now)?;
         }
         if let Some(next) = self.shared.applied.write().get_mut(record.partition as usize) {
             *next = record.offset + 1;
         }
-        self.shared.applied_count.fetch_add(1, Ordering::Relaxed);
-        self.shared.freshness.applied(record, now);
+        if is_new {
+            self.shared.applied_count.fetch_add(1, Ordering::Relaxed);
+            self.shared.freshness.applied(record, now);
+        }
         Ok(())
     }
 
@@ -92,20 +88,35 @@ impl Sink for PlatformSink {
             online.save(&self.snapshot)?;
         }
         self.shared.links.save_if_due()?;
-        self.lake.checkpoint(offsets)
+        // While the links catch up alone, the lake holds more than they have reached.
+        let written = self.lake.restored_offsets();
+        self.lake.checkpoint(&join(offsets, &written, u64::max))
     }
 
     fn restored_offsets(&self) -> Offsets {
-        let of = |offsets: &Offsets, partition: usize| offsets.0.get(partition).copied().unwrap_or(0);
-        let lake = self.lake.restored_offsets();
-        let links = self.shared.links.offsets();
-        let online = self.online_offsets.as_ref();
-        let lowest = |partition| {
-            let features = online.map_or(u64::MAX, |online| of(online, partition));
-            features.min(of(&links, partition)).min(of(&lake, partition))
-        };
-        Offsets((0..self.partition_count).map(lowest).collect())
+        join(&self.begun_at, &self.shared.links.offsets(), u64::min)
     }
+}
+
+impl PlatformSink {
+    fn apply_beside_links(&mut self, record: &Record, now: Timestamp) -> Result<(), SinkError> {
+        if let Some(online) = &self.shared.online {
+            online.apply(&record.event, record.known_time, (record.partition, record.offset));
+        }
+        self.watermark.observe(record.partition, record.event.event_time, now)?;
+        self.lake.apply(record)?;
+        self.shared.catalogue.apply(record);
+        if let Some(interaction) = interaction(record) {
+            self.shared.champions.observe(record.event.tenant, &interaction);
+        }
+        Ok(())
+    }
+}
+
+/// Joins two places in the log partition by partition; where `other` knows nothing of one, it is at its beginning.
+pub(crate) fn join(one: &Offsets, other: &Offsets, choose: fn(u64, u64) -> u64) -> Offsets {
+    let others = other.0.iter().copied().chain(std::iter::repeat(0));
+    Offsets(one.0.iter().zip(others).map(|(one, other)| choose(*one, other)).collect())
 }
 
 /// The record as the recommender sees it, where it is about a shopper and a product.

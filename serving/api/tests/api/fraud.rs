@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use dhow_api::ApiSettings;
 use dhow_commerce::{BacktestState, BacktestStorage, ListChange, Outbox, RuleStorage};
-use dhow_engine::{check_links, served_links};
+use dhow_engine::{Engine, EngineSettings, Folders, check_links, served_links};
 use dhow_events::{
-    AddressId, BuyerId, CardId, Clock, DeviceId, Event, EventId, Fact, ManualClock, TenantId, Timestamp, cloudevents,
-    facts,
+    AddressId, BuyerId, CardId, Clock, DeviceId, Event, EventId, Fact, ManualClock, Region, SystemClock, TenantId,
+    Timestamp, cloudevents, facts,
 };
-use dhow_links::FEATURES;
+use dhow_links::{Account, FEATURES, LinkQuery};
+use dhow_offline::{Lake, QueryBounds, SqlSession};
 use dhow_rules::{Backtest, DecisionsHash, Effect, ListEntry, ListKind, Outcome, Rule, RuleBook, RuleSet, Schema};
 use dhow_streams::{Offsets, Replay};
 use dhow_training::link_rows;
 use serde_json::{Value, json};
 
 use crate::trained;
-use crate::world::{Answer, World, buyer};
+use crate::world::{Answer, START, World, buyer, engine_settings};
 
 /// What looks like a card's number.
 const PLANTED: &str = "4111 1111 1111 1111";
@@ -431,6 +432,8 @@ async fn accounts_that_share_a_card_are_seen_by_rules_told_on_the_case_and_learn
     let actions: Vec<&str> = made.iter().map(|one| one["fraud"]["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["approve", "approve", "approve", "approve", "review", "review", "review"]);
 
+    // What happens at this very instant is not seen yet.
+    world.clock.advance(1);
     let path = format!("/v1/fraud/cases/{}", made[4]["fraud"]["decision"].as_str().unwrap());
     let links = world.get(path).await.json()["links"].clone();
     let count = |what: &str| links[what].as_array().unwrap().len();
@@ -559,4 +562,59 @@ async fn a_backtest_outlives_its_server_and_reads_as_interrupted_or_cancelled() 
     assert_eq!(world.post("/v1/fraud/rules/publish", &body).await.code(), "conflict", "it has no report");
     assert_eq!(world.ask("DELETE", &path).send().await.json()["state"], "cancelled");
     assert_eq!(world.ask("DELETE", "/v1/fraud/backtests/99").send().await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_were_lost_are_built_anew_from_the_log_and_nothing_else_is_applied_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
+    let open = async |checkpoint_records| {
+        let settings = engine_settings(folder.path(), clock.clone(), Arc::new(SystemClock));
+        let engine = Engine::open(EngineSettings { checkpoint_records, ..settings }).await.unwrap();
+        while engine.lag().unwrap().1 > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        engine
+    };
+    let signed_in = |number: u128| {
+        let (buyer, device) = (BuyerId::from_u128(1 + number % 6), DeviceId::from_u128(0xd));
+        let fact = facts::AccountSignedIn { buyer, device, region: Region::new("GB").unwrap(), succeeded: true };
+        Event {
+            id: EventId::from_u128(number),
+            tenant: TenantId::default(),
+            event_time: clock.now(),
+            fact: fact.into(),
+        }
+    };
+    let query = LinkQuery {
+        device: Some(DeviceId::from_u128(0xd)),
+        ..LinkQuery::account(TenantId::default(), Account::Buyer(BuyerId::from_u128(99)))
+    };
+    let sharing = |engine: &Engine| engine.ring(&query).features.account_counts[1];
+
+    let engine = open(1_000).await;
+    engine.append((0..60).map(signed_in).collect()).await.unwrap();
+    clock.advance(1);
+    engine.stop().unwrap();
+    drop(engine);
+    let engine = open(1_000).await;
+    assert_eq!(sharing(&engine), 7.0, "six accounts and the one that asks");
+    engine.stop().unwrap();
+    drop(engine);
+
+    std::fs::remove_file(Folders::of(folder.path()).links).unwrap();
+    // The links catch up alone, through checkpoints that lie before what features and lake hold.
+    let engine = open(7).await;
+    assert_eq!(sharing(&engine), 7.0);
+    assert_eq!(engine.status(TenantId::default()).unwrap().applied_events, 0, "features and lake had them already");
+    engine.append((60..70).map(signed_in).collect()).await.unwrap();
+    engine.stop().unwrap();
+    drop(engine);
+    let engine = open(7).await;
+    engine.checkpoint().unwrap();
+    let lake = Lake::open(engine.lake().clone()).unwrap();
+    let session = SqlSession::open(&lake, &TenantId::default(), QueryBounds::default()).unwrap();
+    let rows = session.query("SELECT count(*) AS rows FROM account_signed_in").await.unwrap();
+    assert_eq!(dhow_offline::integers(&rows, "rows").unwrap(), [70]);
+    engine.stop().unwrap();
 }

@@ -1,5 +1,6 @@
 //! A platform on a fresh folder with its API; every answer that a test gets is held against the OpenAPI document.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -119,27 +120,7 @@ impl World {
     pub async fn with(settings: ApiSettings, stopwatch: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
-        let rates = [(Currency::GBP, 800_000), (Currency::new("NGN").unwrap(), 1_500_000_000)];
-        let engine = Engine::open(EngineSettings {
-            data: folder.path().to_owned(),
-            database_url: dhow_store::sqlite_url(&Folders::of(folder.path()).database),
-            lake: Arc::new(FolderStorage::new(Folders::of(folder.path()).lake)),
-            features: FeatureSet::marketplace().unwrap(),
-            online: OnlineSettings { allowed_lateness_micros: DAY_MICROS, duplicate_horizon_micros: DAY_MICROS },
-            links: LinkSettings::default(),
-            log: LogPlace::Local(LocalLogSettings::default()),
-            redis: None,
-            checkpoint_records: 1_000,
-            storefront: StorefrontSettings::default(),
-            monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
-            tenants: vec![TenantId::default()],
-            rates: ExchangeRates::new(clock.now(), rates).unwrap(),
-            clock: clock.clone(),
-            stopwatch,
-            id_seed: [7; 32],
-        })
-        .await
-        .unwrap();
+        let engine = Engine::open(engine_settings(folder.path(), clock.clone(), stopwatch)).await.unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let tasks = engine.clone();
         tokio::spawn(async move { tasks.run_tasks(stopped).await });
@@ -208,6 +189,29 @@ impl Drop for World {
         self.stop.send_replace(true);
         // A worker that failed was the test's own doing.
         let _stopped = self.engine.stop();
+    }
+}
+
+/// A platform on `folder` for one tenant.
+pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dyn Clock>) -> EngineSettings {
+    let rates = [(Currency::GBP, 800_000), (Currency::new("NGN").unwrap(), 1_500_000_000)];
+    EngineSettings {
+        data: folder.to_owned(),
+        database_url: dhow_store::sqlite_url(&Folders::of(folder).database),
+        lake: Arc::new(FolderStorage::new(Folders::of(folder).lake)),
+        features: FeatureSet::marketplace().unwrap(),
+        online: OnlineSettings { allowed_lateness_micros: DAY_MICROS, duplicate_horizon_micros: DAY_MICROS },
+        links: LinkSettings::default(),
+        log: LogPlace::Local(LocalLogSettings::default()),
+        redis: None,
+        checkpoint_records: 1_000,
+        storefront: StorefrontSettings::default(),
+        monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
+        tenants: vec![TenantId::default()],
+        rates: ExchangeRates::new(clock.now(), rates).unwrap(),
+        clock,
+        stopwatch,
+        id_seed: [7; 32],
     }
 }
 
