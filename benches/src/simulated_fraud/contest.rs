@@ -14,7 +14,7 @@ use dhow_fraud::{
 use serde_json::{Value as Json, json};
 
 use crate::history::{History, Outcome};
-use crate::judge::{FALSE_POSITIVE_RATE, Pooled, Test, Validation, figures, money};
+use crate::judge::{FALSE_POSITIVE_RATE, Outcomes, Pooled, figures, money};
 
 /// The last part of the checkouts is the test; the last part of those before it chooses settings and thresholds.
 const TEST_SHARE: f64 = 0.2;
@@ -60,8 +60,8 @@ pub fn run(history: &History, seed: u64, replicates: usize, pooled: &mut Pooled)
     let boosted = train_boosted(&early, &late, &boosting(seed))?;
     eprintln!("{}", boosted.model.report().summary());
 
-    let test = Test { labels: judged.labels(), amounts_usd_minor: judged.amounts_usd_minor() };
-    let validation = Validation { labels: late.labels(), amounts_usd_minor: late.amounts_usd_minor() };
+    let test = Outcomes { labels: judged.labels(), amounts_usd_minor: judged.amounts_usd_minor() };
+    let validation = Outcomes { labels: late.labels(), amounts_usd_minor: late.amounts_usd_minor() };
     let oracle = &history.oracle[parts.test.clone()];
     let of_linear = linear.model.probabilities(judged.values())?;
     let of_boosted = boosted.model.probabilities(judged.values())?;

@@ -13,20 +13,14 @@ use crate::history::Outcome;
 /// The share of genuine checkouts that may be flagged.
 pub const FALSE_POSITIVE_RATE: f64 = 0.0003;
 
-/// The test rows of one seed: what they were, and what was at stake.
-pub struct Test<'a> {
-    pub labels: &'a [bool],
-    pub amounts_usd_minor: &'a [i64],
-}
-
-/// The validation rows: what was known of them.
-pub struct Validation<'a> {
+/// What some rows were, or were known as, and what was at stake.
+pub struct Outcomes<'a> {
     pub labels: &'a [bool],
     pub amounts_usd_minor: &'a [i64],
 }
 
 /// Ranking, and the counts at the threshold that was chosen on validation rows for the rate of false positives.
-pub fn figures(scores: &[f64], test: &Test, threshold: Option<f64>, seed: u64, replicates: usize) -> Outcome<Json> {
+pub fn figures(scores: &[f64], test: &Outcomes, threshold: Option<f64>, seed: u64, replicates: usize) -> Outcome<Json> {
     let settings = EvaluationSettings { seed, replicates, threshold: threshold.unwrap_or(0.5) };
     let found = evaluate(scores, test.labels, &settings)?;
     let at_rate = threshold_at_false_positive_rate(scores, test.labels, FALSE_POSITIVE_RATE)?;
@@ -41,7 +35,7 @@ pub fn figures(scores: &[f64], test: &Test, threshold: Option<f64>, seed: u64, r
 
 /// The costs of later weeks under bands by cost, and where everything above the validation rows' best F1 is declined or
 /// reviewed.
-pub fn money(validation: (&[f64], &Validation), test: (&[f64], &Test), best_f1: f64) -> Outcome<Json> {
+pub fn money(validation: (&[f64], &Outcomes), test: (&[f64], &Outcomes), best_f1: f64) -> Outcome<Json> {
     let costs = Costs::default();
     let (probabilities, rows) = validation;
     let bands = Thresholds::choose(costs, probabilities, rows.labels, rows.amounts_usd_minor)?;
