@@ -1,5 +1,5 @@
 //! Judges methods on files of series with held-out values: judge FILE … [--every N] [--period PERIOD] [--methods A,B];
-//! it prints a line a method and period. The files are written by `benches/peers/forecast.py lines`.
+//! it prints a line a method and period, and a line RESULT {json} a file. The files are written by `benches/peers/forecast.py lines`.
 
 use dhow_univariate::accuracy::{pinball, pinball_scale, rmsse};
 use dhow_univariate::judge::{Figures, Score, Tally};
@@ -42,6 +42,7 @@ fn judge(file: &str, cases: &[Case], methods: &[&dyn Method]) -> Result<(), Fail
     let naive2 = method_named("naive2").ok_or("naive2 is missing")?;
     let (base, _, _) = run(naive2, cases)?;
     let all = "all".to_owned();
+    let mut results = Vec::new();
     for method in methods {
         let (tallies, cpu_ms, fallbacks) = run(*method, cases)?;
         for (group, tally) in &tallies {
@@ -51,6 +52,16 @@ fn judge(file: &str, cases: &[Case], methods: &[&dyn Method]) -> Result<(), Fail
             let some = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.4}"));
             let time = if *group == all { format!("{:.3} ms", cpu_ms / cases.len() as f64) } else { String::new() };
             let rare = rare(cases, *method)?;
+            if *group == all {
+                let number = |value: Option<f64>| value.map_or("null".to_owned(), |value| format!("{value:.4}"));
+                results.push(format!(
+                    "\"{}\": {{\"smape\": {smape:.3}, \"mase\": {}, \"owa\": {}, \"cpu_ms\": {:.4}, \"fallbacks\": {fallbacks}, {rare}}}",
+                    method.name(),
+                    number(mase),
+                    number(owa),
+                    cpu_ms / cases.len() as f64,
+                ));
+            }
             println!(
                 "{file} {group:10} {series:5} {:28} smape {smape:7.3} mase {} owa {} msis {} cover {coverage:.3?} {rare} {time} {fallbacks}",
                 method.name(),
@@ -60,6 +71,7 @@ fn judge(file: &str, cases: &[Case], methods: &[&dyn Method]) -> Result<(), Fail
             );
         }
     }
+    println!("RESULT {{\"series\": {}, \"methods\": {{{}}}}}", cases.len(), results.join(", "));
     Ok(())
 }
 
@@ -105,7 +117,7 @@ fn rare(cases: &[Case], method: &dyn Method) -> Result<String, Failure> {
         scaled += loss / scale;
         count += 1.0;
     }
-    Ok(format!("rmsse {:.4} scaled pinball {:.4}", squared / count, scaled / count))
+    Ok(format!("\"rmsse\": {:.4}, \"scaled_pinball\": {:.4}", squared / count, scaled / count))
 }
 
 /// CPU time of this thread.

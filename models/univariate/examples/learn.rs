@@ -43,7 +43,10 @@ fn main() -> Result<(), Failure> {
     }
     let all: Vec<&Example> = sets.iter().flatten().collect();
     let weights = learn(&all, ridges[0]);
-    println!("//! Weights of the learned combination, written by the example `learn`; nothing is computed here.\n");
+    println!(
+        "//! Weights of the learned combination, written by the example `learn --ridge {}` from M3, M1 and Tourism.\n",
+        ridges[0]
+    );
     println!("use crate::weighted::{{FEATURES, MEMBERS}};\n");
     println!("/// One row for each member: its logit's factors for each feature.\n#[rustfmt::skip]");
     println!("pub(crate) const WEIGHTS: [[f64; FEATURES]; MEMBERS] = [");

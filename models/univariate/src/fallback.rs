@@ -66,9 +66,9 @@ pub fn fill_missing(values: &mut [f64]) -> Result<usize, ForecastError> {
     for pair in known.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let (low, high) = (values[from], values[to]);
-        for at in from + 1..to {
-            values[at] = low + (high - low) * (at - from) as f64 / (to - from) as f64;
-        }
+        let share = |step: usize| (step + 1) as f64 / (to - from) as f64;
+        let between = values[from + 1..to].iter_mut().enumerate();
+        between.for_each(|(step, value)| *value = low + (high - low) * share(step));
     }
     Ok(values.len() - known.len())
 }

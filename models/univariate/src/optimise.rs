@@ -144,26 +144,31 @@ pub(crate) fn minimum_between(loss: impl Fn(f64) -> f64, (low, high): (f64, f64)
 /// Least and greatest value of a variable.
 pub(crate) type Range = (f64, f64);
 
-/// First edges of the simplex, in logits of the places inside the ranges.
+/// Edges of the first simplex, in logits of the places inside the ranges.
 const FIRST_EDGE: f64 = 0.5;
+/// Edges of the second simplex, away from the border.
+const SECOND_EDGE: f64 = 2.0;
+/// Largest logit: beyond it the function is too flat to find back.
+const FARTHEST: f64 = 7.0;
 /// Places nearer to a border than this share of the range count as this far, at the start.
 const FIRST_BORDER: f64 = 0.01;
 /// The search ends when the worst corner is within this share of the best.
 const ALIKE: f64 = 1e-5;
 
-/// Moves `x` to a minimum inside a box by the search of Nelder and Mead 1965, with at most `calls_max` calls, and returns the
-/// minimum. It searches logits of places in the ranges, so that the box has no borders to be caught at.
+/// Moves `x` to a minimum inside a box by the search of Nelder and Mead 1965, with at most `calls_max` calls or a few more, and
+/// returns the minimum. It searches logits of places in the ranges; where it ends at a border, which may have caught it too
+/// early, it sets out from there once more.
 pub(crate) fn search_box(
     function: &mut dyn FnMut(&[f64]) -> f64,
     x: &mut [f64],
     ranges: &[Range],
     calls_max: usize,
 ) -> f64 {
-    let n = x.len();
-    let mut calls = 0;
     let inside = |logit: f64, (low, high): &Range| low + (high - low) / (1.0 + (-logit).exp());
-    let mut value_at = |logits: &[f64]| {
+    let mut calls = 0;
+    let mut value_at = |logits: &mut [f64]| {
         calls += 1;
+        logits.iter_mut().for_each(|logit| *logit = logit.clamp(-FARTHEST, FARTHEST));
         let point: Vec<f64> = logits.iter().zip(ranges).map(|(logit, range)| inside(*logit, range)).collect();
         (function(&point), calls)
     };
@@ -172,51 +177,69 @@ pub(crate) fn search_box(
         (share / (1.0 - share)).ln()
     };
     let first: Vec<f64> = x.iter().zip(ranges).map(logit).collect();
+    let (mut least, mut best) = descend(&mut value_at, first, |_| FIRST_EDGE, calls_max);
+    if best.iter().any(|logit| logit.abs() >= FARTHEST) {
+        let inwards = |logit: f64| -SECOND_EDGE * logit.signum();
+        (least, best) = descend(&mut value_at, best, inwards, calls_max);
+    }
+    x.iter_mut().zip(best.iter().zip(ranges)).for_each(|(x, (logit, range))| *x = inside(*logit, range));
+    least
+}
+
+/// One search from a simplex at `first` with such edges: its best value and point. `value_at` also tells the calls so far.
+fn descend(
+    value_at: &mut dyn FnMut(&mut [f64]) -> (f64, usize),
+    first: Vec<f64>,
+    edge: impl Fn(f64) -> f64,
+    calls_max: usize,
+) -> (f64, Vec<f64>) {
+    let n = first.len();
     let mut corners: Vec<(f64, Vec<f64>)> = Vec::with_capacity(n + 1);
     for corner in 0..=n {
         let mut point = first.clone();
         if corner > 0 {
-            point[corner - 1] += FIRST_EDGE;
+            point[corner - 1] += edge(first[corner - 1]);
         }
-        corners.push((value_at(&point).0, point));
+        corners.push((value_at(&mut point).0, point));
     }
     loop {
         corners.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (best, worst) = (corners[0].0, corners[n].0);
-        let is_alike = worst - best <= ALIKE * best.abs();
+        if worst - best <= ALIKE * best.abs() {
+            break;
+        }
         let mut centre = vec![0.0; n];
         for (_, corner) in &corners[..n] {
             centre.iter_mut().zip(corner).for_each(|(sum, x)| *sum += x / n as f64);
         }
-        let mut along = |factor: f64, corners: &[(f64, Vec<f64>)]| {
-            let point: Vec<f64> = centre.iter().zip(&corners[n].1).map(|(c, w)| c + factor * (c - w)).collect();
-            let (value, calls) = value_at(&point);
+        let mut along = |factor: f64| {
+            let mut point: Vec<f64> = centre.iter().zip(&corners[n].1).map(|(c, w)| c + factor * (c - w)).collect();
+            let (value, calls) = value_at(&mut point);
             (calls, (value, point))
         };
-        let (calls, reflected) = along(1.0, &corners);
-        if is_alike || calls >= calls_max {
+        let (calls, reflected) = along(1.0);
+        if calls >= calls_max {
             break;
         }
         if reflected.0 < best {
-            let expanded = along(2.0, &corners).1;
+            let expanded = along(2.0).1;
             corners[n] = if expanded.0 < reflected.0 { expanded } else { reflected };
         } else if reflected.0 < corners[n - 1].0 {
             corners[n] = reflected;
         } else {
-            let inside = along(if reflected.0 < worst { 0.5 } else { -0.5 }, &corners).1;
-            if inside.0 < worst.min(reflected.0) {
-                corners[n] = inside;
+            let nearer = along(if reflected.0 < worst { 0.5 } else { -0.5 }).1;
+            if nearer.0 < worst.min(reflected.0) {
+                corners[n] = nearer;
             } else {
-                let centre = corners[0].1.clone();
-                for (value, corner) in &mut corners[1..] {
-                    corner.iter_mut().zip(&centre).for_each(|(x, best)| *x = (*x + best) / 2.0);
+                let (best, others) = corners.split_at_mut(1);
+                for (value, corner) in others {
+                    corner.iter_mut().zip(&best[0].1).for_each(|(x, best)| *x = (*x + best) / 2.0);
                     *value = value_at(corner).0;
                 }
             }
         }
     }
-    x.iter_mut().zip(corners[0].1.iter().zip(ranges)).for_each(|(x, (logit, range))| *x = inside(*logit, range));
-    corners[0].0
+    corners.swap_remove(0)
 }
 
 #[cfg(test)]
@@ -258,6 +281,6 @@ mod tests {
         let mut x = [0.5, 0.5];
         let mut bowl = |x: &[f64]| 1.0 + (x[0] - 2.0).powi(2) + (x[1] - 0.3).powi(2);
         let least = search_box(&mut bowl, &mut x, &[(0.0, 1.0), (0.0, 1.0)], 200);
-        assert!((x[0] - 1.0).abs() < 1e-2 && (x[1] - 0.3).abs() < 1e-2 && (least - 2.0).abs() < 1e-3, "{least} {x:?}");
+        assert!((x[0] - 1.0).abs() < 1e-2 && (x[1] - 0.3).abs() < 1e-2 && (least - 2.0).abs() < 1e-2, "{least} {x:?}");
     }
 }

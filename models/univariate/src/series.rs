@@ -31,7 +31,7 @@ impl<'a> Series<'a> {
         if !(1..=MAX_LENGTH).contains(&values.len()) {
             return Err(ForecastError::Length { found: values.len() });
         }
-        match values.iter().position(|value| !(value.abs() <= LARGEST)) {
+        match values.iter().position(|value| value.is_nan() || value.abs() > LARGEST) {
             Some(index) => Err(ForecastError::NotFinite { index, value: values[index] }),
             None => Ok(Series { values, season_length, shorter_seasons: &[] }),
         }
