@@ -1,16 +1,16 @@
 //! Simulated annealing over ruin and recreate; it accepts only what `State` can hold, so every plan met keeps the rules.
 
 use super::construct::construct;
-use super::fleet::use_fewer_vehicles;
+use super::fleet::Squeeze;
 use super::random::Random;
 use super::recreate::Recreate;
 use super::ruin::ruin;
 use super::state::State;
 
 /// First and last temperature as shares of the mean cost of a leg, when there is time for many steps.
-const TEMPERATURES: (f64, f64) = (1.0, 0.01);
+const TEMPERATURES: (f64, f64) = (0.3, 0.01);
 /// Steps per stop that are many; with fewer, the first temperature is lower in proportion.
-const MANY_STEPS_PER_STOP: f64 = 3_000.0;
+const MANY_STEPS_PER_STOP: f64 = 1_000.0;
 /// Lowest share of the first temperature.
 const LOWEST_START: f64 = 0.05;
 /// Steps between two looks at the progress.
@@ -24,12 +24,12 @@ pub(super) fn anneal(state: &mut State, random: &mut Random, progress: &dyn Fn(u
     construct(state, &mut recreate);
     state.keep_if_best();
     let mean_leg = mean_leg(state);
-    let mut step = use_fewer_vehicles(state, &mut recreate, random, mean_leg, progress);
+    let mut step = Squeeze::new(state, &mut recreate, random, mean_leg).run(state, progress);
     let (trial, begun) = (step, progress(step));
     let mut first = None;
     let mut temperature = LOWEST_START * mean_leg;
     loop {
-        if step % STEPS_PER_LOOK == 0 {
+        if step.is_multiple_of(STEPS_PER_LOOK) {
             let done = progress(step);
             if done >= 1.0 {
                 return;

@@ -78,6 +78,8 @@ pub(super) struct Instance<'a> {
     pub(super) partner: Vec<u32>,
     /// Per stop: it is where a shipment ends.
     pub(super) ends_shipment: Vec<bool>,
+    /// Per stop: no prize is a price for leaving it out.
+    pub(super) must_be_served: Vec<bool>,
     /// Per stop: what leaving it out costs.
     pub(super) absence: Vec<i64>,
     /// True when stops ask for skills or name vehicles.
@@ -126,6 +128,7 @@ impl<'a> Instance<'a> {
             release: if stops.iter().any(|stop| stop.release_s > 0) { release } else { Vec::new() },
             partner: Vec::new(),
             ends_shipment: vec![false; stops.len()],
+            must_be_served: stops.iter().map(|stop| stop.prize.is_none()).collect(),
             absence: Vec::new(),
             choosy: stops.iter().any(|stop| !stop.skills.is_empty() || !stop.vehicles.is_empty()),
             classes: Vec::new(),

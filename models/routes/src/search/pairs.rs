@@ -30,6 +30,7 @@ pub(super) fn best_pair_place(
     let fixed = if route.is_unused() { class.fixed } else { 0 };
     let legs_decide = class.duty == 0;
     let node = |position: usize| route.nodes[position] as usize;
+    let delivery_positions = route.positions(instance, delivery);
     let mut best: Option<PairPlace> = None;
     for first in route.positions(instance, pickup) {
         let (before, after) = (node(first - 1), node(first));
@@ -41,7 +42,7 @@ pub(super) fn best_pair_place(
         let mut previous = pickup;
         for second in first..route.nodes.len() {
             let next = node(second);
-            if !route.carries_on_leg(instance, pickup, second) {
+            if second >= delivery_positions.end || !route.carries_on_leg(instance, pickup, second) {
                 break;
             }
             let added = if second == first {
@@ -50,7 +51,7 @@ pub(super) fn best_pair_place(
                 detour + cost.get(previous, delivery) + cost.get(delivery, next) - route.legs[second]
             };
             let least = best.map_or(limit, |place| place.added);
-            if added < least || !legs_decide {
+            if delivery_positions.contains(&second) && (added < least || !legs_decide) {
                 let whole = walk.step(route, instance, previous, delivery);
                 let extra = whole.and_then(|at| at.close(route, instance, delivery, second));
                 if let Some(extra) = extra.filter(|extra| added + extra < least) {

@@ -12,7 +12,7 @@ const ALL_ROUTES: usize = 60;
 /// Of the stops that were absent before a step, so many are tried again in it on average.
 const MOST_RETRIED: usize = 16;
 /// The same for the first plan.
-const ALL_ROUTES_AT_FIRST: usize = 1_000;
+const ALL_ROUTES_AT_FIRST: usize = 300;
 /// Neighbours whose routes are tried then.
 const TRIED_NEIGHBOURS: usize = 60;
 
@@ -228,7 +228,7 @@ impl Recreate {
 
     /// Tries the route's positions; `to` and `from` price the legs between the stop and a node.
     #[inline]
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "one body for tables and for computed legs")]
     fn scan(
         &mut self,
         state: &State,

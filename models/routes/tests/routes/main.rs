@@ -6,6 +6,7 @@ mod formats;
 mod quality;
 mod reasons;
 mod rich;
+mod search;
 mod vroom;
 
 use dhow_routes::*;
@@ -23,9 +24,30 @@ fn solve(problem: &Problem, iterations: u64) -> Plan {
 /// A random problem: asymmetric matrices that break the triangle inequality, two dimensions, pickups, skills, windows,
 /// different vehicles, missing depots, limits.
 fn any_problem(stops: std::ops::Range<usize>) -> impl Strategy<Value = Problem> {
-    (stops, 1..5usize).prop_flat_map(|(stops, vehicles)| {
+    any_problem_over(stops, |matrix| matrix)
+}
+
+/// The same with shortest ways, which keep the triangle inequality: no route gets shorter by a further stop.
+fn any_metric_problem(stops: std::ops::Range<usize>) -> impl Strategy<Value = Problem> {
+    any_problem_over(stops, |mut matrix| {
+        for via in 0..matrix.len() {
+            for from in 0..matrix.len() {
+                for to in 0..matrix.len() {
+                    matrix[from][to] = matrix[from][to].min(matrix[from][via] + matrix[via][to]);
+                }
+            }
+        }
+        matrix
+    })
+}
+
+fn any_problem_over(
+    stops: std::ops::Range<usize>,
+    ways: fn(Vec<Vec<i64>>) -> Vec<Vec<i64>>,
+) -> impl Strategy<Value = Problem> {
+    (stops, 1..5usize).prop_flat_map(move |(stops, vehicles)| {
         let size = stops + 1;
-        let matrix = || prop::collection::vec(prop::collection::vec(0..1_000i64, size), size);
+        let matrix = move || prop::collection::vec(prop::collection::vec(0..1_000i64, size), size).prop_map(ways);
         let stop = (0..4i64, 0..4i64, 0..4i64, 0..3_000i64, 0..3_000i64, 0..100i64, 0..8u32, 0..3u8);
         let vehicle = (4..20i64, 1_000..6_000i64, 0..4u32, 0..500i64, 0..3_600i64, 1..9usize, 0..4u8, 500..5_000i64);
         let (stops, vehicles) = (prop::collection::vec(stop, stops), prop::collection::vec(vehicle, vehicles));

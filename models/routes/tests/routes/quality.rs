@@ -63,7 +63,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
-    fn up_to_five_stops_as_much_is_served_as_possible_at_no_less_than_the_optimal_cost(problem in any_problem(1..6)) {
+    fn up_to_five_stops_as_much_is_served_as_possible_at_no_less_than_the_optimal_cost(problem in any_metric_problem(1..6)) {
         let plan = solve(&problem, 5_000);
         let (weight, cost) = exhaustive(&problem);
         prop_assert_eq!(weight_left_out(&problem, &plan), weight);

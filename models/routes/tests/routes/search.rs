@@ -1,0 +1,87 @@
+//! The rules that the search itself honours, on random problems: shipments, prizes, backhauls, release times; and that it
+//! repeats itself.
+
+use super::*;
+use dhow_routes::{Parts, Rounding, Shipment};
+
+/// One stop: x, y, amount, opening, width of the window, release, prize, kind.
+type Row = (f64, f64, i64, i64, i64, i64, i64, u8);
+
+/// Stops in the plane around a depot. By kind, a stop is the first of a shipment to the next stop, optional, a backhaul, or
+/// released late; the kinds are mixed as one draw says.
+fn rich_problem(rows: Vec<Row>, kinds: u8) -> Problem {
+    let mut points = vec![[50.0, 50.0]];
+    points.extend(rows.iter().map(|row| [row.0, row.1]));
+    let mut shipments: Vec<Shipment> = Vec::new();
+    let mut stops = Vec::new();
+    for (index, &(_, _, amount, opens, width, release, prize, kind)) in rows.iter().enumerate() {
+        let mut stop = Stop::new(index.to_string(), index + 1).between(opens, opens + width).taking(5);
+        let second = shipments.last().is_some_and(|shipment| shipment.delivery == index);
+        if kinds & 1 == 1 && kind == 0 && !second && index + 1 < rows.len() {
+            shipments.push(Shipment { pickup: index, delivery: index + 1, amount: vec![amount] });
+        } else if !second {
+            stop = if kinds & 2 == 2 && kind == 1 { stop.picking_up(&[amount]) } else { stop.delivering(&[amount]) };
+            stop.backhaul = kinds & 2 == 2 && kind == 1;
+            stop.prize = (kinds & 4 == 4 && kind == 2).then_some(prize);
+            stop.release_s = if kinds & 8 == 8 { release } else { 0 };
+        }
+        stops.push(stop);
+    }
+    let vehicle = |i: usize| Vehicle {
+        max_duration_s: (i == 1).then_some(400),
+        cost_per_duty_hour: if i == 2 { 1_800 } else { 0 },
+        fixed_cost: 20 * i as i64,
+        ..Vehicle::new(i.to_string(), 0).carrying(&[12]).working(0, 1_000)
+    };
+    let profiles = vec![Travel::Planar { points, rounding: Rounding::Nearest }];
+    let parts = Parts { stops, shipments, vehicles: (0..4).map(vehicle).collect(), profiles };
+    Problem::from_parts(parts).expect("the generator keeps the ranges")
+}
+
+fn any_rich_problem() -> impl Strategy<Value = Problem> {
+    let row = (0.0..100.0f64, 0.0..100.0f64, 1..5i64, 0..300i64, 50..500i64, 0..200i64, 0..150i64, 0..4u8);
+    (prop::collection::vec(row, 3..25), 0..16u8).prop_map(|(rows, kinds)| rich_problem(rows, kinds))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn shipments_prizes_backhauls_and_releases_are_honoured_and_plans_repeat(problem in any_rich_problem()) {
+        let plan = solve(&problem, 500);
+        prop_assert_eq!(check(&problem, &plan), vec![]);
+        prop_assert_eq!(&solve(&problem, 500), &plan);
+        for left in &plan.unassigned {
+            if let Some(partner) = problem.partner(left.stop) {
+                prop_assert!(plan.unassigned.iter().any(|other| other.stop == partner), "half a shipment is left out");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_optional_stop_is_served_when_its_prize_exceeds_the_detour() {
+    for (prize, served) in [(150, false), (250, true)] {
+        let mut stop = Stop::new("far", 1);
+        stop.prize = Some(prize);
+        let points = vec![[0.0, 0.0], [100.0, 0.0]];
+        let travel = Travel::Planar { points, rounding: Rounding::Nearest };
+        let problem = Problem::new(vec![stop], vec![Vehicle::new("van", 0)], travel).expect("a right problem");
+        let plan = solve(&problem, 100);
+        assert_eq!((plan.unassigned.is_empty(), plan.cost), (served, if served { 200 } else { prize }));
+    }
+}
+
+#[test]
+fn a_vehicle_dearer_than_its_way_is_saved_where_one_less_can_serve_all() {
+    // Five stops in a circle, each a fifth of a load, and as many vehicles as stops: windows let one vehicle serve all.
+    let corner = |i: usize| (i as f64 * std::f64::consts::TAU / 5.0).sin_cos();
+    let points =
+        std::iter::once([0.0, 0.0]).chain((0..5).map(|i| [100.0 * corner(i).0, 100.0 * corner(i).1])).collect();
+    let stops = (1..=5).map(|i| Stop::new(i.to_string(), i).delivering(&[1])).collect();
+    let vehicle = |i: usize| Vehicle { fixed_cost: 100_000, ..Vehicle::new(i.to_string(), 0).carrying(&[5]) };
+    let travel = Travel::Planar { points, rounding: Rounding::Nearest };
+    let problem = Problem::new(stops, (0..5).map(vehicle).collect(), travel).expect("a right problem");
+    let plan = solve(&problem, 500);
+    assert_eq!((plan.routes.len(), plan.unassigned.len()), (1, 0));
+}
