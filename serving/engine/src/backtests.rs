@@ -53,7 +53,7 @@ impl Engine {
         record.number = self.store().insert_backtest(&record).await.map_err(CommerceError::from)?;
         let run = Run { store: self.store().clone(), clock: self.clock().clone(), set, record: record.clone() };
         tokio::spawn(async move {
-            run.to_its_end().await;
+            run.finish().await;
             drop(permit);
         });
         Ok(record)
@@ -107,7 +107,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_its_end(self) {
+    async fn finish(self) {
         let (tenant, number) = (self.record.tenant, self.record.number);
         let end = match self.repeat().await {
             Ok(Some(report)) => BacktestEnd::Finished(Box::new(report)),
