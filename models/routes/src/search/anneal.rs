@@ -8,7 +8,7 @@ use super::ruin::ruin;
 use super::state::State;
 
 /// First and last temperature as shares of the mean cost of a leg, when there is time for many steps.
-const TEMPERATURES: (f64, f64) = (0.3, 0.01);
+const TEMPERATURES: (f64, f64) = (2.0, 0.02);
 /// Steps per stop that are many; with fewer, the first temperature is lower in proportion.
 const MANY_STEPS_PER_STOP: f64 = 1_000.0;
 /// Lowest share of the first temperature.
