@@ -10,7 +10,7 @@ use super::state::State;
 /// First and last temperature as shares of the mean cost of a leg, when there is time for many steps.
 const TEMPERATURES: (f64, f64) = (2.0, 0.02);
 /// Steps per stop that are many; with fewer, the first temperature is lower in proportion.
-const MANY_STEPS_PER_STOP: f64 = 1_000.0;
+const MANY_STEPS_PER_STOP: f64 = 4_000.0;
 /// Lowest share of the first temperature.
 const LOWEST_START: f64 = 0.05;
 /// Steps between two looks at the progress.

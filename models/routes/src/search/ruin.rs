@@ -4,7 +4,7 @@ use super::random::Random;
 use super::state::{ABSENT, State};
 
 /// Stops removed per step on average.
-const MEAN_REMOVED: f64 = 10.0;
+const MEAN_REMOVED: f64 = 8.0;
 /// Longest string removed from one route.
 const LONGEST_STRING: f64 = 10.0;
 /// Chance that a string keeps some stops in its middle.
