@@ -428,7 +428,7 @@ mod tests {
     fn walks_find_nearly_all_of_the_best_with_and_without_a_filter() {
         let (walks, exact) = indexes(walked());
         let of_all = recall(&walks, &exact, &|_| true);
-        let of_half = recall(&walks, &exact, &|item| item % 2 == 0);
+        let of_half = recall(&walks, &exact, &|item| item.is_multiple_of(2));
         assert!(of_all >= 0.95 && of_half >= 0.95, "recall {of_all} of all, {of_half} of half");
     }
 

@@ -256,6 +256,13 @@ pub(crate) struct BestFirst {
     reason: Reason,
 }
 
+impl BestFirst {
+    /// Leaves out what is not admitted, all at once: better than one after the other where that is most.
+    pub(crate) fn retain(&mut self, admits: &dyn Fn(u32) -> bool) {
+        self.blended.retain(|blended| admits(blended.item));
+    }
+}
+
 impl Iterator for BestFirst {
     type Item = Candidate;
 
@@ -429,6 +436,10 @@ impl<'a> Filler<'a> {
     fn admits(&self, item: u32) -> bool {
         if let Some(verdict) = self.verdicts.get(item) {
             return verdict == 1;
+        }
+        if self.narrow.is_some() {
+            // All that may be shown have their verdicts.
+            return false;
         }
         let admits = self.model.items.passes(item, &self.filter) && (self.eligible)(self.model.items.product(item));
         self.verdicts.set(item, u32::from(admits));

@@ -38,7 +38,7 @@ pub fn run(items: &str) -> Result<(), Box<dyn Error>> {
     let queries = rows(2, QUERIES);
     let mut figures = Vec::new();
     for one_in in [1, 2, 10, 100] {
-        let admits = |item: u32| item % one_in == 0;
+        let admits = |item: u32| item.is_multiple_of(one_in);
         let (mut found, mut wanted, mut walks) = (0, 0, 0);
         let mut times_us = [Vec::new(), Vec::new()];
         for query in queries.chunks_exact(DIMENSIONS) {

@@ -16,8 +16,8 @@ pub(crate) const FROM_VISITS: usize = 100;
 const FROM_FOLLOWERS: usize = 60;
 const FROM_TASTE: usize = 50;
 const FROM_CONTENT: usize = 80;
-/// Past visits that name so many are enough for a shopper of whom nothing but the visit is known.
-const ENOUGH_FROM_VISITS: usize = 60;
+/// At serving, past visits that name so many are enough for a shopper of whom nothing but the visit is known.
+pub(crate) const ENOUGH_FROM_VISITS: usize = 20;
 const FROM_ALSO_VIEWED: usize = 40;
 const FROM_HISTORY: usize = 30;
 const FROM_BASKETS: usize = 20;
@@ -167,12 +167,14 @@ impl Pool {
     }
 }
 
-/// Asks every source, the most telling first, and completes the rows.
+/// Asks every source, the most telling first, and completes the rows. Of a shopper of whom nothing but the visit is known,
+/// tastes are not asked where past visits named `enough`: few products say little of tastes, and the search takes long.
 pub(crate) fn gather(
     chain: &Chain<'_>,
     sources: &Sources,
     shopper: &Shopper,
     admission: &Admission<'_>,
+    enough: usize,
 ) -> Result<Pool, RecommendError> {
     let mut pool = Pool::new(chain.model.items.len());
     let taste = sources.taste(shopper)?;
@@ -183,8 +185,7 @@ pub(crate) fn gather(
         let followers = followers.map(|(item, share)| speaks(*item, *share, Reason::AlsoViewed, Some(*current)));
         pool.add_all(Step::Session, Some(Column::Follower), FROM_FOLLOWERS, followers, admission);
     }
-    // The few products of a visit say little of tastes: where past visits name enough, the catalogue is not searched by them.
-    let by_taste = !shopper.history.is_empty() || pool.len() < ENOUGH_FROM_VISITS;
+    let by_taste = !shopper.history.is_empty() || pool.len() < enough;
     if let Some(taste) = taste.as_ref().filter(|_| by_taste) {
         let liked = sources.liked(taste, FROM_TASTE, admission)?;
         let liked = liked.into_iter().map(|(item, score)| speaks(item, score, Reason::BasedOnHistory, None));
@@ -195,10 +196,16 @@ pub(crate) fn gather(
         let liked = liked.into_iter().map(|(item, score)| speaks(item, score, Reason::BasedOnHistory, None));
         pool.add_all(Step::History, None, FROM_CONTENT, liked, admission);
     }
-    let also_viewed = chain.session_candidates();
-    pool.add_all(Step::Session, Some(Column::AlsoViewed), FROM_ALSO_VIEWED, also_viewed, admission);
-    pool.add_all(Step::History, Some(Column::History), FROM_HISTORY, chain.history_candidates(), admission);
-    pool.add_all(Step::Session, Some(Column::Basket), FROM_BASKETS, chain.basket_candidates(), admission);
+    for (step, column, limit, mut candidates) in [
+        (Step::Session, Column::AlsoViewed, FROM_ALSO_VIEWED, chain.session_candidates()),
+        (Step::History, Column::History, FROM_HISTORY, chain.history_candidates()),
+        (Step::Session, Column::Basket, FROM_BASKETS, chain.basket_candidates()),
+    ] {
+        if admission.narrow.is_some() {
+            candidates.retain(admission.admits);
+        }
+        pool.add_all(step, Some(column), limit, candidates, admission);
+    }
     add_popular(&mut pool, chain, sources, shopper, admission);
     for item in chain.request.offers.iter().filter_map(|offer| chain.model.items.find(offer.product)) {
         if (admission.admits)(item) {

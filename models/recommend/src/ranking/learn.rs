@@ -123,7 +123,8 @@ pub fn learn_ranker(
         let chain = Chain::new(model, None, &request, &shopper);
         let current = case.session.last().copied();
         let admission = Admission { admits: &|item| Some(item) != current, narrow: None };
-        let pool = gather(&chain, &sources, &shopper, &admission)?;
+        // Every source is asked, so that the ranker learns from all of them.
+        let pool = gather(&chain, &sources, &shopper, &admission, usize::MAX)?;
         let next = pool.find(case.next);
         Ok(next.map(|next| Group { time: case.time, rows: pool.rows().to_vec(), next }))
     };

@@ -33,6 +33,7 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 pub use self::attraction::Attraction;
+use self::candidates::ENOUGH_FROM_VISITS;
 pub use self::candidates::MAX_CANDIDATES;
 pub(crate) use self::candidates::{Admission, Pool, Shopper, gather};
 use self::features::Column;
@@ -161,7 +162,7 @@ impl Ranking {
         category_caps: &[CategoryCap],
         admission: &Admission<'_>,
     ) -> Result<Vec<(Step, Candidate, Place)>, RecommendError> {
-        let pool = gather(chain, &self.sources, shopper, admission)?;
+        let pool = gather(chain, &self.sources, shopper, admission, ENOUGH_FROM_VISITS)?;
         let scores = self.scores(&pool, shopper, chain.request.objective)?;
         let rated = |row: usize| self.rated(chain.model, pool.item(row), scores[row]);
         let organic: Vec<usize> = (0..pool.len()).filter(|row| pool.reason(*row) != Reason::Sponsored).collect();
