@@ -27,6 +27,9 @@ pub const MAX_EXACT_ITEMS: usize = 200_000;
 /// it has met so many for each that it keeps.
 const WALK_SHARE: usize = 32;
 const WALK_BREADTHS: usize = 32;
+/// A filter is tried on so many items, evenly spread; where it lets fewer than one in so many through, nothing is walked.
+const PROBES: usize = 64;
+const PROBED_ONE_IN: usize = 3;
 /// Persons whose scores are computed together.
 const TOGETHER: usize = 64;
 /// Items of a panel.
@@ -87,7 +90,7 @@ pub struct IndexSettings {
 
 impl Default for IndexSettings {
     fn default() -> Self {
-        Self { max_exact_items: MAX_EXACT_ITEMS, links: 16, build_breadth: 100, search_breadth: 160, seed: 1 }
+        Self { max_exact_items: MAX_EXACT_ITEMS, links: 16, build_breadth: 100, search_breadth: 480, seed: 1 }
     }
 }
 
@@ -106,8 +109,8 @@ pub enum Pass {
     Exact,
     /// By a walk, which may miss some of the best.
     Walk,
-    /// By the exact pass, since a walk met too few items that the filter lets through.
-    ExactAfterWalk,
+    /// By the exact pass, since the filter lets too few items through for a walk.
+    ExactForFilter,
 }
 
 /// The best items, and how they were found.
@@ -356,16 +359,22 @@ impl ItemIndex {
         }
         let mut best = Best::new(count);
         top_of_one(self, &query, admits, &mut best);
-        let pass = if self.graph.is_some() { Pass::ExactAfterWalk } else { Pass::Exact };
+        let pass = if self.graph.is_some() { Pass::ExactForFilter } else { Pass::Exact };
         Ok(Answer { best: best.kept, pass })
     }
 
-    /// None where a walk found too few.
+    /// None where the filter is too narrow for a walk, or the walk found too few.
     fn walked(&self, graph: &Graph, query: &Query, count: usize, admits: &dyn Fn(u32) -> bool) -> Option<Vec<Scored>> {
         let breadth = self.search_breadth.max(2 * count);
         let limit = (self.items() / WALK_SHARE).max(WALK_BREADTHS * breadth);
         let rows = Rows { values: &self.rows, stride: self.stride };
         let admits_place = |place: u32| admits(self.order[place as usize]);
+        let probes = (0..self.items()).step_by((self.items() / PROBES).max(1)).map(|place| place as u32);
+        let (tried, admitted) =
+            probes.fold((0, 0), |sums, place| (sums.0 + 1, sums.1 + usize::from(admits_place(place))));
+        if admitted * PROBED_ONE_IN < tried {
+            return None;
+        }
         let near = walk(graph, rows, &query.factors, breadth, limit, &admits_place)?;
         let mut best = Best::new(count);
         near.iter().for_each(|near| best.offer(self.order[near.item as usize], near.likeness));
