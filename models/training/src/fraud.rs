@@ -23,6 +23,8 @@ use crate::{Evaluation, Figure, TaskReport, TrainingError, TrainingInput};
 const TASK: &str = "fraud";
 /// A checkout without a label counts as genuine once it is this old; younger ones are left out.
 pub const FRAUD_MATURITY_DAYS: i64 = 14;
+/// Frauds that validation must hold before trees are preferred: the order of fewer is luck.
+const FRAUDS_TO_CONTEST_MIN: usize = 50;
 /// The share of the rows that validation has, and the share that test has.
 const PART_SHARE: f64 = 0.2;
 
@@ -230,6 +232,8 @@ struct Fitted {
 struct Contest {
     linear: Fitted,
     boosted: Fitted,
+    /// What they were compared on.
+    validation_frauds: usize,
 }
 
 impl Contest {
@@ -263,13 +267,14 @@ impl Contest {
             validation_probabilities: boosted.validation_probabilities,
             scorer: Arc::new(boosted.model),
         };
-        Ok(Self { linear, boosted })
+        Ok(Self { linear, boosted, validation_frauds: validation.frauds() })
     }
 
-    /// Of equally good ones the linear model, which is the simpler.
+    /// Of equally good ones the linear model, which is the simpler; it is also taken where validation holds too few frauds to
+    /// tell the two apart.
     fn winner(&self) -> &Fitted {
         let better = self.boosted.validation_average_precision > self.linear.validation_average_precision;
-        if better { &self.boosted } else { &self.linear }
+        if better && self.validation_frauds >= FRAUDS_TO_CONTEST_MIN { &self.boosted } else { &self.linear }
     }
 }
 

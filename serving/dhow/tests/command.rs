@@ -259,7 +259,7 @@ fn a_worker_killed_a_hundred_times_ends_with_the_tables_of_an_undisturbed_one() 
         let mut command = Command::new(env!("CARGO_BIN_EXE_dhow"));
         command.args(stream(&killed)).env("DHOW_STREAM_CHECKPOINT_RECORDS", "5000").stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        std::thread::sleep(whole * ((state >> 33) % 100) as u32 / 300 + Duration::from_millis(5));
+        std::thread::sleep(whole * ((state >> 33) % 100) as u32 / 600 + Duration::from_millis(5));
         killed_at_work += u32::from(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
