@@ -329,7 +329,7 @@ impl State {
         self.totals.late_cost += late_s.min(most_s) * price * SCALED_PER_SECOND;
         self.totals.breach.window_s += (late_s - most_s).max(0);
         self.totals.breach.wrong_vehicle += i64::from(!problem.may_serve(vehicle, stop));
-        self.totals.breach.order += i64::from(served.backhaul < self.seen_backhaul);
+        self.totals.breach.order += i64::from(!served.backhaul && self.seen_backhaul);
         self.seen_backhaul |= served.backhaul;
         self.backhauls_only &= served.backhaul;
         self.stops += 1;

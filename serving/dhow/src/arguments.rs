@@ -68,7 +68,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  dhow evaluate recommend fraud --data-dir shop\n  dhow evaluate recommend --protocol sessions --train train.txt --test test.txt\n  dhow evaluate forecast --data m3.parquet --method ets --method learned"
     )]
-    Evaluate(EvaluateArguments),
+    Evaluate(Box<EvaluateArguments>),
     /// Trains models on what the data folder holds, and promotes the good ones.
     #[command(after_help = "Example:\n  dhow train fraud recommend")]
     Train(TrainArguments),

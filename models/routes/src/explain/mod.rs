@@ -162,6 +162,9 @@ fn insertions(problem: &Problem, vehicle: usize, tour: &[Step], stop: usize) -> 
     }
 }
 
+/// Whether a rule is kept, and the reason where no vehicle keeps it.
+type Kept = (fn(&Breach) -> bool, UnassignedReason);
+
 /// The strongest reason that keeps a stop out.
 pub(crate) fn reason(problem: &Problem, stop: usize) -> UnassignedReason {
     let steps = alone(problem, stop);
@@ -177,7 +180,7 @@ pub(crate) fn reason(problem: &Problem, stop: usize) -> UnassignedReason {
         evaluate(problem, vehicle, &with_breaks(problem, vehicle, &all)).breach
     };
     let mut breaches: Vec<Breach> = vehicles.into_iter().map(breach_of).collect();
-    let rules: [(fn(&Breach) -> bool, UnassignedReason); 3] = [
+    let rules: [Kept; 3] = [
         (|breach| breach.load == 0, UnassignedReason::OverEveryCapacity),
         (|breach| breach.window_s + breach.shift_s + breach.break_load == 0, UnassignedReason::WindowUnreachable),
         (

@@ -1,7 +1,7 @@
 //! Changes of a problem that would let a place be used, how large they are, and the problem after them.
 
 use crate::plan::Step;
-use crate::problem::{Problem, ProblemError, TimeWindow};
+use crate::problem::{Problem, ProblemError, Stop, TimeWindow};
 use crate::timeline::{Totals, simulate};
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +149,15 @@ impl Relaxation {
             Relaxation::Stops { vehicle, by } => {
                 vehicles[*vehicle].max_stops = vehicles[*vehicle].max_stops.map(|most| most + by);
             }
-            Relaxation::Prize { stop, by } => stops[*stop].prize = stops[*stop].prize.map(|prize| prize + by),
+            // Alternatives have one prize, so that of all is raised.
+            Relaxation::Prize { stop, by } => {
+                let group = stops[*stop].group;
+                let same =
+                    |(index, other): &(usize, &mut Stop)| index == stop || (group.is_some() && other.group == group);
+                for (_, other) in stops.iter_mut().enumerate().filter(same) {
+                    other.prize = other.prize.map(|prize| prize + by);
+                }
+            }
         }
     }
 }

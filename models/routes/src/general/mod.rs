@@ -67,7 +67,7 @@ impl Run<'_, '_> {
         cooled: f64,
         stop: &dyn Fn() -> bool,
         best: &mut (i64, i64),
-        best_steps: &mut Vec<Vec<Step>>,
+        best_steps: &mut [Vec<Step>],
     ) {
         let problem = self.tours.problem;
         let mut current = self.tours.value();

@@ -11,7 +11,7 @@ const NEIGHBOURS: usize = 40;
 pub(super) fn construct(state: &mut State, recreate: &mut Recreate) {
     if loads_alone_matter(state.instance) {
         let chains = Chains::joined(state.instance);
-        state.take(&chains.orders(state.routes.len()));
+        state.take(&chains.orders(state.instance, state.routes.len()));
     }
     recreate.complete(state);
 }
@@ -84,8 +84,9 @@ impl Chains {
         }
     }
 
-    /// The chains as orders of the first so many routes, longest first; those beyond are left out.
-    fn orders(&self, routes: usize) -> Vec<Vec<u32>> {
+    /// The chains as orders of the first so many routes, longest first; those beyond are left out, and so are stops that are over
+    /// the capacity by themselves.
+    fn orders(&self, instance: &Instance, routes: usize) -> Vec<Vec<u32>> {
         let mut seen = vec![false; self.joined.len()];
         let mut orders = Vec::new();
         for end in (0..self.joined.len()).filter(|&stop| self.joined[stop][1].is_none()) {
@@ -98,6 +99,14 @@ impl Chains {
             }
             orders.push(order);
         }
+        let (dimensions, capacity) = (instance.dimensions, &instance.classes[0].capacity);
+        let amount = |stop: u32, d: usize| {
+            let at = stop as usize * dimensions + d;
+            instance.delivery[at] + instance.pickup[at]
+        };
+        orders.retain(|order| {
+            (0..dimensions).all(|d| order.iter().map(|&stop| amount(stop, d)).sum::<i64>() <= capacity[d])
+        });
         orders.sort_by_key(|order| (usize::MAX - order.len(), order.first().copied()));
         orders.resize(routes, Vec::new());
         orders

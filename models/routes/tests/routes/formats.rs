@@ -148,7 +148,8 @@ fn a_matrix_is_read_in_every_layout() {
         let all = (0..3).flat_map(|a| (0..3).map(move |b| (a, b))).filter(|&(a, b)| keep(a, b));
         all.map(|(a, b)| rows[a][b].to_string()).collect::<Vec<_>>().join("\n")
     };
-    let layouts: [(&str, fn(usize, usize) -> bool); 5] = [
+    type Holds = fn(usize, usize) -> bool;
+    let layouts: [(&str, Holds); 5] = [
         ("FULL_MATRIX", |_, _| true),
         ("LOWER_ROW", |a, b| b < a),
         ("LOWER_DIAG_ROW", |a, b| b <= a),

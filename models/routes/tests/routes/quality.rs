@@ -138,7 +138,7 @@ fn solomon_instances_come_near_the_best_known_distance() {
             return;
         };
         let problem = solomon(&text);
-        let plan = solve(&problem, 10_000);
+        let plan = solve(&problem, 300_000);
         assert_eq!(check(&problem, &plan), vec![]);
         assert!(plan.unassigned.is_empty());
         let gap = plan.distance_m as f64 / 1_000.0 / best - 1.0;

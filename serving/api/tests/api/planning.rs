@@ -99,7 +99,7 @@ async fn a_budget_cuts_proposals_and_refuses_an_approval_beyond_it() {
     assert_eq!((&cut["reasons"]["cut"], &cut["reasons"]["wanted_units"]), (&json!("partly"), &free["units"]));
     let approved = world.post(&format!("{PROPOSALS}/{}/approve", cut["id"].as_str().unwrap()), &person).await;
     assert_eq!(approved.status, 200);
-    world.ask("PUT", &format!("/v1/products/{}/stock", products[0])).json(&json!({ "on_hand": 0 })).send().await;
+    world.ask("PUT", format!("/v1/products/{}/stock", products[0])).json(&json!({ "on_hand": 0 })).send().await;
     let spent = world.post(PROPOSALS, &ask(&products[..1])).await.json();
     assert_eq!(spent["cut"][0]["product"], json!(products[0]), "{spent}");
     let superseded = world.get(format!("{PROPOSALS}?state=superseded")).await.json();

@@ -129,7 +129,8 @@ fn figures(problem: &Problem, plan: &Plan, previous: Option<&Plan>) -> String {
     columns.extend(savings(problem).map(|plan| ("savings", kpis(problem, &plan))));
     columns.extend(previous.map(|plan| ("previous", kpis(problem, plan))));
     let hours = |seconds: i64| format!("{:.1}", seconds as f64 / 3_600.0);
-    let rows: [(&str, &dyn Fn(&Kpis) -> String); 14] = [
+    type Shown<'a> = &'a dyn Fn(&Kpis) -> String;
+    let rows: [(&str, Shown); 14] = [
         ("cost", &|k| k.cost.to_string()),
         ("cost against this plan", &|k| percent(-k.saved_against(&columns[0].1))),
         ("distance, km", &|k| format!("{:.1}", k.distance_m as f64 / 1e3)),
