@@ -422,8 +422,15 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
     }
     let day = &report["replay"];
     let count = |name: &str| day[name].as_u64().unwrap();
-    let outcomes =
-        ["completed", "refused_for_fraud", "refused_for_stock", "refused_by_payment", "pending", "not_sellable"];
+    let outcomes = [
+        "completed",
+        "held",
+        "refused_for_fraud",
+        "refused_for_stock",
+        "refused_by_payment",
+        "pending",
+        "not_sellable",
+    ];
     assert_eq!(outcomes.iter().map(|name| count(name)).sum::<u64>(), count("checkouts"), "{day}");
     assert!(count("completed") * 10 > count("checkouts") * 8, "{day}");
     assert!(count("slate_hits") as f64 > count("slates") as f64 * day["popular_hit_rate"].as_f64().unwrap(), "{day}");
