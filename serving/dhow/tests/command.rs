@@ -471,9 +471,15 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
 
     let judged = parsed(&run(&["evaluate", "recommend", "--json", "--data-dir", &data]));
     assert!(judged[0]["figures"][0]["value"].as_f64().unwrap() > 0.0, "{judged}");
-    let no_labels_yet = dhow(&["evaluate", "fraud", "--data-dir", &data]);
-    assert_eq!(no_labels_yet.status.code(), Some(1));
-    assert!(text(&no_labels_yet.stderr).contains("let labels mature"), "{}", text(&no_labels_yet.stderr));
+    // Whether a label of the held-out day is known already hangs on the simulated day.
+    let fraud = dhow(&["evaluate", "fraud", "--json", "--data-dir", &data]);
+    if fraud.status.success() {
+        let judged: serde_json::Value = serde_json::from_slice(&fraud.stdout).unwrap();
+        assert!(judged[0]["rows"].as_u64() > Some(0), "{judged}");
+    } else {
+        assert_eq!(fraud.status.code(), Some(1));
+        assert!(text(&fraud.stderr).contains("let labels mature"), "{}", text(&fraud.stderr));
+    }
 
     let again = parsed(&run(&["train", "recommend", "--json", "--data-dir", &data]));
     let verdict = again[0]["verdict"].as_str().unwrap();
