@@ -242,6 +242,20 @@ fn every_crate_stands_in_the_architecture_and_nothing_else_stands_at_the_top() {
 }
 
 #[test]
+fn no_written_page_holds_both_sides_of_a_merge() {
+    let pages = ["ARCHITECTURE.md", "CHANGELOG.md", "README.md", "benches/README.md", "features/README.md"];
+    let mut problems = Vec::new();
+    for page in pages {
+        for (at, line) in fs::read_to_string(root().join(page)).unwrap().lines().enumerate() {
+            if line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>") {
+                problems.push(format!("{page}:{}: a mark of an unfinished merge", at + 1));
+            }
+        }
+    }
+    report(problems);
+}
+
+#[test]
 fn versions_and_features_stand_once_in_the_workspace_manifest() {
     let mut problems = Vec::new();
     for member in members() {
