@@ -2,7 +2,7 @@
 # HTTP latency of recommend, score, forecast and features (of 100 entities, of one) under a constant rate: benches/http.sh DATA_FOLDER [rate] [seconds] [runs] [kinds] [kinds sustained]
 # Then the highest rate of single feature rows and of recommendations that is sustained. The server and the generator
 # share the machine's cores; the data folder is the demo's. A score waits for its record on the disk and 100 entities are
-# 5,000 values, so their rate is a fifth of the others'.
+# 5,000 values, so their rate is a fifth of the others'; KIND=RATE names a rate of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment
@@ -22,7 +22,7 @@ cd "$work"
 log_mib=$(du -sm "$data/log" | cut -f1)
 compare="$OLDPWD/benches/compare.py" load="load --url http://127.0.0.1:8099"
 for kind in $kinds; do
-  case $kind in score | features) at=$((rate / 5)) ;; *) at=$rate ;; esac
+  case $kind in *=*) at="${kind#*=}" kind="${kind%=*}" ;; score | features) at=$((rate / 5)) ;; *) at=$rate ;; esac
   python3 "$compare" --name "http-$kind" --runs "$runs" --no-warmup \
     --note "open loop, $at requests/s for $seconds s after 5 s, a demo's data folder with $log_mib MiB of log" \
     --dhow "$load --requests $kind.ndjson --rate $at --seconds $seconds"

@@ -23,6 +23,11 @@ views = rows("SELECT session, buyer, region FROM product_viewed ORDER BY event_t
 write("recommend", [
     {"method": "POST", "path": "/v1/recommendations", "body": {**view, "surface": "home", "count": 20}} for view in views
 ])
+# Of the same visits, as a storefront asks for visitors that it does not know.
+write("recommend-session", [
+    {"method": "POST", "path": "/v1/recommendations", "body": {"session": view["session"], "region": view["region"], "surface": "home", "count": 20}}
+    for view in views
+])
 columns = "buyer, checkout, session, device, card, address, region, delivery_region, payment_method, line_count, quantity, total_minor, total_currency, total_usd_minor"
 checkouts = rows(f"SELECT {columns} FROM checkout_submitted ORDER BY event_time DESC LIMIT 5000")
 for checkout in checkouts:

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment
-cargo build --release -p dhow-benches --bin simulated_fraud --quiet
+cargo build --release --workspace --quiet
 export PATH="$CARGO_TARGET_DIR/release:$PATH"
 python3 benches/compare.py --name simulated-fraud --runs 1 --no-warmup --dhow "simulated_fraud $*" \
   --note "recall at 0.03 % false positives, logistic regression, trees and oracle, mean over seeds, under pooled"

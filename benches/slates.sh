@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment
-cargo build --release -p dhow-benches --bin slates --quiet
+cargo build --release --workspace --quiet
 export PATH="$CARGO_TARGET_DIR/release:$PATH"
 for products in 1600 20000; do
   python3 benches/compare.py --name "slates-$products" --runs "${1:-3}" --no-warmup \

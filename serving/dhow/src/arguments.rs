@@ -132,6 +132,9 @@ pub struct SimulateArguments {
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// Products that are ever listed, instead of the scale's number; a seller for every hundred at least.
+    #[arg(long, value_name = "COUNT")]
+    pub products: Option<u32>,
     /// Where to write the events; `-` is standard output. Without it they are only counted.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -170,6 +173,10 @@ pub struct IngestArguments {
     /// What the file is, if not CloudEvents as NDJSON.
     #[arg(long)]
     pub dataset: Option<Dataset>,
+    /// The file is a shop's history: its events become known when they happened, in the file's order, and not now. So
+    /// the features of the past are those that the shop would have seen, and models can learn from them.
+    #[arg(long)]
+    pub history: bool,
     /// Where lines that cannot be used go; beside the data folder otherwise.
     #[arg(long, value_name = "FILE")]
     pub put_aside: Option<PathBuf>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dhow_datasets::online_retail::{self, SkippedLines};
 use dhow_events::{Clock, Event, SystemClock, Timestamp, cloudevents};
-use dhow_streams::{Log, PutAside};
+use dhow_streams::{Log, LogError, PutAside};
 use serde::Serialize;
 
 use crate::arguments::{Dataset, IngestArguments};
@@ -118,6 +118,7 @@ fn cloud_events(arguments: &IngestArguments, configuration: &Configuration) -> R
     let mut put_aside = PutAside::new(&put_aside_path, PUT_ASIDE_BYTES_MAX);
     let bar = progress("log events", 0);
     let mut batch = Vec::with_capacity(BATCH);
+    let mut known = arguments.history.then_some(Timestamp::MIN);
     let mut events = 0;
     for (number, line) in (1_u64..).zip(input.split(b'\n')) {
         let bytes = line.map_err(|error| Failure::Input(format!("{}: {error}", arguments.file.display())))?;
@@ -137,11 +138,11 @@ fn cloud_events(arguments: &IngestArguments, configuration: &Configuration) -> R
             Err(reason) => put_aside.put(number, &reason, text)?,
         }
         if batch.len() == BATCH {
-            events += append(&*log, &mut batch)?;
+            events += append(&*log, &mut batch, &mut known)?;
             bar.set_position(events);
         }
     }
-    events += append(&*log, &mut batch)?;
+    events += append(&*log, &mut batch, &mut known)?;
     bar.finish_and_clear();
     let bad_lines = put_aside.lines();
     put_aside.finish()?;
@@ -149,10 +150,32 @@ fn cloud_events(arguments: &IngestArguments, configuration: &Configuration) -> R
     Ok(Summary { events, bad_lines, put_aside, skipped: None, seconds: 0.0 })
 }
 
-fn append(log: &dyn Log, batch: &mut Vec<Event>) -> Result<u64, Failure> {
-    log.append(batch)?;
+/// Appends a batch and empties it. `known` is the latest known time so far where the file is history: an event is known
+/// when it happened, or with the latest line before it, because lines stand in the order in which they arrived.
+fn append(log: &dyn Log, batch: &mut Vec<Event>, known: &mut Option<Timestamp>) -> Result<u64, Failure> {
     let count = batch.len() as u64;
-    batch.clear();
+    match known {
+        None => {
+            log.append(batch)?;
+            batch.clear();
+        }
+        Some(latest) => {
+            let arrivals: Vec<(Event, Timestamp)> = batch
+                .drain(..)
+                .map(|event| {
+                    *latest = event.event_time.max(*latest);
+                    (event, *latest)
+                })
+                .collect();
+            log.append_known(&arrivals).map_err(|error| match error {
+                LogError::KnownTime { last, .. } => Failure::Input(format!(
+                    "the log holds events that were known at {last}, after the history of this file begins; history goes \
+                     into a log that has none yet, and what is newer is ingested without --history"
+                )),
+                error => error.into(),
+            })?;
+        }
+    }
     Ok(count)
 }
 

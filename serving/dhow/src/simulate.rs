@@ -31,7 +31,11 @@ struct Summary {
 /// # Errors
 /// A file that cannot be written, or settings that the simulator refuses.
 pub fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
-    let settings = SimulationSettings::at_scale(arguments.scale, arguments.seed);
+    let mut settings = SimulationSettings::at_scale(arguments.scale, arguments.seed);
+    if let Some(products) = arguments.products {
+        settings.products = products;
+        settings.sellers = settings.sellers.max(products / 100);
+    }
     let mut simulation = Simulation::new(&settings)?;
     let mut out = writer(arguments.out.as_deref())?;
     let (mut shape, mut ceilings) = (ShapeCollector::new(), CeilingCollector::new());

@@ -196,6 +196,33 @@ fn the_lakes_small_files_are_merged_when_asked_and_training_sets_are_arrow_or_pa
     assert!(refused(&[&rows[..], &["sets"]].concat()).contains("NAME=FILE"));
 }
 
+#[test]
+fn a_shops_history_is_known_when_it_happened_and_fresh_events_are_known_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let [data, file] = ["shop", "events.ndjson"].map(path);
+    let event = |id: &str, time: &str| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{id}","source":"/shop","type":"dhow.product_delisted","time":"{time}","data":{{"product":"prd_01890a5d-ac96-774b-bcce-b302099a8057"}}}}"#
+        )
+    };
+    // The second line came late: it was known with the first.
+    let history = [event("a", "2026-01-31T12:00:00Z"), event("b", "2026-01-31T11:00:00Z")].join("\n");
+    fs::write(&file, history).unwrap();
+    run(&["ingest", &file, "--history", "--data-dir", &data]);
+    fs::write(&file, event("c", "2026-01-31T12:30:00Z")).unwrap();
+    run(&["ingest", &file, "--data-dir", &data]);
+    run(&["stream", "--until-caught-up", "--data-dir", &data]);
+    let known = "SELECT known_time = TIMESTAMP '2026-01-31T12:00:00Z' AS then, known_time > event_time AS later FROM product_delisted ORDER BY known_time, event_time";
+    let rows = parsed(&run(&["sql", known, "--json", "--data-dir", &data]));
+    let expected = [(true, true), (true, false), (false, true)]
+        .map(|(then, later)| serde_json::json!({"then": then, "later": later}));
+    assert_eq!(rows, serde_json::json!(expected), "{rows}");
+    // History before what is known already would rewrite the past.
+    let said = refused(&["ingest", &file, "--history", "--data-dir", &data]);
+    assert!(said.contains("known"), "{said}");
+}
+
 /// The tables that must not depend on how often the demo was killed, as sums and counts.
 fn tables(data: &str) -> Vec<String> {
     let sums = "SELECT count(*) AS n, count(DISTINCT event_id) AS ids, sum(arrow_cast(event_time, 'Int64') % 1000003) AS times, sum(log_offset) AS offsets FROM ";

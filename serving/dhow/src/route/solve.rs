@@ -132,7 +132,7 @@ fn figures(problem: &Problem, plan: &Plan, previous: Option<&Plan>) -> String {
     type Shown<'a> = &'a dyn Fn(&Kpis) -> String;
     let rows: [(&str, Shown); 14] = [
         ("cost", &|k| k.cost.to_string()),
-        ("cost against this plan", &|k| percent(-k.saved_against(&columns[0].1))),
+        ("cost against this plan", &|k| percent(0.0 - k.saved_against(&columns[0].1))),
         ("distance, km", &|k| format!("{:.1}", k.distance_m as f64 / 1e3)),
         ("duty, h", &|k| hours(k.duration_s)),
         ("driving, h", &|k| hours(k.travel_s)),
