@@ -15,6 +15,7 @@ DHOW_SERVER_REQUESTS_PER_SECOND=100000 "$CARGO_TARGET_DIR/release/dhow" serve --
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf "$work"' EXIT
 for _ in $(seq 100); do curl -sf http://127.0.0.1:8099/readyz >/dev/null && break; sleep 0.2; done
+kill -0 "$server" || { cat "$work/server.log"; exit 1; }
 python3 benches/requests.py "$CARGO_TARGET_DIR/release/dhow" "$data" "$work"
 # The archived command names neither this machine's folders nor its processes.
 export PATH="$CARGO_TARGET_DIR/release:$PATH" DHOW_BENCH_SERVER_PID="$server"

@@ -27,4 +27,9 @@ for set in "${@:-amazon_toys lastfm}"; do for name in $set; do
     --note "the blend with attributes; the peer's side: the lift of the blend without them, with intervals" \
     --dhow "factors quality $file $trials,$trials $parts/ours_attributes ${file%.txt}_item2attributes.json" \
     --peer "python benches/peers/interactions.py lift $parts/ours $parts/theirs"
+  for cold in cold cold-known; do
+    python3 benches/compare.py --name "interactions-$name-$cold" --runs 1 --no-warmup \
+      --note "items held out of training, ranked among themselves, beside the most similar attributes; known: what is reached where others are seen to take them" \
+      --dhow "factors $cold $file ${file%.txt}_item2attributes.json"
+  done
 done; done

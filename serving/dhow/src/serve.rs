@@ -23,10 +23,7 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
     })?;
     let engine = platform::open(&configuration, Arc::new(SystemClock)).await?;
     let (stop, stopped) = watch::channel(false);
-    let tasks = tokio::spawn({
-        let (engine, stopped) = (engine.clone(), stopped.clone());
-        async move { engine.run_tasks(stopped).await }
-    });
+    let tasks = engine.spawn_tasks(stopped);
     eprintln!("serving on http://{}/ — Ctrl-C stops", listener.local_addr()?);
     let interrupted = async {
         // Without a signal handler the server runs until it is killed, which loses nothing.

@@ -1,6 +1,6 @@
 //! The running platform: log, stream worker, online features, champions, outbox relay; it answers in its own types and knows no HTTP.
 //!
-//! [`Engine::open`] restores what the data folder holds and starts the stream worker; [`Engine::run_tasks`] keeps the
+//! [`Engine::open`] restores what the data folder holds and starts the stream worker; [`Engine::spawn_tasks`] keeps the
 //! outbox, the decision writer and payment recovery going until it is told to stop. Each kind of question has a file of
 //! its own: [`recommend`](Engine::recommend), [`score_checkout`](Engine::score_checkout), [`forecast`](Engine::forecast),
 //! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts).

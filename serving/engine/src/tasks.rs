@@ -1,10 +1,13 @@
 //! What goes on beside the requests: the outbox to the log, decisions to the database, unfinished payments to their end, the monitor, others' rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_commerce::relay_batch;
 use dhow_events::MINUTE_MICROS;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::decisions::{DECISION_BATCH_MAX, DECISION_GATHER, Decided};
 use crate::{Engine, EngineError};
@@ -26,11 +29,16 @@ const RULES_PAUSE: Duration = Duration::from_secs(2);
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Runs until `stop` turns true, then writes what waits and ends. Call it once.
+    /// Runs the tasks until `stop` turns true, then writes what waits and ends. Call it once, within a runtime.
     ///
-    /// # Errors
-    /// It was called before.
-    pub async fn run_tasks(&self, stop: watch::Receiver<bool>) -> Result<(), EngineError> {
+    /// They have a thread of their own: writing a batch of decisions as JSON takes milliseconds, for which no request
+    /// is to wait behind it.
+    pub fn spawn_tasks(self: &Arc<Self>, stop: watch::Receiver<bool>) -> JoinHandle<Result<(), EngineError>> {
+        let (engine, runtime) = (self.clone(), Handle::current());
+        tokio::task::spawn_blocking(move || runtime.block_on(engine.run_tasks(stop)))
+    }
+
+    async fn run_tasks(&self, stop: watch::Receiver<bool>) -> Result<(), EngineError> {
         let decisions = self.take_decisions()?;
         let writer = self.write_decisions(decisions, stop.clone());
         let recovery = self.recover_payments(stop.clone());

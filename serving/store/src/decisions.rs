@@ -7,20 +7,25 @@ use dhow_events::{DecisionId, TenantId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use crate::feature_lists::{self, FeatureLists};
 use crate::rows::{Fields, Query, equal_statements, storage_error, to_json, value_rows};
 
-const COLUMNS: usize = 14;
+const COLUMNS: usize = 16;
+/// What stands in the column of names and values since values are bytes.
+const NO_NAMED_FEATURES: &str = "[]";
 
 pub(crate) async fn insert(connection: &mut AnyConnection, decisions: &[&DecisionRecord]) -> Result<(), StorageError> {
-    for rows in equal_statements(decisions) {
+    let lists = feature_lists::write(connection, decisions).await?;
+    let decisions: Vec<(&DecisionRecord, Option<String>)> = decisions.iter().copied().zip(lists).collect();
+    for rows in equal_statements(&decisions) {
         let sql = format!(
             "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, features, \
-             applied_offsets, degraded, latency_us, outcome, created_at) VALUES {}",
+             feature_list, feature_values, applied_offsets, degraded, latency_us, outcome, created_at) VALUES {}",
             value_rows(rows.len(), COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for decision in rows {
-            query = bound(query, decision)?;
+        for (decision, list) in rows {
+            query = bound(query, decision, list)?;
         }
         query.execute(&mut *connection).await.map_err(storage_error)?;
     }
@@ -28,7 +33,7 @@ pub(crate) async fn insert(connection: &mut AnyConnection, decisions: &[&Decisio
 }
 
 /// `query` with the columns of one more row.
-fn bound<'q>(query: Query<'q>, decision: &DecisionRecord) -> Result<Query<'q>, StorageError> {
+fn bound<'q>(query: Query<'q>, decision: &DecisionRecord, list: &Option<String>) -> Result<Query<'q>, StorageError> {
     let what = "a decision";
     Ok(query
         .bind(decision.tenant.to_string())
@@ -39,7 +44,9 @@ fn bound<'q>(query: Query<'q>, decision: &DecisionRecord) -> Result<Query<'q>, S
         .bind(to_json(what, &decision.request)?)
         .bind(to_json(what, &decision.answer)?)
         .bind(to_json(what, &decision.reasons)?)
-        .bind(to_json(what, &decision.features)?)
+        .bind(NO_NAMED_FEATURES)
+        .bind(list.clone())
+        .bind(list.as_ref().map(|_| feature_lists::to_bytes(&decision.features)))
         .bind(to_json(what, &decision.applied_offsets)?)
         .bind(i64::from(decision.degraded))
         .bind(decision.latency_us)
@@ -55,10 +62,11 @@ pub(crate) async fn find(
     let row = sqlx::query("SELECT * FROM decisions WHERE tenant = $1 AND id = $2")
         .bind(tenant.to_string())
         .bind(id.to_string())
-        .fetch_optional(connection)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(storage_error)?;
-    row.as_ref().map(decision).transpose()
+    let lists = FeatureLists::of(connection, row.as_slice()).await?;
+    row.map(|row| decision(&row, &lists)).transpose()
 }
 
 pub(crate) async fn page(
@@ -79,15 +87,16 @@ pub(crate) async fn page(
     .bind(i64::from(page.limit()) + 1)
     .bind(filter.kind.map(|kind| kind.to_string()))
     .bind(filter.outcome.map(|outcome| outcome.to_string()))
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
     .map_err(storage_error)?;
-    let decisions = rows.iter().map(decision).collect::<Result<_, _>>()?;
+    let lists = FeatureLists::of(connection, &rows).await?;
+    let decisions = rows.iter().map(|row| decision(row, &lists)).collect::<Result<_, _>>()?;
     let place = |decision: &DecisionRecord| Cursor { created_at: decision.created_at, id: decision.id.to_string() };
     Ok(Page::from_items(decisions, page.limit(), place))
 }
 
-pub(crate) fn decision(row: &AnyRow) -> Result<DecisionRecord, StorageError> {
+pub(crate) fn decision(row: &AnyRow, lists: &FeatureLists) -> Result<DecisionRecord, StorageError> {
     let fields = Fields::new("a decision", row);
     Ok(DecisionRecord {
         tenant: fields.parsed("tenant")?,
@@ -98,7 +107,7 @@ pub(crate) fn decision(row: &AnyRow) -> Result<DecisionRecord, StorageError> {
         request: fields.json("request")?,
         answer: fields.json("answer")?,
         reasons: fields.json("reasons")?,
-        features: fields.json("features")?,
+        features: lists.features(&fields)?,
         applied_offsets: fields.json("applied_offsets")?,
         degraded: fields.flag("degraded")?,
         latency_us: fields.integer("latency_us")?,

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 
 use crate::connect::Durability;
+use crate::feature_lists::FeatureLists;
 use crate::rows::{Fields, storage_error, to_json};
 use crate::{Store, decisions, outbox};
 
@@ -152,6 +153,7 @@ impl RuleStorage for Store {
         limit: u32,
     ) -> Result<Vec<LabelledDecision>, StorageError> {
         let (created_at, id) = after.map_or((i64::MIN, String::new()), |(at, id)| (at.micros(), id.to_string()));
+        let mut reader = self.reader().await?;
         let rows = sqlx::query(
             "SELECT d.*, c.label AS label FROM decisions d \
              LEFT JOIN fraud_cases c ON c.tenant = d.tenant AND c.decision = d.id \
@@ -165,16 +167,17 @@ impl RuleStorage for Store {
         .bind(created_at)
         .bind(id)
         .bind(i64::from(limit.min(RECORDED_DECISIONS_MAX)))
-        .fetch_all(&mut *self.reader().await?)
+        .fetch_all(&mut *reader)
         .await
         .map_err(storage_error)?;
+        let lists = FeatureLists::of(&mut reader, &rows).await?;
         let labelled = |row| {
             let fields = Fields::new("a fraud decision", row);
             let fraud = match fields.optional_text("label")? {
                 Some(_) => Some(fields.word("label", FraudLabel::from_word)? == FraudLabel::Fraud),
                 None => None,
             };
-            Ok(LabelledDecision { record: decisions::decision(row)?, fraud })
+            Ok(LabelledDecision { record: decisions::decision(row, &lists)?, fraud })
         };
         rows.iter().map(labelled).collect()
     }

@@ -11,6 +11,7 @@ mod cases;
 mod checkouts;
 mod connect;
 mod decisions;
+mod feature_lists;
 mod fraud_rules;
 mod idempotency;
 mod migrations;

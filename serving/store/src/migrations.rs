@@ -14,6 +14,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (3, "holds", include_str!("../migrations/0003_holds.sql")),
     (4, "backtests", include_str!("../migrations/0004_backtests.sql")),
     (5, "reorders", include_str!("../migrations/0005_reorders.sql")),
+    (6, "feature_lists", include_str!("../migrations/0006_feature_lists.sql")),
 ];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {

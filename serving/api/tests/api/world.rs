@@ -122,8 +122,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
         let engine = Engine::open(engine_settings(folder.path(), clock.clone(), stopwatch)).await.unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let tasks = engine.clone();
-        tokio::spawn(async move { tasks.run_tasks(stopped).await });
+        engine.spawn_tasks(stopped);
         let router = router(engine.clone(), settings);
         let document = Document::new(&serde_json::from_str(&dhow_api::openapi()).unwrap());
         Self { engine, router, clock, document, stop, _folder: folder }
