@@ -23,7 +23,7 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
     })?;
     let engine = platform::open(&configuration, Arc::new(SystemClock)).await?;
     let (stop, stopped) = watch::channel(false);
-    let tasks = engine.spawn_tasks(stopped);
+    let tasks = engine.spawn_tasks(stopped)?;
     eprintln!("serving on http://{}/ — Ctrl-C stops", listener.local_addr()?);
     let interrupted = async {
         // Without a signal handler the server runs until it is killed, which loses nothing.

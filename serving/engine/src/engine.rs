@@ -29,6 +29,7 @@ use crate::freshness::Freshness;
 use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
+use crate::priority::give_way_to_requests;
 use crate::sink::{PlatformSink, Shared, join};
 use crate::storefront::{Storefront, StorefrontSettings};
 use crate::{EngineError, FraudDesk};
@@ -236,6 +237,7 @@ impl Engine {
         let checkpoint_records = self.checkpoint_records;
         let settings = WorkerSettings { checkpoint_records, ..WorkerSettings::new(self.shared.stopwatch.clone()) };
         let work = move || {
+            give_way_to_requests();
             let stopping = || stop.load(Ordering::Acquire);
             let ended = run_worker(&*log, &mut sink, &settings, &stopping).map_err(|error| error.to_string());
             let saved = ended.and_then(|_| sink.shared.links.save().map_err(|error| error.to_string()));

@@ -6,10 +6,11 @@ use std::time::Duration;
 use dhow_commerce::relay_batch;
 use dhow_events::MINUTE_MICROS;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::decisions::{DECISION_BATCH_MAX, DECISION_GATHER, Decided};
+use crate::error::failed;
+use crate::priority::give_way_to_requests;
 use crate::{Engine, EngineError};
 
 /// Events handed from the outbox to the log at once.
@@ -28,14 +29,28 @@ const RULES_PAUSE: Duration = Duration::from_secs(2);
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How the tasks ended.
+pub type TasksEnd = oneshot::Receiver<Result<(), EngineError>>;
+
 impl Engine {
-    /// Runs the tasks until `stop` turns true, then writes what waits and ends. Call it once, within a runtime.
+    /// Runs the tasks until `stop` turns true, then writes what waits and ends; the receiver is told how. Call it once,
+    /// within a runtime.
     ///
     /// They have a thread of their own: writing a batch of decisions as JSON takes milliseconds, for which no request
     /// is to wait behind it.
-    pub fn spawn_tasks(self: &Arc<Self>, stop: watch::Receiver<bool>) -> JoinHandle<Result<(), EngineError>> {
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn spawn_tasks(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<TasksEnd, EngineError> {
         let (engine, runtime) = (self.clone(), Handle::current());
-        tokio::task::spawn_blocking(move || runtime.block_on(engine.run_tasks(stop)))
+        let (ended, end) = oneshot::channel();
+        let work = move || {
+            give_way_to_requests();
+            // Whoever no longer waits for the end does not need to know of it.
+            let _gone = ended.send(runtime.block_on(engine.run_tasks(stop)));
+        };
+        std::thread::Builder::new().name("tasks".to_owned()).spawn(work).map_err(failed("tasks"))?;
+        Ok(end)
     }
 
     async fn run_tasks(&self, stop: watch::Receiver<bool>) -> Result<(), EngineError> {

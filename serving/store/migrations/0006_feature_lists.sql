@@ -9,3 +9,7 @@ CREATE TABLE feature_lists (
 
 ALTER TABLE decisions ADD COLUMN feature_list TEXT;
 ALTER TABLE decisions ADD COLUMN feature_values {{BYTES}};
+
+-- Lists by state are read newest first.
+CREATE INDEX orders_by_state ON orders (tenant, state, created_at, id);
+CREATE INDEX fraud_cases_by_state_and_creation ON fraud_cases (tenant, state, created_at, decision);

@@ -6,8 +6,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
+use crate::pages::List;
 use crate::rows::{Fields, Query, storage_error, to_json};
 
+const LIST: List = List { table: "fraud_cases", columns: "body", id: "decision" };
 const WHAT: &str = "a case";
 
 pub(crate) async fn insert(connection: &mut AnyConnection, case: &FraudCase) -> Result<(), StorageError> {
@@ -118,20 +120,8 @@ pub(crate) async fn page(
     filter: &CaseFilter,
     page: &PageRequest,
 ) -> Result<Page<FraudCase>, StorageError> {
-    let (created_at, id) = page.after().map_or((i64::MAX, String::new()), |at| (at.created_at.micros(), at.id.clone()));
-    let rows = sqlx::query(
-        "SELECT body FROM fraud_cases WHERE tenant = $1 \
-         AND (created_at < $2 OR (created_at = $2 AND decision < $3)) AND ($5 IS NULL OR state = $5) \
-         ORDER BY created_at DESC, decision DESC LIMIT $4",
-    )
-    .bind(tenant.to_string())
-    .bind(created_at)
-    .bind(id)
-    .bind(i64::from(page.limit()) + 1)
-    .bind(filter.state.map(|state| state.to_string()))
-    .fetch_all(connection)
-    .await
-    .map_err(storage_error)?;
+    let state = filter.state.map(|state| state.to_string());
+    let rows = LIST.rows(connection, tenant, &[("state", state)], page).await?;
     let cases = rows.iter().map(case).collect::<Result<_, _>>()?;
     let place = |case: &FraudCase| Cursor { created_at: case.created_at, id: case.decision.to_string() };
     Ok(Page::from_items(cases, page.limit(), place))

@@ -10,7 +10,10 @@ use dhow_events::{CheckoutId, OrderId, PaymentId, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use crate::pages::List;
 use crate::rows::{Fields, placeholders, storage_error, to_json};
+
+const ORDERS: List = List { table: "orders", columns: "*", id: "id" };
 
 pub(crate) async fn insert(connection: &mut AnyConnection, checkout: &Checkout) -> Result<(), StorageError> {
     insert_checkout(connection, checkout).await?;
@@ -243,7 +246,7 @@ pub(crate) async fn waiting(
     };
     let sql = format!(
         "SELECT * FROM checkouts WHERE {condition} AND created_at < $1 \
-         AND (created_at > $2 OR (created_at = $2 AND id > $3)) ORDER BY created_at, id LIMIT $4"
+         AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT $4"
     );
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(created_before.micros())
@@ -339,22 +342,11 @@ pub(crate) async fn order_page(
     filter: &OrderFilter,
     page: &PageRequest,
 ) -> Result<Page<Order>, StorageError> {
-    let (created_at, id) = page.after().map_or((i64::MAX, String::new()), |at| (at.created_at.micros(), at.id.clone()));
-    let rows = sqlx::query(
-        "SELECT * FROM orders WHERE tenant = $1 AND (created_at < $2 OR (created_at = $2 AND id < $3)) \
-         AND ($5 IS NULL OR buyer = $5) AND ($6 IS NULL OR seller = $6) AND ($7 IS NULL OR state = $7) \
-         ORDER BY created_at DESC, id DESC LIMIT $4",
-    )
-    .bind(tenant.to_string())
-    .bind(created_at)
-    .bind(id)
-    .bind(i64::from(page.limit()) + 1)
-    .bind(filter.buyer.map(|id| id.to_string()))
-    .bind(filter.seller.map(|id| id.to_string()))
-    .bind(filter.state.map(|state| state.to_string()))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(storage_error)?;
+    let buyer = filter.buyer.map(|id| id.to_string());
+    let seller = filter.seller.map(|id| id.to_string());
+    let state = filter.state.map(|state| state.to_string());
+    let filters = [("buyer", buyer), ("seller", seller), ("state", state)];
+    let rows = ORDERS.rows(connection, tenant, &filters, page).await?;
     let orders = with_lines(connection, tenant, rows.iter().map(order).collect::<Result<_, _>>()?).await?;
     let place = |order: &Order| Cursor { created_at: order.created_at, id: order.id.to_string() };
     Ok(Page::from_items(orders, page.limit(), place))

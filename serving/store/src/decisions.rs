@@ -8,8 +8,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::feature_lists::{self, FeatureLists};
+use crate::pages::List;
 use crate::rows::{Fields, Query, equal_statements, storage_error, to_json, value_rows};
 
+const LIST: List = List { table: "decisions", columns: "*", id: "id" };
 const COLUMNS: usize = 16;
 /// What stands in the column of names and values since values are bytes.
 const NO_NAMED_FEATURES: &str = "[]";
@@ -75,21 +77,9 @@ pub(crate) async fn page(
     filter: &DecisionFilter,
     page: &PageRequest,
 ) -> Result<Page<DecisionRecord>, StorageError> {
-    let (created_at, id) = page.after().map_or((i64::MAX, String::new()), |at| (at.created_at.micros(), at.id.clone()));
-    let rows = sqlx::query(
-        "SELECT * FROM decisions WHERE tenant = $1 AND (created_at < $2 OR (created_at = $2 AND id < $3)) \
-         AND ($5 IS NULL OR kind = $5) AND ($6 IS NULL OR outcome = $6) \
-         ORDER BY created_at DESC, id DESC LIMIT $4",
-    )
-    .bind(tenant.to_string())
-    .bind(created_at)
-    .bind(id)
-    .bind(i64::from(page.limit()) + 1)
-    .bind(filter.kind.map(|kind| kind.to_string()))
-    .bind(filter.outcome.map(|outcome| outcome.to_string()))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(storage_error)?;
+    let kind = filter.kind.map(|kind| kind.to_string());
+    let outcome = filter.outcome.map(|outcome| outcome.to_string());
+    let rows = LIST.rows(connection, tenant, &[("kind", kind), ("outcome", outcome)], page).await?;
     let lists = FeatureLists::of(connection, &rows).await?;
     let decisions = rows.iter().map(|row| decision(row, &lists)).collect::<Result<_, _>>()?;
     let place = |decision: &DecisionRecord| Cursor { created_at: decision.created_at, id: decision.id.to_string() };

@@ -158,7 +158,7 @@ impl RuleStorage for Store {
             "SELECT d.*, c.label AS label FROM decisions d \
              LEFT JOIN fraud_cases c ON c.tenant = d.tenant AND c.decision = d.id \
              WHERE d.tenant = $1 AND d.kind = 'fraud' AND d.created_at >= $2 AND d.created_at < $3 \
-             AND (d.created_at > $4 OR (d.created_at = $4 AND d.id > $5)) \
+             AND (d.created_at, d.id) > ($4, $5) \
              ORDER BY d.created_at, d.id LIMIT $6",
         )
         .bind(tenant.to_string())
@@ -193,7 +193,7 @@ impl RuleStorage for Store {
         let rows = sqlx::query(
             "SELECT id, subject, model, answer, created_at FROM decisions \
              WHERE tenant = $1 AND kind = 'fraud' AND created_at >= $2 AND created_at < $3 \
-             AND (created_at < $4 OR (created_at = $4 AND id < $5)) \
+             AND (created_at, id) < ($4, $5) \
              ORDER BY created_at DESC, id DESC LIMIT $6",
         )
         .bind(tenant.to_string())

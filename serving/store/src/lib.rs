@@ -17,6 +17,7 @@ mod idempotency;
 mod migrations;
 mod models;
 mod outbox;
+mod pages;
 mod products;
 mod reorders;
 mod rows;

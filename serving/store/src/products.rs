@@ -53,7 +53,7 @@ pub(crate) async fn page(
 ) -> Result<Page<Product>, StorageError> {
     let (created_at, id) = page.after().map_or((i64::MIN, String::new()), |at| (at.created_at.micros(), at.id.clone()));
     let rows = sqlx::query(
-        "SELECT * FROM products WHERE tenant = $1 AND (created_at > $2 OR (created_at = $2 AND id > $3)) \
+        "SELECT * FROM products WHERE tenant = $1 AND (created_at, id) > ($2, $3) \
          ORDER BY created_at, id LIMIT $4",
     )
     .bind(tenant.to_string())

@@ -8,8 +8,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
+use crate::pages::List;
 use crate::rows::{Fields, equal_statements, placeholders, storage_error, to_json};
 
+const LIST: List = List { table: "reorders", columns: "body", id: "id" };
 const WHAT: &str = "a reorder proposal";
 
 /// Writes a proposal, new or changed. One that waits for a person is written after the one that it supersedes.
@@ -85,20 +87,8 @@ pub(crate) async fn page(
     state: Option<ReorderState>,
     page: &PageRequest,
 ) -> Result<Page<ReorderProposal>, StorageError> {
-    let (created_at, id) = page.after().map_or((i64::MAX, String::new()), |at| (at.created_at.micros(), at.id.clone()));
-    let rows = sqlx::query(
-        "SELECT body FROM reorders WHERE tenant = $1 \
-         AND (created_at < $2 OR (created_at = $2 AND id < $3)) AND ($5 IS NULL OR state = $5) \
-         ORDER BY created_at DESC, id DESC LIMIT $4",
-    )
-    .bind(tenant.to_string())
-    .bind(created_at)
-    .bind(id)
-    .bind(i64::from(page.limit()) + 1)
-    .bind(state.map(|state| state.to_string()))
-    .fetch_all(connection)
-    .await
-    .map_err(storage_error)?;
+    let state = state.map(|state| state.to_string());
+    let rows = LIST.rows(connection, tenant, &[("state", state)], page).await?;
     let proposals = rows.iter().map(proposal).collect::<Result<_, _>>()?;
     let place = |proposal: &ReorderProposal| Cursor { created_at: proposal.created_at, id: proposal.id.to_string() };
     Ok(Page::from_items(proposals, page.limit(), place))

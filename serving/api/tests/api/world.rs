@@ -122,7 +122,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
         let engine = Engine::open(engine_settings(folder.path(), clock.clone(), stopwatch)).await.unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        engine.spawn_tasks(stopped);
+        let _end = engine.spawn_tasks(stopped).unwrap();
         let router = router(engine.clone(), settings);
         let document = Document::new(&serde_json::from_str(&dhow_api::openapi()).unwrap());
         Self { engine, router, clock, document, stop, _folder: folder }

@@ -68,7 +68,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
         listener,
         stopped(stop_receiver.clone()),
     ));
-    let tasks = engine.spawn_tasks(stop_receiver);
+    let tasks = engine.spawn_tasks(stop_receiver)?;
 
     replay::run(&engine, &clock, address, &history, cut, &mut report).await?;
     shoppers::run(&engine, &clock, &history, configuration.tenant, arguments.visits, arguments.seed, &mut report)
