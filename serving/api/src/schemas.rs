@@ -434,6 +434,9 @@ pub(crate) struct GivenVerdict {
     verdict: String,
     /// `fraud` or `genuine`.
     label: String,
+    /// Which kind of fraud, where the reviewer could tell.
+    #[schema(required)]
+    kind: Option<String>,
     reviewer: String,
     at: String,
 }
