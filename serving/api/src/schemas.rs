@@ -277,7 +277,7 @@ pub(crate) struct StateShare {
 pub(crate) struct Decision {
     tenant: String,
     id: String,
-    /// `recommendation`, `fraud`, `forecast` or `route`.
+    /// `recommendation`, `fraud`, `risk`, `forecast` or `route`.
     kind: String,
     /// What it was about.
     subject: String,
