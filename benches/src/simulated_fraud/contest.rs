@@ -156,13 +156,11 @@ fn kinds(history: &History, parts: &Parts, known: &[bool], seed: u64) -> Outcome
     let mut found = serde_json::Map::new();
     for kind in RiskKind::ALL {
         let name = serde_json::to_value(kind)?.as_str().unwrap_or_default().to_owned();
-        let scores = match KindScores::train(&[kind], &early, &late, &settings) {
-            Ok(scores) => scores,
-            Err(refused) => {
-                found.insert(name, json!({ "refused": refused.to_string() }));
-                continue;
-            }
-        };
+        let mut scores = KindScores::default();
+        if let Err(refused) = scores.learn(kind, &early, &late, &[], &settings) {
+            found.insert(name, json!({ "refused": refused.to_string() }));
+            continue;
+        }
         let Some(model) = scores.model(kind) else { continue };
         let labels: Vec<bool> = history.kinds[parts.test.clone()].iter().map(|k| risk_kind(*k) == Some(kind)).collect();
         let judged = model.probabilities(values)?;

@@ -234,6 +234,7 @@ impl Simulation {
             amount_usd_minor,
             fraud: visit.kind.is_fraud(),
             source: source.to_owned(),
+            kind: visit.kind.is_fraud().then(|| visit.kind.word().to_owned()),
         };
         self.emitter.emit(visit.at + after as i64, labelled);
     }

@@ -38,6 +38,18 @@ impl CheckoutKind {
         (Self::ReturnAbuse, 0.10),
     ];
 
+    /// The kind as labels name it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Honest => "honest",
+            Self::StolenCard => "stolen_card",
+            Self::AccountTakeover => "account_takeover",
+            Self::CardTesting => "card_testing",
+            Self::Ring => "ring",
+            Self::ReturnAbuse => "return_abuse",
+        }
+    }
+
     /// Whether it is fraud of any kind.
     pub fn is_fraud(self) -> bool {
         self != Self::Honest

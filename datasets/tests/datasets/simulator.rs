@@ -189,6 +189,7 @@ fn fraud_has_the_declared_prevalence_and_is_known_later_and_not_always() {
         let Fact::FraudLabelled(fact) = event.fact else { continue };
         let checkout = by_id[&fact.checkout];
         assert_eq!(fact.fraud, checkout.kind.is_fraud());
+        assert_eq!(fact.kind.as_deref(), fact.fraud.then(|| checkout.kind.word()));
         assert_eq!(fact.occurred_at, checkout.at);
         let days = event.event_time.micros_since(checkout.at) as f64 / dhow_events::DAY_MICROS as f64;
         assert!((0.2..=30.0).contains(&days) && (fact.source == "review" || days >= 3.0));

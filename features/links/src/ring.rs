@@ -87,6 +87,12 @@ pub struct Ring {
 }
 
 impl LinkIndex {
+    /// Whether an account was told of and is still kept.
+    pub fn knows(&self, tenant: TenantId, account: Account) -> bool {
+        let tenant = self.tenant(tenant);
+        tenant.is_some_and(|tenant| self.accounts.find(&Key::<AccountKind>::of(tenant, account)).is_some())
+    }
+
     /// The features of a query at an instant, which is its own instant or later: what happened from it on is not seen.
     pub fn features(&self, query: &LinkQuery, at: Timestamp) -> LinkFeatures {
         self.ring(query, at).features

@@ -19,7 +19,8 @@ use dhow_fraud::evaluation::{
     DelayedSplit, Evaluation, EvaluationSettings, average_precision, card_precision_at_k, evaluate, roc_auc,
 };
 use dhow_fraud::{
-    Boosting, BoostingSettings, Costs, FraudScorer, Settings, Thresholds, TrainingTable, train, train_boosted,
+    Boosting, BoostingSettings, Costs, FraudScorer, GatheredRows, Settings, Thresholds, TrainingTable, train,
+    train_boosted,
 };
 use dhow_sweep::{CellColumn, Events, Points, densify, sweep};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -121,30 +122,13 @@ impl Transactions {
         })
     }
 
-    fn gather(&self, rows: impl Iterator<Item = usize>) -> Gathered {
-        let mut gathered = Gathered::default();
+    fn gather(&self, rows: impl Iterator<Item = usize>) -> GatheredRows {
+        let mut gathered = GatheredRows::default();
         for row in rows {
-            gathered.values.extend(self.features.iter().map(|feature| feature[row]));
-            gathered.labels.push(self.labels[row]);
-            gathered.times.push(self.times[row]);
-            gathered.amounts_usd_minor.push(self.amounts_usd_minor[row]);
+            let values = self.features.iter().map(|feature| feature[row]);
+            gathered.push(values, self.labels[row], self.times[row], self.amounts_usd_minor[row]);
         }
         gathered
-    }
-}
-
-/// Rows of a table, owned.
-#[derive(Default)]
-struct Gathered {
-    values: Vec<f64>,
-    labels: Vec<bool>,
-    times: Vec<Timestamp>,
-    amounts_usd_minor: Vec<i64>,
-}
-
-impl Gathered {
-    fn table<'a>(&'a self, names: &'a [String]) -> Outcome<TrainingTable<'a>> {
-        Ok(TrainingTable::new(names, &self.values, &self.labels, &self.times, &self.amounts_usd_minor)?)
     }
 }
 
@@ -270,7 +254,7 @@ struct Judged {
 }
 
 /// Trains on `early`, calibrates on `late`, learns both and judges on `test`, money included.
-fn judge(early: &TrainingTable, late: &TrainingTable, test: &Gathered, boosting: Boosting) -> Outcome<Judged> {
+fn judge(early: &TrainingTable, late: &TrainingTable, test: &GatheredRows, boosting: Boosting) -> Outcome<Judged> {
     let settings = BoostingSettings { candidates: vec![boosting], patience: None, ..BoostingSettings::default() };
     let trained = train_boosted(early, late, &settings)?;
     let probabilities = trained.model.probabilities(&test.values)?;
@@ -281,9 +265,7 @@ fn judge(early: &TrainingTable, late: &TrainingTable, test: &Gathered, boosting:
         late.labels(),
         late.amounts_usd_minor(),
     )?;
-    let decide = |(p, amount): (&f64, &i64)| thresholds.decide_probability(*p, *amount);
-    let actions: Vec<_> = probabilities.iter().zip(&test.amounts_usd_minor).map(decide).collect();
-    let money = thresholds.costs.money(&actions, &test.labels, &test.amounts_usd_minor)?;
+    let money = thresholds.money(&probabilities, &test.labels, &test.amounts_usd_minor)?;
     let (auc, average_precision) = (found.roc_auc.value, found.average_precision.value);
     let found = json!({"measures": measures(&found), "money": money, "model": trained.model.report().summary()});
     Ok(Judged { probabilities, auc, average_precision, found })
@@ -309,14 +291,13 @@ fn cards(data: &str, seeds: u64, boosting: Boosting) -> Outcome<()> {
     let features: Vec<&(String, Vec<f64>)> =
         columns.iter().filter(|(name, _)| !["Time", "Class"].contains(&name.as_str())).collect();
     let names: Vec<String> = features.iter().map(|(name, _)| name.to_lowercase()).collect();
-    let mut rows = Gathered::default();
+    let mut rows = GatheredRows::default();
     let (times, amounts, classes) =
         (column(&columns, "Time")?, column(&columns, "Amount")?, column(&columns, "Class")?);
     for row in 0..classes.len() {
-        rows.values.extend(features.iter().map(|(_, values)| values[row]));
-        rows.labels.push(classes[row] == 1.0);
-        rows.times.push(Timestamp::from_millis((times[row] * 1000.0) as i64));
-        rows.amounts_usd_minor.push((amounts[row] * 100.0).round() as i64);
+        let time = Timestamp::from_millis((times[row] * 1000.0) as i64);
+        let values = features.iter().map(|(_, values)| values[row]);
+        rows.push(values, classes[row] == 1.0, time, (amounts[row] * 100.0).round() as i64);
     }
     let (past, test) = rows.table(&names)?.split_last(0.2)?;
     let (early, late) = past.split_last(0.25)?;

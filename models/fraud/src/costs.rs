@@ -314,6 +314,23 @@ impl Thresholds {
         }
     }
 
+    /// The money of deciding by these thresholds where the outcome is known: calibrated probabilities, labels (true = fraud)
+    /// and amounts in US cents.
+    ///
+    /// # Errors
+    /// Wrong costs, or `WrongLength`.
+    pub fn money(
+        &self,
+        probabilities: &[f64],
+        labels: &[bool],
+        amounts_usd_minor: &[i64],
+    ) -> Result<MoneyReport, CostsError> {
+        check_lengths(probabilities.len(), labels.len(), amounts_usd_minor.len())?;
+        let decided = probabilities.iter().zip(amounts_usd_minor);
+        let actions: Vec<Action> = decided.map(|(p, amount)| self.decide_probability(*p, *amount)).collect();
+        self.costs.money(&actions, labels, amounts_usd_minor)
+    }
+
     fn realised_cost(&self, probabilities: &[f64], labels: &[bool], amounts: &[i64]) -> f64 {
         probabilities
             .iter()

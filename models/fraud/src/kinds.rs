@@ -1,7 +1,8 @@
 //! Scores beside payment fraud: account takeover, card testing and return abuse, each learned from its own labels over the same features; actions are not decided here.
 //!
 //! A label of a kind comes from whoever knows it: a reviewer's verdict, the reason of a chargeback, a returns desk. Each kind
-//! is learned against everything else, other frauds included, so that a high score says which playbook to open.
+//! is learned against everything else, other frauds included, so that a high score says which playbook to open. It is learned
+//! from those features alone that can be read when it is asked for: an account has no amount, a return no device.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,38 @@ pub enum RiskKind {
 impl RiskKind {
     /// Every kind, in the order of the scores.
     pub const ALL: [Self; 3] = [Self::AccountTakeover, Self::CardTesting, Self::ReturnAbuse];
+
+    /// The kind's name, as labels have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AccountTakeover => "account_takeover",
+            Self::CardTesting => "card_testing",
+            Self::ReturnAbuse => "return_abuse",
+        }
+    }
+
+    /// The kind that a label names; none where there is no score of that kind.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The same for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AccountTakeover => "account takeover",
+            Self::CardTesting => "card testing",
+            Self::ReturnAbuse => "return abuse",
+        }
+    }
+
+    /// What is scored for it.
+    pub const fn subject(self) -> &'static str {
+        match self {
+            Self::AccountTakeover => "account",
+            Self::CardTesting => "payment",
+            Self::ReturnAbuse => "return",
+        }
+    }
 }
 
 /// Why no scores were learned.
@@ -79,54 +112,103 @@ impl KindTable<'_> {
     }
 }
 
-/// One model for each kind that was asked for, over the same features.
+/// The model of one kind, and what it does not see.
 #[derive(Debug, Clone)]
-pub struct KindScores {
-    models: BTreeMap<RiskKind, BoostedFraud>,
+pub struct KindModel {
+    model: BoostedFraud,
+    /// The columns that are missing in every row when the kind is asked for.
+    hidden: Vec<usize>,
 }
 
-impl KindScores {
-    /// Learns a model of each of `kinds`, as [`train_boosted`] learns one of fraud.
-    ///
-    /// # Errors
-    /// [`KindError`]; a kind with too few labels is named.
-    pub fn train(
-        kinds: &[RiskKind],
-        train: &KindTable<'_>,
-        validation: &KindTable<'_>,
-        settings: &BoostingSettings,
-    ) -> Result<Self, KindError> {
-        train.check("training")?;
-        validation.check("validation")?;
-        let mut models = BTreeMap::new();
-        for &kind in kinds {
-            let failed = |problem| KindError::Train { kind, problem };
-            let of_table = |problem: TableError| failed(TrainError::Table(problem));
-            let (early, late) = (train.labels(kind), validation.labels(kind));
-            let early = train.rows.with_labels(&early).map_err(of_table)?;
-            let late = validation.rows.with_labels(&late).map_err(of_table)?;
-            models.insert(kind, train_boosted(&early, &late, settings).map_err(failed)?.model);
-        }
-        Ok(Self { models })
+impl KindModel {
+    /// How it was learned.
+    pub fn report(&self) -> &BoostingReport {
+        self.model.report()
     }
 
-    /// How each kind was learned.
-    pub fn reports(&self) -> impl Iterator<Item = (RiskKind, &BoostingReport)> {
-        self.models.iter().map(|(kind, model)| (*kind, model.report()))
+    /// The features of a row, those that are hidden too.
+    pub fn feature_names(&self) -> &[String] {
+        self.model.feature_names()
     }
 
-    /// The model of a kind, where one was learned.
-    pub fn model(&self, kind: RiskKind) -> Option<&BoostedFraud> {
-        self.models.get(&kind)
-    }
-
-    /// The score of each learned kind for one row, with its strongest reasons.
+    /// The score of a row with its strongest reasons. What the kind does not see is made missing in `row` first, so that
+    /// it holds what the score is made of.
     ///
     /// # Errors
     /// [`ScoreError`] where the row has the wrong width or an infinite value.
-    pub fn score(&self, row: &[f64], reason_limit: usize) -> Result<Vec<(RiskKind, FraudScore)>, ScoreError> {
-        let of = |(kind, model): (&RiskKind, &BoostedFraud)| Ok((*kind, model.score_with_reasons(row, reason_limit)?));
-        self.models.iter().map(of).collect()
+    pub fn score(&self, row: &mut [f64], reason_limit: usize) -> Result<FraudScore, ScoreError> {
+        hide(row, &self.hidden);
+        self.model.score_with_reasons(row, reason_limit)
+    }
+
+    /// The probabilities of rows, row-major, as the kind sees them.
+    ///
+    /// # Errors
+    /// [`ScoreError`] where a row has the wrong width or an infinite value.
+    pub fn probabilities(&self, rows: &[f64]) -> Result<Vec<f64>, ScoreError> {
+        self.model.probabilities(&seen(rows, self.feature_names().len(), &self.hidden))
+    }
+}
+
+/// Rows of `width` values as they are without the hidden columns.
+fn seen(rows: &[f64], width: usize, hidden: &[usize]) -> Vec<f64> {
+    let mut rows = rows.to_vec();
+    rows.chunks_exact_mut(width).for_each(|row| hide(row, hidden));
+    rows
+}
+
+fn hide(row: &mut [f64], hidden: &[usize]) {
+    for &column in hidden {
+        if let Some(value) = row.get_mut(column) {
+            *value = f64::NAN;
+        }
+    }
+}
+
+/// The models of the kinds that were learned, over the same features.
+#[derive(Debug, Clone, Default)]
+pub struct KindScores {
+    models: BTreeMap<RiskKind, KindModel>,
+}
+
+impl KindScores {
+    /// Learns the model of `kind`, as [`train_boosted`] learns one of fraud, from all columns but `hidden`. Gives the
+    /// calibrated probabilities of the validation rows from a fit that has not seen them.
+    ///
+    /// # Errors
+    /// [`KindError`]; a kind with too few labels is named.
+    pub fn learn(
+        &mut self,
+        kind: RiskKind,
+        train: &KindTable<'_>,
+        validation: &KindTable<'_>,
+        hidden: &[usize],
+        settings: &BoostingSettings,
+    ) -> Result<Vec<f64>, KindError> {
+        let failed = |problem| KindError::Train { kind, problem };
+        let of_table = |problem: TableError| failed(TrainError::Table(problem));
+        let (early, late) =
+            (SeenRows::of(train, kind, hidden, "training")?, SeenRows::of(validation, kind, hidden, "validation")?);
+        let (early, late) =
+            (early.table(&train.rows).map_err(of_table)?, late.table(&validation.rows).map_err(of_table)?);
+        let trained = train_boosted(&early, &late, settings).map_err(failed)?;
+        self.models.insert(kind, KindModel { model: trained.model, hidden: hidden.to_vec() });
+        Ok(trained.validation_probabilities)
+    }
+
+    /// The models that were learned.
+    pub fn iter(&self) -> impl Iterator<Item = (RiskKind, &KindModel)> {
+        self.models.iter().map(|(kind, model)| (*kind, model))
+    }
+
+    /// The model of a kind, where one was learned.
+    pub fn model(&self, kind: RiskKind) -> Option<&KindModel> {
+        self.models.get(&kind)
+    }
+
+    /// Forgets the model of a kind.
+    pub fn remove(&mut self, kind: RiskKind) {
+        self.models.remove(&kind);
     }
 
     /// The file form: magic, version, checksum, content.
@@ -134,8 +216,9 @@ impl KindScores {
     /// # Errors
     /// `Unsound` where the content cannot be encoded.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelFileError> {
-        let files = self.models.iter().map(|(kind, model)| Ok((*kind, model.to_bytes()?)));
-        file::write(MAGIC, &files.collect::<Result<BTreeMap<_, _>, ModelFileError>>()?)
+        let file =
+            |(kind, model): (&RiskKind, &KindModel)| Ok((*kind, (model.model.to_bytes()?, model.hidden.clone())));
+        file::write(MAGIC, &self.models.iter().map(file).collect::<Result<Files, ModelFileError>>()?)
     }
 
     /// Reads the file form.
@@ -143,14 +226,37 @@ impl KindScores {
     /// # Errors
     /// [`ModelFileError`]: a foreign file, another version, a damaged or unsound one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelFileError> {
-        let files: BTreeMap<RiskKind, Vec<u8>> = file::read(MAGIC, bytes)?;
-        let models = files.into_iter().map(|(kind, bytes)| Ok((kind, BoostedFraud::from_bytes(&bytes)?)));
-        let models = models.collect::<Result<BTreeMap<_, _>, ModelFileError>>()?;
-        let mut features = models.values().map(FraudScorer::feature_names);
+        let files: Files = file::read(MAGIC, bytes)?;
+        let model = |(kind, (bytes, hidden)): (RiskKind, (Vec<u8>, Vec<usize>))| {
+            Ok((kind, KindModel { model: BoostedFraud::from_bytes(&bytes)?, hidden }))
+        };
+        let models = files.into_iter().map(model).collect::<Result<BTreeMap<_, _>, ModelFileError>>()?;
+        let mut features = models.values().map(KindModel::feature_names);
         let first = features.next();
         if features.any(|names| Some(names) != first) {
             return Err(unsound("the models of the kinds read different features"));
         }
         Ok(Self { models })
+    }
+}
+
+/// What the file holds: of each kind the model's own file and the hidden columns.
+type Files = BTreeMap<RiskKind, (Vec<u8>, Vec<usize>)>;
+
+/// The rows of a table as a kind sees them.
+struct SeenRows {
+    values: Vec<f64>,
+    labels: Vec<bool>,
+}
+
+impl SeenRows {
+    fn of(table: &KindTable<'_>, kind: RiskKind, hidden: &[usize], name: &'static str) -> Result<Self, KindError> {
+        table.check(name)?;
+        let values = seen(table.rows.values(), table.rows.width(), hidden);
+        Ok(Self { values, labels: table.labels(kind) })
+    }
+
+    fn table<'a>(&'a self, of: &TrainingTable<'a>) -> Result<TrainingTable<'a>, TableError> {
+        TrainingTable::new(of.names(), &self.values, &self.labels, of.times(), of.amounts_usd_minor())
     }
 }

@@ -40,11 +40,11 @@ pub use costs::{Action, Bands, Costs, CostsError, MoneyReport, Thresholds};
 pub use derived::{DERIVED_FEATURES, Derived};
 pub use file::{ModelFileError, read_scorer};
 pub use frame::{FitReport, Trained};
-pub use kinds::{KindError, KindScores, KindTable, RiskKind};
+pub use kinds::{KindError, KindModel, KindScores, KindTable, RiskKind};
 pub use model::FraudModel;
 pub use reasons::{ReasonBook, ReasonText};
 pub use scorer::{DEFAULT_REASONS, FraudScore, FraudScorer, Reason, SchemaHash, SchemaMismatch, ScoreError};
-pub use table::{MIN_ROWS, TableError, TrainingTable};
+pub use table::{GatheredRows, MIN_ROWS, TableError, TrainingTable};
 pub use train::{Candidate, MAX_CANDIDATES, MAX_KNOTS, MIN_FRAUDS, Settings, TrainError, TrainingReport, train};
 pub use trust::{
     Badge, BuyerEvidence, MissingFeature, NEUTRAL_OUTCOMES, NEUTRAL_SCORE, NEW_BELOW_ORDERS, RING_MEMBER_SCORE,

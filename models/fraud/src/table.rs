@@ -209,6 +209,42 @@ impl<'a> TrainingTable<'a> {
     }
 }
 
+/// Owned columns of a table, row after row, for who gathers rows from elsewhere.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatheredRows {
+    /// Row-major values.
+    pub values: Vec<f64>,
+    /// True for fraud, one per row.
+    pub labels: Vec<bool>,
+    /// Event times.
+    pub times: Vec<Timestamp>,
+    /// Amounts in US cents.
+    pub amounts_usd_minor: Vec<i64>,
+}
+
+impl GatheredRows {
+    /// Adds a row.
+    pub fn push(&mut self, values: impl Iterator<Item = f64>, label: bool, time: Timestamp, amount_usd_minor: i64) {
+        self.values.extend(values);
+        self.labels.push(label);
+        self.times.push(time);
+        self.amounts_usd_minor.push(amount_usd_minor);
+    }
+
+    /// The rows as a table with these features.
+    ///
+    /// # Errors
+    /// Those of [`TrainingTable::new`].
+    pub fn table<'a>(&'a self, names: &'a [String]) -> Result<TrainingTable<'a>, TableError> {
+        TrainingTable::new(names, &self.values, &self.labels, &self.times, &self.amounts_usd_minor)
+    }
+
+    /// Number of frauds.
+    pub fn frauds(&self) -> usize {
+        self.labels.iter().filter(|fraud| **fraud).count()
+    }
+}
+
 fn check_names(names: &[String]) -> Result<(), TableError> {
     if names.is_empty() {
         return Err(TableError::NoFeatures);

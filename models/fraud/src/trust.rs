@@ -107,6 +107,54 @@ pub enum RiskFlag {
     NewPayoutAccount,
 }
 
+impl TrustFactor {
+    /// The same for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::GoodOutcomes => "orders that ended well",
+            Self::AccountAge => "the age of the account",
+            Self::KnownFrauds => "orders known as fraud",
+            Self::Disputes => "disputed orders",
+            Self::Returns => "orders that came back",
+            Self::DeclinedPayments => "payments declined lately",
+            Self::LateDeliveries => "parcels that came after the promise",
+            Self::PoorReviews => "stars that reviews withheld",
+            Self::PayoutChanges => "changes of the account that is paid on",
+            Self::OrderBurst => "many checkouts in a day",
+            Self::Ring => "what it shares with other accounts looks like a ring",
+        }
+    }
+}
+
+impl Badge {
+    /// The same for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::New => "too few orders to tell",
+            Self::Established => "twenty good outcomes and more, no fraud and no dispute",
+            Self::LongStanding => "a year old or older",
+            Self::TopRated => "a mean rating of 4.5 and more over twenty reviews and more",
+            Self::OnTime => "at most 2 % of twenty deliveries and more were late",
+        }
+    }
+}
+
+impl RiskFlag {
+    /// The same for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::KnownFraud => "an order is known as fraud",
+            Self::RingMember => "it shares so much with other accounts that they look like a ring",
+            Self::FrequentReturns => "more orders came back than usual",
+            Self::ManyDeclined => "three and more payments were declined in a week",
+            Self::OrderBurst => "many checkouts in a day",
+            Self::LateDeliveries => "more deliveries were late than usual",
+            Self::LowRating => "a mean rating below 3",
+            Self::NewPayoutAccount => "the account that is paid on changed in the last month",
+        }
+    }
+}
+
 /// One step from [`NEUTRAL_SCORE`] to the score.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct TrustPart {
@@ -188,6 +236,17 @@ pub struct SellerEvidence {
 }
 
 impl BuyerEvidence {
+    /// The features that [`BuyerEvidence::from_features`] needs, of views keyed by `buyer`.
+    pub const FEATURES: [&str; 7] = [
+        "buyer_orders_count_ever",
+        "buyer_orders_total_usd_minor_sum_ever",
+        "buyer_returns_amount_usd_minor_sum_ever",
+        "buyer_frauds_count_180d",
+        "buyer_payments_declined_count_7d",
+        "buyer_checkouts_count_1d",
+        "buyer_registered_time_since_first_ever",
+    ];
+
     /// Reads a checkout's vector of the marketplace's features. Without `link_ring_score` among them, no ring is known.
     ///
     /// # Errors
@@ -259,6 +318,17 @@ impl BuyerEvidence {
 }
 
 impl SellerEvidence {
+    /// The features that [`SellerEvidence::from_features`] needs, of views keyed by `seller`.
+    pub const FEATURES: [&str; 7] = [
+        "seller_orders_count_30d",
+        "seller_returns_count_30d",
+        "seller_deliveries_count_30d",
+        "seller_deliveries_late_mean_30d",
+        "seller_reviews_count_90d",
+        "seller_reviews_rating_mean_90d",
+        "seller_payout_changes_count_30d",
+    ];
+
     /// Reads the seller's features of the marketplace, of the last month or quarter. Frauds, disputes, age and ring are not
     /// among them and stay 0, to be set by who knows them.
     ///

@@ -62,6 +62,7 @@ pub async fn train_demand(input: &TrainingInput<'_>) -> Result<TaskReport, Train
             training_rows: rows.len() as u64,
             test_rows: report.series_tested as u64,
             figures,
+            notes: Vec::new(),
             champion,
         },
     )

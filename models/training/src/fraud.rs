@@ -6,16 +6,17 @@ use std::sync::Arc;
 use dhow_events::{CheckoutId, DAY_MICROS, Fact, Timestamp};
 use dhow_fraud::evaluation::{EvaluationSettings, average_precision, evaluate, recall_at_false_positive_rate};
 use dhow_fraud::{
-    Baseline, BoostingSettings, Costs, FraudScorer, MIN_FRAUDS, Settings, Thresholds, TrainingTable, read_scorer,
-    train, train_boosted,
+    Baseline, BoostingSettings, Costs, FraudScorer, MIN_FRAUDS, RiskKind, Settings, Thresholds, TrainingTable,
+    read_scorer, train, train_boosted,
 };
-use dhow_offline::{ids, integers, training_set};
+use dhow_offline::{ids, integers, texts, training_set};
 use dhow_registry::{ModelFormat, Task};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::trainer;
 use crate::evaluate::Judged;
+use crate::fraud_kinds::{KindBundle, OpenKinds, train_kinds};
 use crate::fraud_vector::{FraudVector, link_rows};
 use crate::promotion::{Candidate, Champion, incumbent, register};
 use crate::{Evaluation, Figure, TaskReport, TrainingError, TrainingInput};
@@ -59,12 +60,15 @@ impl Reference {
     }
 }
 
-/// What the registry holds of a fraud model: the model, the thresholds that were chosen with it, and what it learned from.
+/// What the registry holds of a fraud model: the model, the thresholds that were chosen with it, what it learned from, and
+/// behind them the scores of kinds of fraud, which an artifact of an earlier program ends before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FraudBundle {
     model: Vec<u8>,
     thresholds: Thresholds,
     reference: Reference,
+    #[serde(skip)]
+    kinds: KindBundle,
 }
 
 /// A fraud artifact, ready to score.
@@ -76,12 +80,20 @@ pub struct OpenFraud {
     pub thresholds: Thresholds,
     /// What drift is judged by.
     pub reference: Reference,
+    /// The scores of kinds of fraud.
+    pub kinds: OpenKinds,
 }
 
 impl FraudBundle {
     /// Joins a model's file, its thresholds and its reference.
     pub fn new(model: Vec<u8>, thresholds: Thresholds, reference: Reference) -> Self {
-        Self { model, thresholds, reference }
+        Self { model, thresholds, reference, kinds: KindBundle::default() }
+    }
+
+    /// The same with scores of kinds of fraud.
+    #[must_use]
+    pub fn with_kinds(self, kinds: KindBundle) -> Self {
+        Self { kinds, ..self }
     }
 
     /// The artifact's bytes.
@@ -89,7 +101,8 @@ impl FraudBundle {
     /// # Errors
     /// None in practice; the serialiser's error is passed on.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TrainingError> {
-        postcard::to_allocvec(self).map_err(trainer(TASK))
+        let bytes = postcard::to_allocvec(self).map_err(trainer(TASK))?;
+        postcard::to_extend(&self.kinds, bytes).map_err(trainer(TASK))
     }
 
     /// Reads an artifact.
@@ -97,8 +110,11 @@ impl FraudBundle {
     /// # Errors
     /// Bytes that are no fraud artifact.
     pub fn open(bytes: &[u8]) -> Result<OpenFraud, TrainingError> {
-        let Self { model, thresholds, reference } = postcard::from_bytes(bytes).map_err(trainer(TASK))?;
-        Ok(OpenFraud { model: read_scorer(&model).map_err(trainer(TASK))?, thresholds, reference })
+        let (bundle, behind): (Self, &[u8]) = postcard::take_from_bytes(bytes).map_err(trainer(TASK))?;
+        let Self { model, thresholds, reference, kinds: none } = bundle;
+        let kinds = if behind.is_empty() { none } else { postcard::from_bytes(behind).map_err(trainer(TASK))? };
+        let model = read_scorer(&model).map_err(trainer(TASK))?;
+        Ok(OpenFraud { model, thresholds, reference, kinds: kinds.open()? })
     }
 }
 
@@ -111,6 +127,8 @@ pub struct FraudRows {
     pub values: Vec<f64>,
     /// Whether each was fraud.
     pub labels: Vec<bool>,
+    /// Which kind of fraud each is known as, where that kind has a score.
+    pub kinds: Vec<Option<RiskKind>>,
     /// When each was submitted.
     pub times: Vec<Timestamp>,
     /// What each was worth, in cents.
@@ -120,7 +138,7 @@ pub struct FraudRows {
 }
 
 impl FraudRows {
-    fn table(&self, from: usize, to: usize) -> Result<TrainingTable<'_>, TrainingError> {
+    pub(crate) fn table(&self, from: usize, to: usize) -> Result<TrainingTable<'_>, TrainingError> {
         let width = self.names.len();
         let values = &self.values[from * width..to * width];
         let (labels, times, amounts) =
@@ -147,7 +165,9 @@ pub async fn fraud_rows(input: &TrainingInput<'_>) -> Result<FraudRows, Training
         let Fact::CheckoutSubmitted(submitted) = &event.fact else { continue };
         rows.values.extend_from_slice(set.row(row));
         rows.values.extend_from_slice(&links[row]);
-        rows.labels.push(labels.get(&submitted.checkout).copied().unwrap_or(false));
+        let label = labels.get(&submitted.checkout).copied().unwrap_or_default();
+        rows.labels.push(label.fraud);
+        rows.kinds.push(label.kind);
         rows.times.push(event.event_time);
         rows.amounts_usd_minor.push(submitted.total_usd_minor);
         rows.checkouts.push(submitted.checkout);
@@ -155,17 +175,27 @@ pub async fn fraud_rows(input: &TrainingInput<'_>) -> Result<FraudRows, Training
     Ok(rows)
 }
 
-async fn known_labels(input: &TrainingInput<'_>) -> Result<FxHashMap<CheckoutId, bool>, TrainingError> {
+/// What is known of a checkout.
+#[derive(Debug, Clone, Copy, Default)]
+struct Label {
+    fraud: bool,
+    kind: Option<RiskKind>,
+}
+
+async fn known_labels(input: &TrainingInput<'_>) -> Result<FxHashMap<CheckoutId, Label>, TrainingError> {
     let sql = format!(
-        "SELECT checkout, max(CASE WHEN fraud THEN 1 ELSE 0 END) AS fraud FROM fraud_labelled
-         WHERE arrow_cast(known_time, 'Int64') < {} GROUP BY checkout",
+        "SELECT checkout, max(CASE WHEN fraud THEN 1 ELSE 0 END) AS fraud, max(CASE WHEN fraud THEN kind END) AS kind
+         FROM fraud_labelled WHERE arrow_cast(known_time, 'Int64') < {} GROUP BY checkout",
         input.until.micros()
     );
     let batches = input.sql()?.query(&sql).await?;
     let checkouts = ids(&batches, "checkout", CheckoutId::KIND)?;
-    let flags = integers(&batches, "fraud")?;
-    let pairs = checkouts.iter().zip(flags);
-    Ok(pairs.filter_map(|(id, flag)| id.map(|id| (CheckoutId::from_u128(id), flag == 1))).collect())
+    let (flags, kinds) = (integers(&batches, "fraud")?, texts(&batches, "kind")?);
+    let label = |((checkout, flag), kind): ((Option<u128>, i64), Option<String>)| {
+        let label = Label { fraud: flag == 1, kind: kind.as_deref().and_then(RiskKind::from_word) };
+        Some((CheckoutId::from_u128(checkout?), label))
+    };
+    Ok(checkouts.into_iter().zip(flags).zip(kinds).filter_map(label).collect())
 }
 
 /// Trains, judges, registers and perhaps promotes the fraud model.
@@ -185,6 +215,8 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
     let mut figures = figures(&*judged.winner().scorer, &test, input.seed)?;
     figures[0] = figures[0].clone().beside("logistic regression", linear);
     let champion = judge_champion(input, &test, rows.times[test_from], figures[0].value)?;
+    let kinds = train_kinds(&rows, (validation_from, test_from), &*judged.winner().scorer, input)?;
+    figures.extend(kinds.figures);
 
     // The model that serves learns from everything; its last part chooses settings, calibration and thresholds.
     let latest = rows.table(validation_from, count)?;
@@ -203,11 +235,17 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
             task: Task::Fraud,
             name: trained.name.to_owned(),
             format: ModelFormat::Postcard,
-            artifact: FraudBundle::new(trained.file.clone(), thresholds, Reference::of(&latest)).to_bytes()?,
+            artifact: FraudBundle::new(trained.file.clone(), thresholds, Reference::of(&latest))
+                .with_kinds(kinds.bundle)
+                .to_bytes()?,
             feature_schema_hash: Some(FraudVector::schema_hash(&input.features)),
             data_fingerprint: fingerprint(&rows),
             training_span: (rows.times[0], rows.times[count - 1] + 1),
-            settings: BTreeMap::from([("chosen".to_owned(), trained.settings.clone())]),
+            settings: BTreeMap::from([
+                ("chosen".to_owned(), trained.settings.clone()),
+                ("kinds".to_owned(), serde_json::json!(kinds.notes)),
+            ]),
+            notes: kinds.notes,
             training_rows: count as u64,
             test_rows: test.len() as u64,
             figures,
@@ -372,9 +410,10 @@ fn fingerprint(rows: &FraudRows) -> String {
     for value in &rows.values {
         hasher.update(&value.to_bits().to_le_bytes());
     }
-    for (checkout, label) in rows.checkouts.iter().zip(&rows.labels) {
+    for ((checkout, label), kind) in rows.checkouts.iter().zip(&rows.labels).zip(&rows.kinds) {
         hasher.update(&checkout.as_u128().to_le_bytes());
         hasher.update(&[u8::from(*label)]);
+        hasher.update(kind.map_or("", RiskKind::word).as_bytes());
     }
     hasher.finalize().to_hex().to_string()
 }

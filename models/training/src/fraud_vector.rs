@@ -1,8 +1,10 @@
 //! What a fraud model sees of a checkout: the planned features and those of its links, online and point in time; no label.
 
+use std::collections::BTreeSet;
+
 use dhow_definitions::{DefinitionError, FeatureSet, VectorPlan};
 use dhow_events::{Event, Fact, FactKind};
-use dhow_fraud::ReasonBook;
+use dhow_fraud::{ReasonBook, RiskKind};
 use dhow_links::{FEATURE_WORDS, FEATURES, LinkQuery, LinkSettings, PastLinks};
 use dhow_offline::OfflineError;
 use dhow_streams::{Log, Offsets, Replay};
@@ -12,6 +14,17 @@ use dhow_streams::{Log, Offsets, Replay};
 pub struct FraudVector {
     plan: VectorPlan,
     names: Vec<String>,
+    /// For each of [`RiskKind::ALL`] the columns that cannot be read when the kind is asked for.
+    hidden: [Vec<usize>; RiskKind::ALL.len()],
+}
+
+/// What a question about a kind of fraud names of a checkout's columns: an account has no amount, a return no device.
+const fn named_columns(kind: RiskKind) -> &'static [&'static str] {
+    match kind {
+        RiskKind::AccountTakeover => &["buyer", "device", "region"],
+        RiskKind::CardTesting => &["buyer", "card", "device", "region", "total_usd_minor"],
+        RiskKind::ReturnAbuse => &["buyer", "total_usd_minor"],
+    }
 }
 
 impl FraudVector {
@@ -22,8 +35,15 @@ impl FraudVector {
     pub fn new(features: &FeatureSet) -> Result<Self, DefinitionError> {
         let plan = VectorPlan::new(features, FactKind::CheckoutSubmitted)?;
         let links = FEATURES.iter().map(|name| (*name).to_owned());
-        let names = plan.names().iter().cloned().chain(links).collect();
-        Ok(Self { plan, names })
+        let names: Vec<String> = plan.names().iter().cloned().chain(links).collect();
+        let hidden = RiskKind::ALL.map(|kind| hidden_columns(features, &plan, &names, kind));
+        Ok(Self { plan, names, hidden })
+    }
+
+    /// The columns that cannot be read when `kind` is asked for: of other entities and amounts than the question names, of
+    /// flags, and of links, which are those of a whole checkout.
+    pub fn hidden(&self, kind: RiskKind) -> &[usize] {
+        &self.hidden[kind as usize]
     }
 
     /// The part of the feature definitions.
@@ -53,6 +73,21 @@ impl FraudVector {
             .zip(FEATURE_WORDS)
             .fold(ReasonBook::default(), |book, (name, words)| book.with(name, &name.to_uppercase(), words))
     }
+}
+
+fn hidden_columns(features: &FeatureSet, plan: &VectorPlan, names: &[String], kind: RiskKind) -> Vec<usize> {
+    let named = named_columns(kind);
+    let is_named = |column: &String| named.contains(&column.as_str());
+    let mut seen: BTreeSet<String> = named.iter().map(|column| format!("{}_{column}", plan.spine().name())).collect();
+    for planned in plan.views().iter().filter(|planned| features.views()[planned.view].entity().iter().all(is_named)) {
+        seen.extend(names[planned.offset..planned.offset + planned.width].iter().cloned());
+    }
+    for ratio in features.ratios() {
+        if seen.contains(&ratio.numerator) && seen.contains(&ratio.denominator) {
+            seen.insert(ratio.name.clone());
+        }
+    }
+    (0..names.len()).filter(|column| !seen.contains(&names[*column])).collect()
 }
 
 /// The features of the links of each checkout as of its event time: what was known by then, as a request at that time

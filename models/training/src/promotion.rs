@@ -22,6 +22,8 @@ pub(crate) struct Candidate {
     pub test_rows: u64,
     /// The measures on the test part; the first one decides.
     pub figures: Vec<Figure>,
+    /// What else should be known of the training.
+    pub notes: Vec<String>,
     /// How the champion did, or why that cannot be said.
     pub champion: Champion,
 }
@@ -80,6 +82,7 @@ pub(crate) fn register(input: &TrainingInput<'_>, candidate: Candidate) -> Resul
         training_rows: candidate.training_rows,
         test_rows: candidate.test_rows,
         figures: candidate.figures,
+        notes: candidate.notes,
     })
 }
 

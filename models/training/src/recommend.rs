@@ -82,6 +82,7 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
             training_rows: rows.len() as u64,
             test_rows: split.test.len() as u64,
             figures,
+            notes: Vec::new(),
             champion,
         },
     )

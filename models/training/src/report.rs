@@ -61,6 +61,8 @@ pub struct TaskReport {
     pub test_rows: u64,
     /// The measures; the first one decides promotions.
     pub figures: Vec<Figure>,
+    /// What else should be known, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What an evaluation of a model in force found, on what happened after everything that it learned from.

@@ -508,6 +508,9 @@ facts! {
         fraud: bool,
         /// Who says so: `chargeback`, `review`.
         source: String,
+        /// Which kind of fraud, where that is known: `stolen_card`, `account_takeover`, `card_testing`, `ring`,
+        /// `return_abuse`. Of another word only that it was fraud is learned.
+        kind: Option<String> [since 4],
     }
     /// A slate of recommendations was answered.
     SlateServed "slate_served" {
@@ -610,5 +613,22 @@ facts! {
         amount: Money,
         /// The same in cents.
         amount_usd_minor: i64,
+    }
+    /// A payment, an account or a return was scored.
+    RiskScored "risk_scored" [since 4] {
+        /// Whose account it is.
+        buyer: BuyerId,
+        /// The decision.
+        decision: DecisionId,
+        /// What was scored: `payment`, `account`, `return`.
+        subject: String,
+        /// The model.
+        model: String,
+        /// The probability of the subject's kind of fraud, 0 to 1.
+        probability: f64,
+        /// What the costs, thresholds and lists ask for: `approve`, `review`, `decline`.
+        action: String,
+        /// The reason codes, strongest first, separated by commas.
+        reasons: String,
     }
 }

@@ -62,6 +62,8 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudRead)),
     ("POST", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudRules)),
     ("DELETE", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudRules)),
+    ("GET", "/v1/trust/buyers/{id}", Need::Of(Permission::FraudRead)),
+    ("GET", "/v1/trust/sellers/{id}", Need::Of(Permission::FraudRead)),
     ("GET", "/v1/decisions", Need::Of(Permission::DecisionsRead)),
     ("GET", "/v1/decisions/{id}", Need::Of(Permission::DecisionsRead)),
     ("POST", "/v1/forecasts/batch", Need::Of(Permission::ForecastsRead)),

@@ -148,7 +148,9 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::Invalid(fields) => Self::invalid(fields),
             EngineError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string()),
-            EngineError::NoModel { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_model", error.to_string()),
+            EngineError::NoModel { .. } | EngineError::KindNotScored { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_model", error.to_string())
+            }
             EngineError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", error.to_string()),
             EngineError::Busy(_) => Self::busy("busy", error.to_string()),
             EngineError::FeaturesUnavailable(_) => Self::busy("features_unavailable", error.to_string()),

@@ -277,7 +277,7 @@ pub(crate) struct StateShare {
 pub(crate) struct Decision {
     tenant: String,
     id: String,
-    /// `recommendation`, `fraud`, `forecast` or `route`.
+    /// `recommendation`, `fraud`, `risk`, `forecast` or `route`.
     kind: String,
     /// What it was about.
     subject: String,
@@ -434,6 +434,9 @@ pub(crate) struct GivenVerdict {
     verdict: String,
     /// `fraud` or `genuine`.
     label: String,
+    /// Which kind of fraud, where the reviewer could tell.
+    #[schema(required)]
+    kind: Option<String>,
     reviewer: String,
     at: String,
 }

@@ -8,9 +8,9 @@
 use dhow_events::facts::{CheckoutSubmitted, FraudLabelled};
 use dhow_events::{AddressId, BuyerId, CardId, CheckoutId, DAY_MICROS, DecisionId, DeviceId, MINUTE_MICROS};
 use dhow_events::{TenantId, Timestamp};
-use dhow_rules::contains_card_number;
 use serde::{Deserialize, Serialize};
 
+use crate::texts::check_text;
 use crate::words::worded;
 use crate::{
     Commerce, CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, PaymentRail, States, Storage,
@@ -68,6 +68,40 @@ worded! {
     }
 }
 
+worded! {
+    /// Which kind of fraud it was, where a person can tell.
+    FraudKind {
+        /// Somebody paid with a card that was stolen.
+        StolenCard = "stolen_card",
+        /// Somebody else used the account of a customer.
+        AccountTakeover = "account_takeover",
+        /// Small payments found out which stolen cards work.
+        CardTesting = "card_testing",
+        /// One of a group of accounts that defraud together.
+        Ring = "ring",
+        /// The order was made in order to be used and sent back, or claimed never to have come.
+        ReturnAbuse = "return_abuse",
+    }
+}
+
+/// What a person says of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// What is to be done.
+    pub verdict: Verdict,
+    /// What was found.
+    pub label: FraudLabel,
+    /// Which kind of fraud it was, where the person can tell.
+    pub kind: Option<FraudKind>,
+}
+
+/// A finding that tells no kind.
+impl From<(Verdict, FraudLabel)> for Finding {
+    fn from((verdict, label): (Verdict, FraudLabel)) -> Self {
+        Self { verdict, label, kind: None }
+    }
+}
+
 /// A verdict with what models learn from it, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenVerdict {
@@ -75,6 +109,9 @@ pub struct GivenVerdict {
     pub verdict: Verdict,
     /// What was found.
     pub label: FraudLabel,
+    /// Which kind of fraud it was, where the person could tell.
+    #[serde(default)]
+    pub kind: Option<FraudKind>,
     /// Who gave it.
     pub reviewer: String,
     /// When.
@@ -311,7 +348,7 @@ impl FraudCase {
         self.updated_at = at;
     }
 
-    fn labelled(&self, label: FraudLabel) -> FraudLabelled {
+    fn labelled(&self, given: &GivenVerdict) -> FraudLabelled {
         FraudLabelled {
             buyer: self.buyer,
             checkout: self.checkout,
@@ -320,8 +357,9 @@ impl FraudCase {
             address: self.address,
             occurred_at: self.created_at,
             amount_usd_minor: self.amount_usd_minor,
-            fraud: label == FraudLabel::Fraud,
+            fraud: given.label == FraudLabel::Fraud,
             source: "review".to_owned(),
+            kind: given.kind.map(|kind| kind.to_string()),
         }
     }
 }
@@ -340,7 +378,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// # Errors
     /// A name that cannot be stored; the database fails.
     pub async fn claim_next_case(&self, tenant: TenantId, reviewer: &str) -> Result<Option<FraudCase>, CommerceError> {
-        check_text("/reviewer", reviewer, REVIEWER_BYTES_MAX)?;
+        check_text("/reviewer", reviewer, 1..=REVIEWER_BYTES_MAX)?;
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
         let Some(mut case) = transaction.next_case(tenant, reviewer, now).await? else { return Ok(None) };
@@ -387,7 +425,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         reviewer: &str,
         note: &str,
     ) -> Result<FraudCase, CommerceError> {
-        check_text("/note", note, NOTE_BYTES_MAX)?;
+        check_text("/note", note, 1..=NOTE_BYTES_MAX)?;
         self.change_case(tenant, id, reviewer, |case, now| case.note(reviewer, note, now)).await
     }
 
@@ -396,19 +434,22 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// stock is free again and the amount at the rail is given up.
     ///
     /// # Errors
-    /// No such case, `reviewer` does not hold it, a note that cannot be stored; the database fails.
+    /// No such case, `reviewer` does not hold it, a kind of what was no fraud, a note that cannot be stored; the database
+    /// fails.
     pub async fn decide_case(
         &self,
         tenant: TenantId,
         id: DecisionId,
         reviewer: &str,
-        (verdict, label): (Verdict, FraudLabel),
+        finding: impl Into<Finding>,
         note: &str,
     ) -> Result<FraudCase, CommerceError> {
-        if !note.is_empty() {
-            check_text("/note", note, NOTE_BYTES_MAX)?;
+        check_text("/note", note, 0..=NOTE_BYTES_MAX)?;
+        let Finding { verdict, label, kind } = finding.into();
+        if kind.is_some() && label != FraudLabel::Fraud {
+            return Err(CommerceError::invalid("/kind", "is a kind of fraud; it goes with the label `fraud` alone"));
         }
-        let given = |at| GivenVerdict { verdict, label, reviewer: reviewer.to_owned(), at };
+        let given = |at| GivenVerdict { verdict, label, kind, reviewer: reviewer.to_owned(), at };
         self.change_case(tenant, id, reviewer, |case, now| case.decide(given(now), note)).await
     }
 
@@ -420,7 +461,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         reviewer: &str,
         change: impl FnOnce(&mut FraudCase, Timestamp) -> Result<(), CommerceError>,
     ) -> Result<FraudCase, CommerceError> {
-        check_text("/reviewer", reviewer, REVIEWER_BYTES_MAX)?;
+        check_text("/reviewer", reviewer, 1..=REVIEWER_BYTES_MAX)?;
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
         let found = transaction.case(tenant, id).await?;
@@ -431,22 +472,10 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         if let (false, Some(given)) = (was_decided, case.final_verdict()) {
             // The checkout before its events, as everywhere, so that two transactions never wait for each other.
             self.end_hold(&mut transaction, tenant, case.checkout, given.verdict, now).await?;
-            let event = self.event(tenant, case.checkout.to_string(), now, case.labelled(given.label));
+            let event = self.event(tenant, case.checkout.to_string(), now, case.labelled(given));
             transaction.append_events(&[event], now).await?;
         }
         transaction.commit().await?;
         Ok(case)
     }
-}
-
-fn check_text(pointer: &str, text: &str, bytes_max: usize) -> Result<(), CommerceError> {
-    if text.trim().is_empty() || text.len() > bytes_max {
-        let message = format!("has {} bytes; it must have from 1 to {bytes_max}", text.trim().len());
-        return Err(CommerceError::invalid(pointer, message));
-    }
-    if contains_card_number(text) {
-        let message = "holds what looks like a card number; card numbers are never stored, use the card's token";
-        return Err(CommerceError::invalid(pointer, message));
-    }
-    Ok(())
 }

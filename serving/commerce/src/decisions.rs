@@ -28,8 +28,10 @@ worded! {
     DecisionKind {
         /// A slate of recommendations.
         Recommendation = "recommendation",
-        /// A fraud score.
+        /// A fraud score of a checkout.
         Fraud = "fraud",
+        /// A score of a payment, an account or a return.
+        Risk = "risk",
         /// A demand forecast.
         Forecast = "forecast",
         /// A route plan.

@@ -45,6 +45,7 @@ mod settlement;
 mod simulator;
 mod states;
 mod storage;
+mod texts;
 mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
@@ -54,7 +55,7 @@ pub use backtests::{
 pub use cart::{CHECKOUT_LINES_MAX, CartLine, CheckoutRequest, LINE_QUANTITY_MAX, Quote, QuoteLine, quote};
 pub use cases::{
     AUTHORISATION_MICROS, CASE_LINES_MAX, CLAIM_MICROS, CaseLine, CaseState, CaseStep, FOUR_EYES_ABOVE_USD_MINOR,
-    FraudCase, FraudLabel, GivenVerdict, NOTE_BYTES_MAX, REVIEWER_BYTES_MAX, Verdict,
+    Finding, FraudCase, FraudKind, FraudLabel, GivenVerdict, NOTE_BYTES_MAX, REVIEWER_BYTES_MAX, Verdict,
 };
 pub use catalogue::{
     DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,

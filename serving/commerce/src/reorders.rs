@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use dhow_events::facts::StockChanged;
 use dhow_events::{DAY_MICROS, Money, ProductId, ReorderId, TenantId, Timestamp};
 use dhow_reorder::Proposal;
-use dhow_rules::contains_card_number;
 use serde::{Deserialize, Serialize};
 
+use crate::texts::check_text;
 use crate::words::worded;
 use crate::{Commerce, CommerceError, PaymentRail, States, Step, Storage, StorageTransaction, transition};
 
@@ -248,8 +248,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         id: ReorderId,
         change: &ReorderChange,
     ) -> Result<ReorderProposal, CommerceError> {
-        check_words("/person", &change.person, 1, PERSON_BYTES_MAX)?;
-        check_words("/note", &change.note, 0, REORDER_NOTE_BYTES_MAX)?;
+        check_text("/person", &change.person, 1..=PERSON_BYTES_MAX)?;
+        check_text("/note", &change.note, 0..=REORDER_NOTE_BYTES_MAX)?;
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
         // The budgets before the proposal: approvals wait for each other here, so that two never pass one bound together.
@@ -283,16 +283,3 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
 
 /// Units of each product that are approved or ordered and have not arrived.
 pub type UnitsOnTheirWay = BTreeMap<ProductId, i64>;
-
-fn check_words(pointer: &str, text: &str, bytes_min: usize, bytes_max: usize) -> Result<(), CommerceError> {
-    let bytes = text.trim().len();
-    if bytes < bytes_min || text.len() > bytes_max {
-        let message = format!("has {bytes} bytes; it must have from {bytes_min} to {bytes_max}");
-        return Err(CommerceError::invalid(pointer, message));
-    }
-    if contains_card_number(text) {
-        let message = "holds what looks like a card number; card numbers are never stored";
-        return Err(CommerceError::invalid(pointer, message));
-    }
-    Ok(())
-}

@@ -12,7 +12,7 @@ use dhow_fraud::evaluation::{
     roc_auc,
 };
 use dhow_fraud::{
-    Baseline, Boosting, BoostingSettings, Costs, FraudScorer, MoneyReport, Settings, Thresholds, TrainingTable, train,
+    Baseline, Boosting, BoostingSettings, Costs, FraudScorer, GatheredRows, MoneyReport, Settings, Thresholds, train,
     train_boosted,
 };
 use dhow_offline::{ComputeRequest, compute_features, read_parquet};
@@ -98,13 +98,10 @@ struct Rows {
     left_out: Vec<String>,
 }
 
-/// Some of the rows, row-major.
+/// Some of the rows, with the card of each where cards are known.
 #[derive(Default)]
 struct Part {
-    values: Vec<f64>,
-    labels: Vec<bool>,
-    times: Vec<Timestamp>,
-    amounts_usd_minor: Vec<i64>,
+    rows: GatheredRows,
     cards: Option<Vec<u128>>,
 }
 
@@ -112,24 +109,11 @@ impl Rows {
     fn part(&self, rows: impl Iterator<Item = usize>, cards: Option<&[u128]>) -> Part {
         let mut part = Part { cards: cards.map(|_| Vec::new()), ..Part::default() };
         for row in rows {
-            part.values.extend(self.features.iter().map(|feature| feature[row]));
-            part.labels.push(self.labels[row]);
-            part.times.push(self.times[row]);
-            part.amounts_usd_minor.push(self.amounts_usd_minor[row]);
+            let values = self.features.iter().map(|feature| feature[row]);
+            part.rows.push(values, self.labels[row], self.times[row], self.amounts_usd_minor[row]);
             part.cards.iter_mut().for_each(|kept| kept.extend(cards.map(|cards| cards[row])));
         }
         part
-    }
-}
-
-impl Part {
-    fn table<'a>(&'a self, names: &'a [String]) -> Result<TrainingTable<'a>, Failure> {
-        TrainingTable::new(names, &self.values, &self.labels, &self.times, &self.amounts_usd_minor)
-            .map_err(Failure::input)
-    }
-
-    fn frauds(&self) -> usize {
-        self.labels.iter().filter(|fraud| **fraud).count()
     }
 }
 
@@ -214,8 +198,9 @@ fn report(
     let by_share = train_rows.end - (train_rows.len() as f64 * VALIDATION_SHARE) as usize;
     let cut = by_days.max(by_share).min(train_rows.end);
     let cut = rows.times.get(cut).map_or(cut, |at| rows.times.partition_point(|time| time < at));
-    let (early, late) = (rows.part(train_rows.start..cut, None), rows.part(cut..train_rows.end, None));
-    let (early_table, late_table) = (early.table(&rows.names)?, late.table(&rows.names)?);
+    let (early, late) = (rows.part(train_rows.start..cut, None).rows, rows.part(cut..train_rows.end, None).rows);
+    let early_table = early.table(&rows.names).map_err(Failure::input)?;
+    let late_table = late.table(&rows.names).map_err(Failure::input)?;
     let boosted = train_boosted(&early_table, &late_table, boosting).map_err(Failure::input)?;
     // Curves take a column for each knot, which is slow where features are many; straight lines are what the term means.
     let knots = if rows.names.len() > CURVED_FEATURES_MAX { vec![0] } else { vec![0, 8] };
@@ -225,20 +210,20 @@ fn report(
         judge("boosted trees", &boosted.model, &boosted.validation_probabilities, &late, test, seed)?,
         judge("logistic regression", &linear.model, &linear.validation_probabilities, &late, test, seed)?,
     ];
-    let by_amount = Baseline::AmountRank.scores(&test.table(&rows.names)?);
+    let by_amount = Baseline::AmountRank.scores(&test.rows.table(&rows.names).map_err(Failure::input)?);
     let trivial = |name, scores: &[f64]| -> Result<Trivial, Failure> {
-        let roc_auc = roc_auc(scores, &test.labels).map_err(Failure::input)?;
-        let average_precision = average_precision(scores, &test.labels).map_err(Failure::input)?;
+        let roc_auc = roc_auc(scores, &test.rows.labels).map_err(Failure::input)?;
+        let average_precision = average_precision(scores, &test.rows.labels).map_err(Failure::input)?;
         Ok(Trivial { name, roc_auc, average_precision })
     };
     let baselines =
-        vec![trivial("by amount", &by_amount)?, trivial("approve everything", &vec![0.0; test.labels.len()])?];
+        vec![trivial("by amount", &by_amount)?, trivial("approve everything", &vec![0.0; test.rows.labels.len()])?];
     Ok(Report {
         features: rows.names.len(),
         train_rows: train_rows.len(),
         train_frauds: early.frauds() + late.frauds(),
-        test_rows: test.labels.len(),
-        test_frauds: test.frauds(),
+        test_rows: test.rows.labels.len(),
+        test_frauds: test.rows.frauds(),
         left_out: rows.left_out.clone(),
         models,
         baselines,
@@ -249,23 +234,22 @@ fn judge(
     name: &'static str,
     model: &dyn FraudScorer,
     validation_probabilities: &[f64],
-    late: &Part,
+    late: &GatheredRows,
     test: &Part,
     seed: u64,
 ) -> Result<Judged, Failure> {
-    let probabilities = model.probabilities(&test.values).map_err(Failure::input)?;
+    let Part { rows, cards } = test;
+    let probabilities = model.probabilities(&rows.values).map_err(Failure::input)?;
     let settings = EvaluationSettings { seed, ..EvaluationSettings::default() };
-    let evaluation = evaluate(&probabilities, &test.labels, &settings).map_err(Failure::input)?;
+    let evaluation = evaluate(&probabilities, &rows.labels, &settings).map_err(Failure::input)?;
     let precision = |cards: &Vec<u128>| {
-        card_precision_at_k(&probabilities, &test.labels, cards, &test.times, CARDS_A_DAY).map_err(Failure::input)
+        card_precision_at_k(&probabilities, &rows.labels, cards, &rows.times, CARDS_A_DAY).map_err(Failure::input)
     };
-    let card_precision = test.cards.as_ref().map(precision).transpose()?;
+    let card_precision = cards.as_ref().map(precision).transpose()?;
     let thresholds =
         Thresholds::choose(Costs::default(), validation_probabilities, &late.labels, &late.amounts_usd_minor)
             .map_err(Failure::input)?;
-    let decided = probabilities.iter().zip(&test.amounts_usd_minor);
-    let actions: Vec<_> = decided.map(|(p, amount)| thresholds.decide_probability(*p, *amount)).collect();
-    let money = thresholds.costs.money(&actions, &test.labels, &test.amounts_usd_minor).map_err(Failure::input)?;
+    let money = thresholds.money(&probabilities, &rows.labels, &rows.amounts_usd_minor).map_err(Failure::input)?;
     Ok(Judged { name, evaluation, card_precision, money })
 }
 

@@ -152,6 +152,7 @@ pub fn print(reports: &[TaskReport]) {
             report.verdict,
             thousands(report.training_rows)
         );
+        report.notes.iter().for_each(|note| println!("  {note}"));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What somebody who types `dhow` relies on: exit statuses, clear errors, and a demo that a `kill -9` cannot harm.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -447,6 +448,20 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
         let (model, trivial) = deciding(&report, task);
         assert!(model >= trivial, "{task}: {model} against {trivial}: {}", report["tasks"]);
     }
+    let fraud = report["tasks"].as_array().unwrap().iter().find(|one| one["task"] == "fraud").unwrap();
+    assert_eq!(
+        fraud["notes"].as_array().unwrap().len(),
+        3,
+        "each kind of fraud is scored, or the note says why not: {fraud}"
+    );
+    let trust: BTreeMap<&str, f64> = report["trust"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| (group["accounts_of"].as_str().unwrap(), group["median_score"].as_f64().unwrap()))
+        .collect();
+    assert!(trust["buyers: honest"] > 50.0 && trust["sellers"] > 50.0, "{trust:?}");
+    assert!(trust.get("buyers: ring").is_none_or(|ring| *ring < trust["buyers: honest"] - 20.0), "{trust:?}");
     let day = &report["replay"];
     let count = |name: &str| day[name].as_u64().unwrap();
     let outcomes = [

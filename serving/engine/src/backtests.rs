@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use dhow_commerce::{
-    BacktestEnd, BacktestRecord, BacktestState, BacktestStorage, CommerceError, LabelledDecision,
-    RECORDED_DECISIONS_MAX, RuleStorage, RulesRecord, TimeSpan,
+    BacktestEnd, BacktestRecord, BacktestState, BacktestStorage, LabelledDecision, RECORDED_DECISIONS_MAX, RuleStorage,
+    RulesRecord, TimeSpan,
 };
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{Clock, TenantId};
@@ -34,7 +34,7 @@ impl Engine {
         let set = self.rule_set(tenant, version).await?;
         let busy = |_| EngineError::Busy(format!("{BACKTESTS_AT_ONCE_MAX} backtests"));
         let permit = self.backtest_permits().try_acquire_owned().map_err(busy)?;
-        let total = self.store().count_fraud_decisions(tenant, span).await.map_err(CommerceError::from)?;
+        let total = self.store().count_fraud_decisions(tenant, span).await?;
         let now = self.clock().now();
         let mut record = BacktestRecord {
             tenant,
@@ -50,7 +50,7 @@ impl Engine {
             started_at: now,
             progressed_at: now,
         };
-        record.number = self.store().insert_backtest(&record).await.map_err(CommerceError::from)?;
+        record.number = self.store().insert_backtest(&record).await?;
         let run = Run { store: self.store().clone(), clock: self.clock().clone(), set, record: record.clone() };
         tokio::spawn(async move {
             run.finish().await;
@@ -64,7 +64,7 @@ impl Engine {
     /// # Errors
     /// None of that number is kept for the tenant; the database fails.
     pub async fn backtest(&self, tenant: TenantId, number: u64) -> Result<BacktestRecord, EngineError> {
-        let found = self.store().find_backtest(tenant, number).await.map_err(CommerceError::from)?;
+        let found = self.store().find_backtest(tenant, number).await?;
         let found = found.ok_or_else(|| EngineError::NotFound(format!("backtest {number}; the last ones are kept")))?;
         Ok(found.at(self.clock().now()))
     }
@@ -76,7 +76,7 @@ impl Engine {
     pub async fn cancel_backtest(&self, tenant: TenantId, number: u64) -> Result<BacktestRecord, EngineError> {
         let now = self.clock().now();
         let cancelled = self.store().end_backtest(tenant, number, &BacktestEnd::Cancelled, now).await;
-        let cancelled = cancelled.map_err(CommerceError::from)?;
+        let cancelled = cancelled?;
         let backtest = self.backtest(tenant, number).await?;
         if cancelled {
             return Ok(backtest);

@@ -1,6 +1,6 @@
 //! Why the platform could not start or could not answer; status codes are the API's.
 
-use dhow_commerce::{CommerceError, FieldProblem};
+use dhow_commerce::{CommerceError, FieldProblem, StorageError};
 use dhow_online::ReadError;
 
 /// Why a start or an answer failed.
@@ -20,6 +20,16 @@ pub enum EngineError {
     NoModel {
         /// The task.
         task: &'static str,
+    },
+    /// The fraud model in force has no score of this kind of fraud.
+    #[error(
+        "the fraud model in force does not score {kind}: {reason}; train one with `dhow train fraud` once more is known"
+    )]
+    KindNotScored {
+        /// The kind, in words.
+        kind: &'static str,
+        /// Why it has none.
+        reason: String,
     },
     /// As many questions of this kind as may be are under way.
     #[error("{0} are under way already; try again shortly")]
@@ -44,6 +54,12 @@ impl EngineError {
     /// One wrong field.
     pub fn invalid(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldProblem::new(pointer, message)])
+    }
+}
+
+impl From<StorageError> for EngineError {
+    fn from(error: StorageError) -> Self {
+        CommerceError::from(error).into()
     }
 }
 

@@ -7,8 +7,10 @@ use dhow_commerce::{
     ShadowScore,
 };
 use dhow_events::facts::{CheckoutSubmitted, FraudScored};
-use dhow_events::{DecisionId, Fact, TenantId};
+use dhow_events::{DecisionId, Fact, TenantId, Timestamp};
+use dhow_fraud::FraudScore;
 use dhow_links::LinkQuery;
+use dhow_online::{FeatureVector, ReadError};
 use dhow_rules::{Action, DecidedBy, Outcome, RuleSet};
 use dhow_training::{FraudVector, OpenFraud};
 
@@ -35,62 +37,91 @@ impl FraudCheck for FraudDesk {
             FraudCheckError("no fraud model is in force for this tenant; train one with `dhow train fraud`".to_owned())
         })?;
         let OpenFraud { model, thresholds, .. } = &*champion.model;
-        let fact = Fact::from(request.checkout.clone());
         if model.feature_names() != self.vector.names() {
             return Err(FraudCheckError(
                 "the fraud model reads other features than the definitions in force; train one with `dhow train fraud`"
                     .to_owned(),
             ));
         }
-        let plan = self.vector.plan();
-        let read = self.shared.reading(|features| features.vector(plan, request.tenant, &fact, request.now));
+        let read = self.read(request.tenant, request.checkout, request.now);
         let read = read.map_err(|error| FraudCheckError(error.to_string()))?;
         let query = LinkQuery::checkout(request.tenant, request.checkout);
         let (links, links_as_of) = self.shared.links.features(&query, request.now);
         let values = [&read.values[..], &links].concat();
         let score = model.score(&values).map_err(|error| FraudCheckError(error.to_string()))?;
-        let band = match thresholds.decide(&score, request.checkout.total_usd_minor) {
-            dhow_fraud::Action::Approve => Action::Approve,
-            dhow_fraud::Action::Review => Action::Review,
-            dhow_fraud::Action::Decline => Action::Decline,
-        };
+        let band = band(thresholds.decide(&score, request.checkout.total_usd_minor));
         let shadows = models.shadows.iter().map(|shadow| shadow_score(shadow, &values));
         let shadows = shadows.collect::<Result<_, _>>()?;
         let judged = (score.probability, band);
         let judged = self.rules.judge(request.tenant, request.checkout, request.now, &values, judged);
         let (rules, set) = judged.map_err(|error| FraudCheckError(error.to_string()))?;
-        let action = match rules.outcome.action {
-            Action::Approve => FraudAction::Approve,
-            Action::Review => FraudAction::Review,
-            Action::StepUp => FraudAction::StepUp,
-            Action::Decline => FraudAction::Decline,
-        };
-        let mut reasons = rule_reasons(&set, &rules.outcome);
-        let reason = |reason: &dhow_fraud::Reason| Reason {
-            code: reason.code.clone(),
-            text: reason.words.clone(),
-            contribution: reason.contribution,
-        };
-        let named = self.vector.names().iter().zip(&values);
-        let feature = |(name, value): (&String, &f64)| FeatureValue {
-            name: name.clone(),
-            value: Some(*value).filter(|value| value.is_finite()),
-        };
-        reasons.extend(score.reasons.iter().map(reason));
         Ok(FraudDecision {
             probability: score.probability,
-            action,
-            reasons,
+            action: action(rules.outcome.action),
+            reasons: reasons(&set, &rules.outcome, &score),
             thresholds: models.thresholds.as_deref().map(str::to_owned),
             rules: Some(rules),
             shadows,
             model: champion.label.to_string(),
-            features: named.map(feature).collect(),
+            features: self.named(&values),
             applied_offsets: [applied_offsets(&read.as_of), links_offsets(&links_as_of)].concat(),
             degraded: false,
             latency_us: self.shared.stopwatch.now().micros_since(begin),
         })
     }
+}
+
+impl FraudDesk {
+    /// The features of a checkout without those of its links.
+    pub(crate) fn read(
+        &self,
+        tenant: TenantId,
+        checkout: &CheckoutSubmitted,
+        now: Timestamp,
+    ) -> Result<FeatureVector, ReadError> {
+        let fact = Fact::from(checkout.clone());
+        self.shared.reading(|features| features.vector(self.vector.plan(), tenant, &fact, now))
+    }
+
+    /// The values of the vector with their names.
+    pub(crate) fn named(&self, values: &[f64]) -> Vec<FeatureValue> {
+        let feature = |(name, value): (&String, &f64)| FeatureValue {
+            name: name.clone(),
+            value: Some(*value).filter(|value| value.is_finite()),
+        };
+        self.vector.names().iter().zip(values).map(feature).collect()
+    }
+}
+
+/// The action that costs and thresholds ask for, as rules know it.
+pub(crate) const fn band(action: dhow_fraud::Action) -> Action {
+    match action {
+        dhow_fraud::Action::Approve => Action::Approve,
+        dhow_fraud::Action::Review => Action::Review,
+        dhow_fraud::Action::Decline => Action::Decline,
+    }
+}
+
+/// What the rules decided, as commerce knows it.
+pub(crate) const fn action(action: Action) -> FraudAction {
+    match action {
+        Action::Approve => FraudAction::Approve,
+        Action::Review => FraudAction::Review,
+        Action::StepUp => FraudAction::StepUp,
+        Action::Decline => FraudAction::Decline,
+    }
+}
+
+/// The reasons of rules and lists, then those of the score.
+pub(crate) fn reasons(set: &RuleSet, outcome: &Outcome, score: &FraudScore) -> Vec<Reason> {
+    let reason = |reason: &dhow_fraud::Reason| Reason {
+        code: reason.code.clone(),
+        text: reason.words.clone(),
+        contribution: reason.contribution,
+    };
+    let mut reasons = rule_reasons(set, outcome);
+    reasons.extend(score.reasons.iter().map(reason));
+    reasons
 }
 
 fn shadow_score(shadow: &ShadowModel, values: &[f64]) -> Result<ShadowScore, FraudCheckError> {
@@ -120,6 +151,11 @@ fn rule_reasons(set: &RuleSet, outcome: &Outcome) -> Vec<Reason> {
     decided.into_iter().chain(added).collect()
 }
 
+/// The codes of reasons, as events have them.
+pub(crate) fn codes(reasons: &[Reason]) -> String {
+    reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>().join(",")
+}
+
 impl Engine {
     /// Scores a checkout that is decided elsewhere. The decision is recorded before this returns.
     ///
@@ -142,7 +178,6 @@ impl Engine {
             answer: scored.answer(),
             at: now,
         };
-        let codes: Vec<&str> = scored.reasons.iter().map(|reason| reason.code.as_str()).collect();
         let fact = FraudScored {
             buyer: checkout.buyer,
             decision,
@@ -150,8 +185,19 @@ impl Engine {
             model: scored.model.clone(),
             probability: scored.probability,
             action: scored.action.to_string(),
-            reasons: codes.join(","),
+            reasons: codes(&scored.reasons),
         };
+        self.record_scored(question, decision, scored, fact.into()).await
+    }
+
+    /// Records a score before it is answered.
+    pub(crate) async fn record_scored(
+        &self,
+        question: Question,
+        decision: DecisionId,
+        scored: FraudDecision,
+        fact: Fact,
+    ) -> Result<Answer<FraudDecision>, EngineError> {
         let answer = Answer {
             model: scored.model.clone(),
             decision,
@@ -163,7 +209,7 @@ impl Engine {
         let mut record = answer.record(question);
         record.features.clone_from(&answer.value.features);
         record.applied_offsets.clone_from(&answer.value.applied_offsets);
-        self.record_now(record, fact.into()).await?;
+        self.record_now(record, fact).await?;
         Ok(answer)
     }
 }

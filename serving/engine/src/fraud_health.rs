@@ -4,7 +4,7 @@
 //! mature decisions alone: those of at least [`FRAUD_MATURITY_DAYS`] ago, of which one that nobody labelled counts as genuine.
 //! One that was declined has no outcome, and counts only where somebody labelled it.
 
-use dhow_commerce::{CommerceError, FraudAction, RECORDED_DECISIONS_MAX, RuleStorage, ScoredDecision, TimeSpan};
+use dhow_commerce::{FraudAction, RECORDED_DECISIONS_MAX, RuleStorage, ScoredDecision, TimeSpan};
 use dhow_events::{CheckoutId, DAY_MICROS, TenantId, Timestamp};
 use dhow_fraud::evaluation::{average_precision, expected_calibration_error};
 use dhow_offline::{Lake, QueryBounds, SqlSession, ids, integers};
@@ -151,8 +151,7 @@ impl Engine {
         let span = TimeSpan { from, to: now + 1 };
         let (mut decisions, mut before) = (Vec::new(), None);
         while decisions.len() < HEALTH_DECISIONS_MAX {
-            let page = self.store().scored_decisions(tenant, span, before, RECORDED_DECISIONS_MAX).await;
-            let page = page.map_err(CommerceError::from)?;
+            let page = self.store().scored_decisions(tenant, span, before, RECORDED_DECISIONS_MAX).await?;
             let Some(last) = page.last() else { return Ok((decisions, false)) };
             before = Some((last.created_at, last.id));
             decisions.extend(page);

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use dhow_commerce::{
-    CommerceError, DeskHeads, FieldProblem, ListChange, RuleDraft, RuleStorage, RulesRecord, StorageError,
-};
+use dhow_commerce::{DeskHeads, FieldProblem, ListChange, RuleDraft, RuleStorage, RulesRecord, StorageError};
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{DAY_MICROS, HOUR_MICROS, TenantId, Timestamp};
 use dhow_rules::{
@@ -59,7 +57,7 @@ impl FraudRules {
     }
 
     async fn catch_up(&self, store: &Store) -> Result<(), EngineError> {
-        for heads in store.desk_heads().await.map_err(CommerceError::from)? {
+        for heads in store.desk_heads().await? {
             self.catch_up_tenant(store, heads).await?;
         }
         Ok(())
@@ -70,8 +68,7 @@ impl FraudRules {
         let known = |rules: &TenantRules| (rules.book.log().len() as i64, rules.lists_number);
         let (rules_known, lists_known) = self.tenants.read().get(&tenant).map_or((0, 0), known);
         if heads.rules > rules_known {
-            let (versions, log) =
-                tokio::try_join!(store.rule_versions(tenant), store.rule_log(tenant)).map_err(CommerceError::from)?;
+            let (versions, log) = tokio::try_join!(store.rule_versions(tenant), store.rule_log(tenant))?;
             let book = RuleBook::load(versions, log).map_err(failed(PART))?;
             let set = match book.current() {
                 Some(current) => self.compile(current.rules.clone()).map_err(failed(PART))?,
@@ -80,7 +77,7 @@ impl FraudRules {
             self.change(tenant, |rules| (rules.book, rules.set) = (book, set));
         }
         if heads.lists > lists_known {
-            let changes = store.list_log(tenant, lists_known).await.map_err(CommerceError::from)?;
+            let changes = store.list_log(tenant, lists_known).await?;
             self.change(tenant, |rules| changes.into_iter().try_for_each(|change| rules.apply(change)))?;
         }
         Ok(())
@@ -112,19 +109,48 @@ impl FraudRules {
         checkout: &CheckoutSubmitted,
         now: Timestamp,
         features: &[f64],
-        (score, band): (f64, Action),
+        judged: (f64, Action),
     ) -> Result<(RulesRecord, Arc<RuleSet>), EngineError> {
-        let fields = request_values(checkout, now);
-        let (set, listed) = {
+        let set = self.set(tenant);
+        let record = self.record(tenant, &set, request_values(checkout, now).into(), now, features, judged)?;
+        Ok((record, set))
+    }
+
+    /// What the lists in force make of a payment, an account or a return; rules are written about checkouts. The question
+    /// looks like `checkout`, of which it names the fields `named` alone.
+    pub(crate) fn judge_by_lists(
+        &self,
+        tenant: TenantId,
+        (checkout, named): (&CheckoutSubmitted, &[&str]),
+        now: Timestamp,
+        features: &[f64],
+        judged: (f64, Action),
+    ) -> Result<(RulesRecord, Arc<RuleSet>), EngineError> {
+        let given = request_values(checkout, now).into_iter().zip(REQUEST_FIELDS);
+        let fields =
+            given.map(|(value, (name, _))| if named.contains(&name) { value } else { FieldValue::Missing }).collect();
+        let record = self.record(tenant, &self.empty, fields, now, features, judged)?;
+        Ok((record, self.empty.clone()))
+    }
+
+    fn record(
+        &self,
+        tenant: TenantId,
+        set: &RuleSet,
+        fields: Vec<FieldValue>,
+        now: Timestamp,
+        features: &[f64],
+        (score, band): (f64, Action),
+    ) -> Result<RulesRecord, EngineError> {
+        let listed = {
             let tenants = self.tenants.read();
-            let rules = tenants.get(&tenant);
-            let (set, lists) = rules.map_or((&self.empty, &self.no_lists), |rules| (&rules.set, &rules.lists));
-            (set.clone(), lists.listed(&self.schema, &fields, now).map_err(failed(PART))?)
+            let lists = tenants.get(&tenant).map_or(&self.no_lists, |rules| &rules.lists);
+            lists.listed(&self.schema, &fields, now).map_err(failed(PART))?
         };
         let known: Vec<f64> = features.iter().map(|value| if value.is_finite() { *value } else { f64::NAN }).collect();
         let facts = Facts { features: &known, fields: &fields, listed, score, band };
         let outcome = set.evaluate(&facts).map_err(failed(PART))?;
-        Ok((RulesRecord { score, band, fields, listed, outcome }, set))
+        Ok(RulesRecord { score, band, fields, listed, outcome })
     }
 }
 
@@ -148,33 +174,34 @@ impl TenantRules {
 }
 
 /// The fields of a request that rules may name beside the features; [`request_values`] has their order.
+const REQUEST_FIELDS: [(&str, FieldType); 15] = [
+    ("amount_usd_minor", FieldType::Integer),
+    ("amount_minor", FieldType::Integer),
+    ("currency", FieldType::Text),
+    ("region", FieldType::Text),
+    ("country", FieldType::Key(ListKind::Country)),
+    ("delivery_region", FieldType::Text),
+    ("delivery_country", FieldType::Key(ListKind::Country)),
+    ("payment_method", FieldType::Text),
+    ("line_count", FieldType::Integer),
+    ("quantity", FieldType::Integer),
+    ("hour", FieldType::Integer),
+    ("buyer", FieldType::Key(ListKind::Buyer)),
+    ("card", FieldType::Key(ListKind::Card)),
+    ("device", FieldType::Key(ListKind::Device)),
+    ("address", FieldType::Key(ListKind::Address)),
+];
+
 fn request_fields() -> Vec<Field> {
-    let fields = [
-        ("amount_usd_minor", FieldType::Integer),
-        ("amount_minor", FieldType::Integer),
-        ("currency", FieldType::Text),
-        ("region", FieldType::Text),
-        ("country", FieldType::Key(ListKind::Country)),
-        ("delivery_region", FieldType::Text),
-        ("delivery_country", FieldType::Key(ListKind::Country)),
-        ("payment_method", FieldType::Text),
-        ("line_count", FieldType::Integer),
-        ("quantity", FieldType::Integer),
-        ("hour", FieldType::Integer),
-        ("buyer", FieldType::Key(ListKind::Buyer)),
-        ("card", FieldType::Key(ListKind::Card)),
-        ("device", FieldType::Key(ListKind::Device)),
-        ("address", FieldType::Key(ListKind::Address)),
-    ];
-    fields.into_iter().map(|(name, field_type)| Field::new(name, field_type)).collect()
+    REQUEST_FIELDS.into_iter().map(|(name, field_type)| Field::new(name, field_type)).collect()
 }
 
-fn request_values(checkout: &CheckoutSubmitted, now: Timestamp) -> Vec<FieldValue> {
+fn request_values(checkout: &CheckoutSubmitted, now: Timestamp) -> [FieldValue; REQUEST_FIELDS.len()] {
     let text = |text: &dyn std::fmt::Display| FieldValue::Text(text.to_string().into());
     fn id<T: std::fmt::Display>(id: Option<T>) -> FieldValue {
         id.map_or(FieldValue::Missing, |id| FieldValue::Text(id.to_string().into()))
     }
-    vec![
+    [
         FieldValue::Integer(checkout.total_usd_minor),
         FieldValue::Integer(checkout.total.amount_minor),
         text(&checkout.total.currency),
@@ -220,7 +247,7 @@ impl Engine {
     /// The database fails, or the stored draft no longer goes with the feature definitions.
     pub async fn fraud_rules(&self, tenant: TenantId) -> Result<RulesInForce, EngineError> {
         let set = self.rules().set(tenant);
-        let draft = match self.store().rule_draft(tenant).await.map_err(CommerceError::from)? {
+        let draft = match self.store().rule_draft(tenant).await? {
             Some(draft) => {
                 let compiled = self.rules().compile(draft.rules.clone()).map_err(failed(PART))?;
                 Some((compiled.version(), draft))
@@ -238,7 +265,7 @@ impl Engine {
     pub async fn draft_fraud_rules(&self, tenant: TenantId, rules: Vec<Rule>) -> Result<Hash, EngineError> {
         let set = self.rules().compile(rules.clone()).map_err(|error| wrong_rules(&rules, error))?;
         let draft = RuleDraft { rules, saved_at: self.clock().now() };
-        self.store().put_rule_draft(tenant, &draft).await.map_err(CommerceError::from)?;
+        self.store().put_rule_draft(tenant, &draft).await?;
         Ok(set.version())
     }
 
@@ -255,7 +282,7 @@ impl Engine {
         if let Some(published) = version.and_then(|version| book.version(version)) {
             return self.rules().compile(published.rules.clone()).map_err(failed(PART));
         }
-        let draft = self.store().rule_draft(tenant).await.map_err(CommerceError::from)?;
+        let draft = self.store().rule_draft(tenant).await?;
         let draft = draft.ok_or_else(|| EngineError::NotFound("draft of rules".to_owned()))?;
         let set = self.rules().compile(draft.rules).map_err(failed(PART))?;
         match version.filter(|version| *version != set.version()) {
@@ -317,7 +344,7 @@ impl Engine {
             StorageError::Exists(_) => EngineError::Conflict(
                 "another server changed the rules at the same time; look at them again".to_owned(),
             ),
-            other => CommerceError::from(other).into(),
+            other => other.into(),
         })?;
         rules.catch_up(self.store()).await?;
         Ok(entry)
@@ -375,7 +402,7 @@ impl Engine {
     }
 
     async fn change_lists(&self, tenant: TenantId, change: ListChange) -> Result<(), EngineError> {
-        self.store().append_list_change(tenant, &change, self.clock().now()).await.map_err(CommerceError::from)?;
+        self.store().append_list_change(tenant, &change, self.clock().now()).await?;
         self.rules().follow(self.store()).await
     }
 }

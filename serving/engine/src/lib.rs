@@ -2,7 +2,7 @@
 //!
 //! [`Engine::open`] restores what the data folder holds and starts the stream worker; [`Engine::spawn_tasks`] keeps the
 //! outbox, the decision writer and payment recovery going until it is told to stop. Each kind of question has a file of
-//! its own: [`recommend`](Engine::recommend), [`score_checkout`](Engine::score_checkout), [`forecast`](Engine::forecast),
+//! its own: [`recommend`](Engine::recommend), [`score_checkout`](Engine::score_checkout), [`buyer_trust`](Engine::buyer_trust), [`forecast`](Engine::forecast),
 //! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts).
 
 mod answer;
@@ -28,17 +28,20 @@ mod monitor;
 mod priority;
 mod recommend;
 mod reorders;
+mod risk;
 mod routes;
 mod similar;
 mod sink;
 mod status;
 mod storefront;
 mod tasks;
+mod trust;
 
 pub use answer::Answer;
 pub use catalogue::{Catalogue, Offer};
 pub use champions::{Champion, Champions};
 pub use decisions::DECISION_QUEUE_MAX;
+pub use dhow_fraud::{Badge, RiskFlag, TrustFactor, TrustPart, TrustScore};
 pub use dhow_reorder::Service;
 pub use engine::{Engine, EngineSettings, Folders};
 pub use error::EngineError;
@@ -55,8 +58,10 @@ pub use log_place::LogPlace;
 pub use monitor::{DriftCheck, DriftedFeature, FeatureHealth, MonitorSettings, served_vectors};
 pub use recommend::{BundleAsk, BundledProduct, RecommendAsk, RecommendedProduct, RecommendedSlate, kind_word};
 pub use reorders::{PROTECTION_DAYS_MAX, ReorderItem, Reorders};
+pub use risk::RiskQuestion;
 pub use routes::{ROUTE_STOPS_MAX, ROUTE_TIME_MAX_MICROS, RouteAnswer};
 pub use similar::{SIMILAR_TEXTS_MAX, SimilarText};
 pub use status::Status;
 pub use storefront::{ArmRecommender, ArmSettings, Campaign, ExperimentSettings, MAX_CAMPAIGNS, StorefrontSettings};
 pub use tasks::TasksEnd;
+pub use trust::TrustReading;

@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use dhow_events::Timestamp;
-use dhow_links::{FEATURES, LinkIndex, LinkQuery, LinkSettings, Ring};
+use dhow_events::{TenantId, Timestamp};
+use dhow_links::{Account, FEATURES, LinkIndex, LinkQuery, LinkSettings, Ring};
 use dhow_streams::checkpoint::{read_checked, write_atomically};
 use dhow_streams::{Offsets, Record};
 use parking_lot::RwLock;
@@ -118,6 +118,11 @@ impl Engine {
     /// Who shares cards, devices and addresses with whom around a query, as of now.
     pub fn ring(&self, query: &LinkQuery) -> Ring {
         self.shared().links.state.read().index.ring(query, self.clock().now())
+    }
+
+    /// Whether any event told of an account or of what it uses.
+    pub(crate) fn knows_account(&self, tenant: TenantId, account: Account) -> bool {
+        self.shared().links.state.read().index.knows(tenant, account)
     }
 
     /// The bounds of the links between accounts.

@@ -156,17 +156,27 @@ pub(crate) async fn add_stock(
     product: ProductId,
     quantity: i64,
 ) -> Result<StockLevel, StorageError> {
-    let row = sqlx::query(
-        "INSERT INTO stock (tenant, product, on_hand, reserved) VALUES ($1, $2, $3, 0) \
-         ON CONFLICT (tenant, product) DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand \
-         RETURNING on_hand, reserved",
-    )
-    .bind(tenant.to_string())
-    .bind(product.to_string())
-    .bind(quantity)
-    .fetch_one(connection)
-    .await
-    .map_err(storage_error)?;
+    let sql = "INSERT INTO stock (tenant, product, on_hand, reserved) VALUES ($1, $2, $3, 0) \
+               ON CONFLICT (tenant, product) DO UPDATE SET on_hand = stock.on_hand + excluded.on_hand \
+               RETURNING on_hand, reserved";
+    moved(connection, sql, tenant, product, quantity).await
+}
+
+/// Moves units of one product by `sql` and gives what is there then.
+async fn moved(
+    connection: &mut AnyConnection,
+    sql: &'static str,
+    tenant: TenantId,
+    product: ProductId,
+    quantity: i64,
+) -> Result<StockLevel, StorageError> {
+    let row = sqlx::query(sql)
+        .bind(tenant.to_string())
+        .bind(product.to_string())
+        .bind(quantity)
+        .fetch_one(connection)
+        .await
+        .map_err(storage_error)?;
     level(product, &row)
 }
 
@@ -199,17 +209,9 @@ pub(crate) async fn take_reserved(
     product: ProductId,
     quantity: i64,
 ) -> Result<StockLevel, StorageError> {
-    let row = sqlx::query(
-        "UPDATE stock SET on_hand = on_hand - $3, reserved = reserved - $3 WHERE tenant = $1 AND product = $2 \
-         RETURNING on_hand, reserved",
-    )
-    .bind(tenant.to_string())
-    .bind(product.to_string())
-    .bind(quantity)
-    .fetch_one(connection)
-    .await
-    .map_err(storage_error)?;
-    level(product, &row)
+    let sql = "UPDATE stock SET on_hand = on_hand - $3, reserved = reserved - $3 WHERE tenant = $1 AND product = $2 \
+               RETURNING on_hand, reserved";
+    moved(connection, sql, tenant, product, quantity).await
 }
 
 pub(crate) async fn release(

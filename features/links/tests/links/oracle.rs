@@ -93,12 +93,13 @@ impl Told {
         let young = |user: u128, since: Timestamp| {
             self.age_days(user, at).is_some_and(|_| since.micros_since(self.registered[&user]) <= 30 * DAY_MICROS)
         };
+        let everybody: BTreeSet<u128> = known_users.values().flatten().copied().collect();
         let mut ring = BTreeSet::from([buyer]);
         loop {
             let reached: BTreeSet<Thing> =
                 uses.keys().filter(|(user, thing)| ring.contains(user) && !is_hub(thing)).map(|key| key.1).collect();
             let mut grown = ring.clone();
-            for user in known_users.values().flatten() {
+            for user in everybody.difference(&ring) {
                 let common: Vec<&Thing> = reached.iter().filter(|thing| users_of(thing).contains(user)).collect();
                 let kinds: BTreeSet<_> = common.iter().map(|thing| thing.kind()).collect();
                 let together = |thing: &Thing| {
@@ -119,9 +120,11 @@ impl Told {
             }
             ring = grown;
         }
-        let users_in_ring =
-            |thing: &Thing| uses.keys().filter(|(user, used)| used == thing && ring.contains(user)).count();
-        let shared = |thing: &Thing| !is_hub(thing) && users_in_ring(thing) >= 2;
+        let mut users_in_ring: BTreeMap<Thing, usize> = BTreeMap::new();
+        for (_, thing) in uses.keys().filter(|(user, _)| ring.contains(user)) {
+            *users_in_ring.entry(*thing).or_default() += 1;
+        }
+        let shared = |thing: &Thing| !is_hub(thing) && users_in_ring.get(thing).is_some_and(|count| *count >= 2);
         let count = ring.len() as f64;
         let part = |number: usize| number as f64 / count;
         let by_kind = |kind: usize| {

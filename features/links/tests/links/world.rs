@@ -61,6 +61,7 @@ pub fn labelled(buyer: u128, checkout: u128, fraud: bool, at: Timestamp) -> Even
             amount_usd_minor: 1000,
             fraud,
             source: "review".to_owned(),
+            kind: None,
         },
     )
 }

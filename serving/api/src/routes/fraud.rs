@@ -1,96 +1,21 @@
-//! Fraud scores for checkouts that are decided elsewhere, and recorded decisions; checkouts of our own are scored in their transaction.
+//! Recorded fraud decisions and how the desk has fared; scores are given in `fraud_scores`.
 
 use axum::Json;
 use axum::extract::State;
-use dhow_commerce::{DecisionKind, DecisionRecord, FieldProblem, FraudAction, FraudCase, PaymentMethod, Storage};
+use dhow_commerce::{DecisionKind, DecisionRecord, FraudCase, Storage};
 use dhow_engine::{EngineError, FraudHealth};
-use dhow_events::facts::CheckoutSubmitted;
-use dhow_events::{
-    AddressId, BuyerId, CardId, CheckoutId, DecisionId, DeviceId, Event, EventId, Money, Region, SessionId, TenantId,
-};
-use dhow_rules::contains_card_number;
+use dhow_events::{DecisionId, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answers::ModelPart;
 use crate::access::Caller;
 use crate::app::{App, Shared};
-use crate::input::{JsonBody, Parameters, PathId};
+use crate::input::{Parameters, PathId};
 use crate::problem::Problem;
 use crate::schemas;
 
 /// The weeks of a look at the desk's health where the caller names no number.
 const HEALTH_WEEKS: u32 = 8;
-
-/// A checkout to be scored: the fields of the fact `checkout_submitted`.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FraudScoreRequest {
-    #[schema(value_type = String)]
-    buyer: BuyerId,
-    /// A fresh one is made where it is absent.
-    #[schema(value_type = Option<String>)]
-    checkout: Option<CheckoutId>,
-    #[schema(value_type = Option<String>)]
-    session: Option<SessionId>,
-    #[schema(value_type = Option<String>)]
-    device: Option<DeviceId>,
-    #[schema(value_type = Option<String>)]
-    card: Option<CardId>,
-    #[schema(value_type = Option<String>)]
-    address: Option<AddressId>,
-    /// Where the device is.
-    #[schema(value_type = String)]
-    region: Region,
-    /// Where the parcel goes.
-    #[schema(value_type = String)]
-    delivery_region: Region,
-    /// `card`, `bank_transfer`, `mobile_money`, `wallet` or `cash_on_delivery`.
-    #[schema(value_type = String)]
-    payment_method: PaymentMethod,
-    /// Different products.
-    line_count: i64,
-    quantity: i64,
-    #[schema(value_type = schemas::Money)]
-    total: Money,
-    /// The total in US cents; by today's rate where it is absent.
-    total_usd_minor: Option<i64>,
-}
-
-/// A checkout's score.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FraudScoreAnswer {
-    #[schema(value_type = String)]
-    checkout: CheckoutId,
-    /// The probability of fraud, calibrated.
-    #[schema(minimum = 0, maximum = 1)]
-    probability: f64,
-    /// `approve`, `review`, `step_up` or `decline`: what costs least, unless a rule or a list says otherwise.
-    #[schema(value_type = String)]
-    action: FraudAction,
-    #[serde(flatten)]
-    model: ModelPart,
-}
-
-/// Score a checkout.
-///
-/// The decision is recorded before this answers. A caller that decides by it reports what happened as events.
-#[utoipa::path(
-    post, path = "/v1/fraud/scores", tag = "fraud",
-    request_body = FraudScoreRequest, responses((status = 200, body = FraudScoreAnswer)),
-)]
-pub(crate) async fn post_fraud_scores(
-    State(app): State<Shared>,
-    caller: Caller,
-    body: JsonBody<FraudScoreRequest>,
-) -> Result<Json<FraudScoreAnswer>, Problem> {
-    let submitted = submitted(&app, caller.tenant, body.value)?;
-    let checkout = submitted.checkout;
-    let answer = app.engine.score_checkout(caller.tenant, submitted).await;
-    let answer = answer.map_err(|error| unless_no_model(&app, caller.tenant, error.into()))?;
-    let (scored, model) = ModelPart::split(answer);
-    Ok(Json(FraudScoreAnswer { checkout, probability: scored.probability, action: scored.action, model }))
-}
 
 /// A fraud decision with all that it was made of, and its case.
 #[derive(Debug, Serialize, ToSchema)]
@@ -103,7 +28,7 @@ pub(crate) struct FraudDecisionAnswer {
     case: Option<FraudCase>,
 }
 
-/// Read a fraud decision with its case.
+/// Read a fraud decision with its case; what scored a payment, an account or a return has none.
 #[utoipa::path(
     get, path = "/v1/fraud/decisions/{id}", tag = "fraud",
     params(("id" = String, Path, description = "The decision.")),
@@ -115,7 +40,7 @@ pub(crate) async fn get_fraud_decision(
     PathId(id): PathId<DecisionId>,
 ) -> Result<Json<FraudDecisionAnswer>, Problem> {
     let found = app.engine.store().decision(caller.tenant, id).await?;
-    let decision = found.filter(|record| record.kind == DecisionKind::Fraud);
+    let decision = found.filter(|record| matches!(record.kind, DecisionKind::Fraud | DecisionKind::Risk));
     let decision = decision.ok_or_else(|| Problem::not_found(format!("fraud decision {id}")))?;
     let case = app.engine.store().fraud_case(caller.tenant, id).await?;
     Ok(Json(FraudDecisionAnswer { decision, case }))
@@ -149,49 +74,4 @@ pub(crate) async fn get_fraud_health(
 pub(crate) fn unless_no_model(app: &App, tenant: TenantId, problem: Problem) -> Problem {
     let in_force = app.engine.champions().labels(tenant).iter().any(|(task, _)| *task == "fraud");
     if problem.is_not_scored() && !in_force { EngineError::NoModel { task: "fraud" }.into() } else { problem }
-}
-
-fn submitted(app: &App, tenant: TenantId, body: FraudScoreRequest) -> Result<CheckoutSubmitted, Problem> {
-    let now = app.engine.clock().now();
-    for (pointer, region) in [("/region", body.region), ("/delivery_region", body.delivery_region)] {
-        if contains_card_number(region.as_str()) {
-            let message = "holds what looks like a card number; card numbers are never stored";
-            return Err(Problem::invalid([FieldProblem::new(pointer, message)]));
-        }
-    }
-    let total_usd_minor = match body.total_usd_minor {
-        Some(given) => given,
-        None => app
-            .engine
-            .commerce()
-            .rates()
-            .usd_minor(body.total)
-            .map_err(|error| Problem::invalid([FieldProblem::new("/total/currency", error.to_string())]))?,
-    };
-    let submitted = CheckoutSubmitted {
-        buyer: body.buyer,
-        checkout: body.checkout.unwrap_or_else(|| CheckoutId::at(now, app.engine.random())),
-        session: body.session,
-        device: body.device,
-        card: body.card,
-        address: body.address,
-        region: body.region,
-        delivery_region: body.delivery_region,
-        payment_method: body.payment_method.to_string(),
-        line_count: body.line_count,
-        quantity: body.quantity,
-        total: body.total,
-        total_usd_minor,
-    };
-    // The same ranges as for events, so that nothing is scored that could not have happened.
-    let id = EventId::from_u128(submitted.checkout.as_u128());
-    let event = Event { id, tenant, event_time: now, fact: submitted.clone().into() };
-    event.check_values().map_err(|problem| {
-        let pointer = match problem.pointer.as_str() {
-            "/data/total_minor" => "/total/amount",
-            other => other.strip_prefix("/data").unwrap_or(other),
-        };
-        Problem::invalid([FieldProblem::new(pointer, problem.message)])
-    })?;
-    Ok(submitted)
 }

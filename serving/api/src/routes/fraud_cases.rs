@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use dhow_commerce::{CaseFilter, CaseState, FraudCase, FraudLabel, Page, Storage, Verdict};
+use dhow_commerce::{CaseFilter, CaseState, Finding, FraudCase, FraudKind, FraudLabel, Page, Storage, Verdict};
 use dhow_events::{DecisionId, Timestamp};
 use dhow_links::{Account, LinkQuery, Ring, RingAccount, RingThing};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,10 @@ pub(crate) struct VerdictRequest {
     /// What was found: `fraud` or `genuine`. Models learn from it.
     #[schema(value_type = String)]
     label: FraudLabel,
+    /// Which kind of fraud, where the person can tell: `stolen_card`, `account_takeover`, `card_testing`, `ring` or
+    /// `return_abuse`. Scores of kinds are learned from it.
+    #[schema(value_type = Option<String>)]
+    kind: Option<FraudKind>,
     /// At most 4,000 bytes; no card number.
     #[serde(default)]
     #[schema(required = false)]
@@ -252,7 +256,7 @@ pub(crate) async fn post_verdict(
     PathId(id): PathId<DecisionId>,
     body: JsonBody<VerdictRequest>,
 ) -> Result<Json<FraudCase>, Problem> {
-    let VerdictRequest { reviewer, verdict, label, note } = &body.value;
-    let decided = app.engine.commerce().decide_case(caller.tenant, id, reviewer, (*verdict, *label), note).await?;
-    Ok(Json(decided))
+    let VerdictRequest { reviewer, verdict, label, kind, note } = &body.value;
+    let finding = Finding { verdict: *verdict, label: *label, kind: *kind };
+    Ok(Json(app.engine.commerce().decide_case(caller.tenant, id, reviewer, finding, note).await?))
 }

@@ -11,6 +11,7 @@ mod fraud;
 mod fraud_cases;
 mod fraud_lists;
 mod fraud_rules;
+mod fraud_scores;
 mod health;
 mod keys;
 mod models;
@@ -20,6 +21,7 @@ mod recommendations;
 mod reorders;
 mod sql;
 mod texts;
+mod trust;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,7 +36,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(recommendations::get_related))
         .routes(routes!(recommendations::post_bundles))
         .routes(routes!(experiments::get_experiment))
-        .routes(routes!(fraud::post_fraud_scores))
+        .routes(routes!(fraud_scores::post_fraud_scores))
         .routes(routes!(fraud::get_fraud_decision))
         .routes(routes!(fraud::get_fraud_health))
         .routes(routes!(fraud_cases::get_cases))
@@ -51,6 +53,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(fraud_rules::post_backtests))
         .routes(routes!(fraud_rules::get_backtest))
         .routes(routes!(fraud_rules::delete_backtest))
+        .routes(routes!(trust::get_buyer_trust))
+        .routes(routes!(trust::get_seller_trust))
         .routes(routes!(fraud_lists::get_list, fraud_lists::post_list, fraud_lists::delete_list))
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))

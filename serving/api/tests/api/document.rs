@@ -19,7 +19,10 @@ impl Operation {
     /// The path with well-formed ids of things that do not exist.
     pub fn path(&self) -> String {
         let uuid = "01890a5d-ac96-774b-bcce-b302099a8057";
-        let prefix = match self.template.split('/').nth(2).unwrap_or("") {
+        let mut parts = self.template.split('/').skip(2);
+        let prefix = match parts.next().unwrap_or("") {
+            "trust" if parts.next() == Some("sellers") => "sel",
+            "trust" => "buy",
             "decisions" | "fraud" => "dec",
             "checkouts" => "chk",
             "orders" => "ord",

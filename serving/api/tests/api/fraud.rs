@@ -22,11 +22,11 @@ use crate::world::{Answer, START, World, buyer, engine_settings};
 /// What looks like a card's number.
 const PLANTED: &str = "4111 1111 1111 1111";
 
-fn rule(id: &str, when: &str, then: Value) -> Value {
+pub fn rule(id: &str, when: &str, then: Value) -> Value {
     json!({ "id": id, "name": format!("Rule {id}"), "when": when, "then": then, "priority": 1, "state": "live" })
 }
 
-fn decide(action: &str) -> Value {
+pub fn decide(action: &str) -> Value {
     json!({ "do": "decide", "action": action })
 }
 
@@ -56,7 +56,7 @@ async fn try_rules(world: &World, rules: Value) -> (Value, Value) {
     (drafted.json()["version"].clone(), backtest)
 }
 
-async fn publish(world: &World, rules: Value) -> Value {
+pub async fn publish(world: &World, rules: Value) -> Value {
     let (version, backtest) = try_rules(world, rules).await;
     let body = json!({ "version": version, "backtest": backtest["id"], "author": "ann" });
     let published = world.post("/v1/fraud/rules/publish", &body).await;
@@ -64,7 +64,7 @@ async fn publish(world: &World, rules: Value) -> Value {
     version
 }
 
-async fn decision(world: &World, scored: &Answer) -> Value {
+pub async fn decision(world: &World, scored: &Answer) -> Value {
     let id = scored.json()["decision_id"].as_str().unwrap().to_owned();
     world.get(format!("/v1/fraud/decisions/{id}")).await.json()
 }
@@ -209,8 +209,13 @@ async fn a_verdict_on_a_claimed_case_is_a_label_in_the_log() {
     assert_eq!(world.post(&format!("{path}/verdict"), &unlabelled).await.pointers(), ["/label"]);
     let noted = world.post(&format!("{path}/notes"), &json!({ "reviewer": "bob", "note": "seen before" })).await;
     assert_eq!(noted.json()["history"].as_array().unwrap().len(), 3);
-    let verdict = json!({ "reviewer": "ann", "verdict": "decline", "label": "fraud", "note": "a stolen wallet" });
+    let kind = |kind: &str, label: &str| json!({ "reviewer": "ann", "verdict": "decline", "label": label, "kind": kind, "note": "a stolen wallet" });
+    for wrong in [kind("theft", "fraud"), kind("stolen_card", "genuine")] {
+        assert_eq!(world.post(&format!("{path}/verdict"), &wrong).await.pointers(), ["/kind"]);
+    }
+    let verdict = kind("stolen_card", "fraud");
     let decided = world.post(&format!("{path}/verdict"), &verdict).await.json();
+    assert_eq!(decided["verdict"]["kind"], "stolen_card");
     assert_eq!((&decided["state"], &decided["verdict"]["label"]), (&json!("decided"), &json!("fraud")));
     let again = world.post(&format!("{path}/verdict"), &verdict).await;
     assert_eq!((again.status, again.code().as_str()), (409, "state_conflict"));
@@ -224,14 +229,14 @@ async fn a_verdict_on_a_claimed_case_is_a_label_in_the_log() {
     assert_eq!((&given_up["state"], &given_up["refusal"]), (&json!("refused"), &json!("fraud")));
     assert_eq!(given_up["orders"][0]["state"], json!("cancelled"));
 
-    let query = json!({ "query": "SELECT checkout, fraud, source FROM fraud_labelled" });
+    let query = json!({ "query": "SELECT checkout, fraud, source, kind FROM fraud_labelled" });
     for _ in 0..500 {
         let (events, lag) = world.engine.lag().unwrap();
         if events > 0 && lag == 0 {
             world.engine.checkpoint().unwrap();
             let rows = world.post("/v1/sql", &query).await.json()["rows"].clone();
             if rows.as_array().is_some_and(|rows| !rows.is_empty()) {
-                assert_eq!(rows, json!([[bought["id"], true, "review"]]));
+                assert_eq!(rows, json!([[bought["id"], true, "review", "stolen_card"]]));
                 return;
             }
         }
@@ -397,7 +402,7 @@ fn checkout_of(buyer: u128, product: &str) -> Value {
     })
 }
 
-async fn applied(world: &World) {
+pub async fn applied(world: &World) {
     let known = |status: &Value| status["lag_events"] == 0 && status["log_events"].as_u64() > Some(0);
     // What the last transaction wrote leaves the outbox first.
     for _ in 0..500 {
@@ -477,6 +482,7 @@ fn labelled(number: u128, checkout: &Value, at: Timestamp) -> Value {
         amount_usd_minor: 1_000,
         fraud: true,
         source: "chargeback".to_owned(),
+        kind: None,
     };
     let event =
         Event { id: EventId::from_u128(number), tenant: TenantId::default(), event_time: at, fact: fact.into() };

@@ -8,5 +8,6 @@ mod fraud;
 mod models;
 mod operation;
 mod planning;
+mod risk;
 mod trained;
 mod world;

@@ -1,11 +1,15 @@
 //! Small models that are trained on made-up rows, for the answers that need one.
 
+use std::collections::BTreeMap;
+
 use dhow_events::*;
 use dhow_forecast::{DailySeries, DemandModel, FitSettings, SeriesKey};
-use dhow_fraud::{Costs, Settings, Thresholds, TrainingTable};
+use dhow_fraud::{
+    Boosting, BoostingSettings, Costs, KindScores, KindTable, RiskKind, Settings, Thresholds, TrainingTable,
+};
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind};
 use dhow_registry::{Alias, ModelDraft, ModelFormat, Task};
-use dhow_training::{FraudBundle, FraudVector, Reference};
+use dhow_training::{FraudBundle, FraudVector, KindBands, KindBundle, Reference};
 
 use crate::world::{World, seller};
 
@@ -39,7 +43,47 @@ pub fn no_fraud_model(world: &World) {
     promote_as(world, Task::Fraud, Alias::Shadow, b"something else");
 }
 
+/// Puts the model of [`fraud`] in force with scores of kinds: card testing is told by checkouts of a card within an hour, return
+/// abuse by dear orders; of takeovers too few are known.
+pub fn fraud_with_kinds(world: &World) {
+    let names = FraudVector::new(world.engine.features()).unwrap().names().to_vec();
+    let place = |name: &str| names.iter().position(|known| known == name).unwrap();
+    let (burst, total) = (place("card_checkouts_count_1h"), place("checkout_submitted_total_usd_minor"));
+    let (rows, width) = (900_usize, names.len());
+    let (mut values, mut kinds) = (vec![0.0; rows * width], vec![None; rows]);
+    for row in 0..rows {
+        let told = [Some(RiskKind::CardTesting), Some(RiskKind::ReturnAbuse), None][row % 3];
+        values[row * width + burst] = if told == Some(RiskKind::CardTesting) { 8.0 } else { (row % 2) as f64 };
+        values[row * width + total] =
+            if told == Some(RiskKind::ReturnAbuse) { 500_000.0 } else { 1_000.0 } + (row % 7) as f64;
+        // Some are found out late or never, so that no kind is separable.
+        kinds[row] = if row % 40 == 2 { Some(RiskKind::CardTesting) } else { told.filter(|_| row % 16 != 3) };
+    }
+    let labels: Vec<bool> = kinds.iter().map(Option::is_some).collect();
+    let times: Vec<Timestamp> = (0..rows as i64).map(Timestamp::from_millis).collect();
+    let table = TrainingTable::new(&names, &values, &labels, &times, &[1_000; 900]).unwrap();
+    let (train, validation) = table.split_last(0.4).unwrap();
+    let (early, late) = kinds.split_at(train.len());
+    let (train, validation) = (KindTable { rows: train, kinds: early }, KindTable { rows: validation, kinds: late });
+    let boosting = Boosting { rounds: 60, learning_rate: 0.2, max_leaves: 4, ..Boosting::default() };
+    let settings = BoostingSettings { candidates: vec![boosting], ..BoostingSettings::default() };
+    let vector = FraudVector::new(world.engine.features()).unwrap();
+    let (mut scores, mut bands) = (KindScores::default(), BTreeMap::new());
+    let thresholds = Thresholds::at_break_even(Costs::default()).unwrap();
+    for kind in [RiskKind::CardTesting, RiskKind::ReturnAbuse] {
+        scores.learn(kind, &train, &validation, vector.hidden(kind), &settings).unwrap();
+        bands.insert(kind, KindBands { thresholds, stake_usd_minor: 5_000 });
+    }
+    let unlearned = BTreeMap::from([(RiskKind::AccountTakeover, "3 labels are too few".to_owned())]);
+    let kinds = KindBundle::new(&scores, bands, unlearned).unwrap();
+    promote(world, Task::Fraud, &fraud_bundle(world, true).with_kinds(kinds).to_bytes().unwrap());
+}
+
 fn fraud_model(world: &World, fears_dear: bool) -> Vec<u8> {
+    fraud_bundle(world, fears_dear).to_bytes().unwrap()
+}
+
+fn fraud_bundle(world: &World, fears_dear: bool) -> FraudBundle {
     let names = FraudVector::new(world.engine.features()).unwrap().names().to_vec();
     let total = names.iter().position(|name| name == "checkout_submitted_total_usd_minor").unwrap();
     let (rows, width) = (600_usize, names.len());
@@ -57,8 +101,7 @@ fn fraud_model(world: &World, fears_dear: bool) -> Vec<u8> {
     let reference = Reference::of(&train);
     let trained = dhow_fraud::train(&train, &validation, &Settings::default()).unwrap();
     let thresholds = Thresholds::at_break_even(Costs::default()).unwrap();
-    let bundle = FraudBundle::new(trained.model.to_bytes().unwrap(), thresholds, reference);
-    bundle.to_bytes().unwrap()
+    FraudBundle::new(trained.model.to_bytes().unwrap(), thresholds, reference)
 }
 
 /// Puts a recommender in force that learnt from shoppers who view the products in their order.

@@ -9,6 +9,7 @@ mod history;
 mod replay;
 mod report;
 mod shoppers;
+mod trust;
 mod world;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -75,6 +76,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
         .await?;
     engine.set_storefront(configuration.storefront.clone())?;
     report.routes = deliveries::plan(&history, address).await?;
+    report.trust = trust::ask(&engine, configuration.tenant, &history.truth).await?;
     report.ceilings = history.ceilings.clone();
     report.status = Some(engine.status(configuration.tenant)?);
     clock.run();

@@ -14,6 +14,7 @@ use super::client::Latencies;
 use super::deliveries::RouteFigures;
 use super::history::History;
 use super::shoppers::{AbTest, PerVisit};
+use super::trust::TrustFigures;
 use crate::arguments::DemoArguments;
 use crate::configuration::Configuration;
 use crate::output::{micros, percent, table, thousands};
@@ -133,6 +134,8 @@ pub struct Report {
     pub replay: Option<ReplayFigures>,
     /// The day's route plans.
     pub routes: Vec<RouteFigures>,
+    /// Trust scores at the end.
+    pub trust: Vec<TrustFigures>,
     /// What an oracle and trivial methods reach.
     pub ceilings: Vec<Gap>,
     /// The platform's state at the end.
@@ -157,6 +160,7 @@ impl Report {
             ab_test: None,
             replay: None,
             routes: Vec::new(),
+            trust: Vec::new(),
             ceilings: Vec::new(),
             status: None,
         }
@@ -204,6 +208,7 @@ impl Report {
         self.print_ab_test();
         self.print_latencies();
         self.print_routes();
+        self.print_trust();
         self.print_ceilings();
     }
 
@@ -315,6 +320,22 @@ impl Report {
         println!(
             "The day's parcels, planned\n{}\n",
             table(&["to", "stops", "vans", "left out", "km", "nearest neighbour km", "cost saved"], &rows, true)
+        );
+    }
+
+    fn print_trust(&self) {
+        let row = |figures: &TrustFigures| {
+            vec![
+                figures.accounts_of.clone(),
+                thousands(figures.accounts),
+                format!("{:.0}", figures.median_score),
+                percent(figures.flagged_share),
+            ]
+        };
+        let rows: Vec<_> = self.trust.iter().map(row).collect();
+        println!(
+            "Trust scores at the end, by the worst that the truth knows of an account (of takeovers it is the victim's)\n{}\n",
+            table(&["accounts", "asked", "median of 100", "with a risk flag"], &rows, true)
         );
     }
 

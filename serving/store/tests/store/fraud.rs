@@ -67,9 +67,10 @@ async fn stored_case(world: &World, id: DecisionId) -> FraudCase {
     world.shop.storage().fraud_case(tenant(), id).await.expect("it is read").expect("there is a case")
 }
 
-async fn labels(world: &World) -> Vec<bool> {
+/// Whether it was fraud, and of which kind, of each label.
+async fn labels(world: &World) -> Vec<(bool, Option<String>)> {
     let labelled = |record: OutboxRecord| match record.event.fact {
-        Fact::FraudLabelled(labelled) => Some(labelled.fraud),
+        Fact::FraudLabelled(labelled) => Some((labelled.fraud, labelled.kind)),
         _ => None,
     };
     world.outbox().await.into_iter().filter_map(labelled).collect()
@@ -169,7 +170,7 @@ pub async fn a_verdict_given_twenty_times_at_once_writes_one_label(world: World)
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     let refused = answers.iter().filter(|answer| matches!(answer, Err(CommerceError::Transition(_)))).count();
     assert_eq!(refused, 19, "{answers:?}");
-    assert_eq!(labels(&world).await, [true]);
+    assert_eq!(labels(&world).await, [(true, None)]);
     let case = stored_case(&world, id).await;
     assert_eq!((case.state, case.label()), (CaseState::Decided, Some(FraudLabel::Fraud)));
     let steps: Vec<CaseStep> = case.history.iter().map(|line| line.step).collect();
@@ -190,10 +191,16 @@ pub async fn to_decline_a_large_amount_takes_a_second_person(world: World) {
     assert!(matches!(again, Err(CommerceError::SecondPersonNeeded)), "{again:?}");
     let claimed = world.shop.claim_next_case(tenant(), "bob").await.expect("it is answered");
     assert_eq!(claimed.map(|case| case.decision), Some(id));
-    let last = world.shop.decide_case(tenant(), id, "bob", decline, "").await.expect("it is given");
+    let kind = Some(FraudKind::AccountTakeover);
+    let of_genuine = Finding { verdict: Verdict::Approve, label: FraudLabel::Genuine, kind };
+    let refused = world.shop.decide_case(tenant(), id, "bob", of_genuine, "").await;
+    assert!(matches!(refused, Err(CommerceError::Invalid(ref fields)) if fields[0].pointer == "/kind"), "{refused:?}");
+    let taken_over = Finding { verdict: Verdict::Decline, label: FraudLabel::Fraud, kind };
+    let last = world.shop.decide_case(tenant(), id, "bob", taken_over, "").await.expect("it is given");
     assert_eq!((last.state, last.label()), (CaseState::Decided, Some(FraudLabel::Fraud)));
-    assert_eq!(last.second_verdict.map(|second| second.reviewer), Some("bob".to_owned()));
-    assert_eq!(labels(&world).await, [true]);
+    let second = last.second_verdict.expect("it was given");
+    assert_eq!((second.reviewer.as_str(), second.kind), ("bob", kind));
+    assert_eq!(labels(&world).await, [(true, Some("account_takeover".to_owned()))]);
 
     // To let it pass takes one.
     let (id, approve) = (DecisionId::from_u128(2), (Verdict::Approve, FraudLabel::Genuine));
