@@ -20,7 +20,7 @@ use rayon::prelude::*;
 const BLOCK_ENDS: [usize; 5] = [7, 14, 28, 56, 90];
 /// Days between two origins that are learned from.
 const ORIGIN_STRIDE_DAYS: usize = 7;
-/// Days of history before the first origin.
+/// Days of history before the first origin, or half of a shorter history.
 const FIRST_ORIGIN: usize = 56;
 /// Largest ratio that is learned from: one bulk order must not outweigh all others.
 const RATIO_MAX: f64 = 1_000.0;
@@ -196,11 +196,12 @@ fn rows_of_block(
     context: &Context,
     (first, last): (usize, usize),
 ) -> Result<BlockRows, GlobalError> {
-    let needed = FIRST_ORIGIN + last;
-    let latest = panel.days.checked_sub(last).filter(|latest| *latest >= FIRST_ORIGIN);
+    let first_origin = FIRST_ORIGIN.min(panel.days / 2);
+    let needed = 2 * last;
+    let latest = panel.days.checked_sub(last).filter(|latest| *latest >= first_origin.max(1));
     let latest = latest.ok_or(GlobalError::TooShort { days: panel.days, needed })?;
     let origins: Vec<usize> =
-        (FIRST_ORIGIN..=latest).rev().step_by(ORIGIN_STRIDE_DAYS).take(settings.origins).collect();
+        (first_origin..=latest).rev().step_by(ORIGIN_STRIDE_DAYS).take(settings.origins).collect();
     let share = settings.rows_most as f64 / origins.len() as f64;
     let of_origin = |day: &usize| {
         let origin = context.origin(*day);

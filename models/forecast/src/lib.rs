@@ -7,8 +7,8 @@
 //! [`conformal`] quantiles from past errors of a single method, and [`chart`] draws a fan chart.
 //!
 //! [`GlobalModel`] learns boosted trees from all series of a [`Panel`] with prices, promotions, events and days without stock.
-//! [`LiveSeries`] is a series' state that every sale updates. [`SharedErrors`] gives intervals from the errors of many short
-//! series, [`AdaptiveQuantiles`] intervals that follow a stream of errors, and [`coverage`] counts what intervals held.
+//! [`LiveSeries`] is a series' state that every sale updates. [`AdaptiveQuantiles`] gives intervals that
+//! follow a stream of errors, and [`coverage`] counts what intervals held.
 //!
 //! ```
 //! use dhow_forecast::{Method, Series, Theta};
@@ -33,7 +33,6 @@ mod global_panel;
 mod live;
 mod profile;
 mod samples;
-mod shared_errors;
 
 pub use adaptive::AdaptiveQuantiles;
 pub use backtest::{Backtest, BacktestReport, StoredBacktest, backtest, backtest_of, judge_stored};
@@ -52,4 +51,3 @@ pub use global::{
 pub use global_features::FEATURES;
 pub use global_panel::{GlobalError, MAX_PANEL_SERIES, Panel, PanelSeries};
 pub use live::{LiveError, LiveSeries, MAX_GAP_DAYS};
-pub use shared_errors::SharedErrors;

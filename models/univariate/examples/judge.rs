@@ -3,7 +3,7 @@
 
 use dhow_univariate::accuracy::{pinball, pinball_scale, rmsse};
 use dhow_univariate::judge::{Figures, Score, Tally};
-use dhow_univariate::{METHODS, Method, Series, method_named};
+use dhow_univariate::{Calibration, METHODS, Method, Series, method_named};
 use std::collections::BTreeMap;
 
 type Failure = Box<dyn std::error::Error>;
@@ -85,18 +85,34 @@ fn run(method: &dyn Method, cases: &[Case]) -> Result<(BTreeMap<String, Tally>, 
         .map(|case| method.forecast(&Series::with_seasons(&case.train, &case.seasons)?, case.test.len()))
         .collect();
     let taken = cpu_ms()? - begin;
+    let calibrations = calibrations(method, cases)?;
     for (case, forecast) in cases.iter().zip(forecasts) {
         let series = Series::with_seasons(&case.train, &case.seasons)?;
         let Ok(forecast) = forecast else {
             fallbacks += 1;
             continue;
         };
-        let score = Score::of(&series, &case.test, &forecast)?;
+        let intervals = calibrations[&case.group].intervals(&series, &forecast);
+        let score = Score::of(&series, &case.test, &forecast, &intervals)?;
         for group in [case.group.clone(), "all".to_owned()] {
             tallies.entry(group).or_default().add(&score, case.test.len());
         }
     }
     Ok((tallies, taken, fallbacks))
+}
+
+/// How wide the method's intervals must be, by period, as its errors on the histories say.
+fn calibrations(method: &dyn Method, cases: &[Case]) -> Result<BTreeMap<String, Calibration>, Failure> {
+    let mut series: BTreeMap<String, (usize, Vec<Series>)> = BTreeMap::new();
+    for case in cases {
+        let group = series.entry(case.group.clone()).or_default();
+        group.0 = group.0.max(case.test.len());
+        group.1.push(Series::with_seasons(&case.train, &case.seasons)?);
+    }
+    let learn = |(group, (horizon, series)): (String, (usize, Vec<Series>))| {
+        Ok((group, Calibration::learn(method, &series, horizon)?))
+    };
+    series.into_iter().map(learn).collect()
 }
 
 /// Mean RMSSE and scaled pinball loss at 0.1, 0.5 and 0.9, as rare demand is judged by.

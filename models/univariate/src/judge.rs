@@ -5,6 +5,7 @@
 //! M4): (u − l + 2 ÷ α·(l − y)₊ + 2 ÷ α·(y − u)₊) ÷ the MASE's scale with α = .05.
 
 use crate::accuracy::{AccuracyError, coverage, mase, owa, seasonal_scale, smape};
+use crate::calibration::Ends;
 use crate::series::{PointForecast, Series};
 use serde::{Deserialize, Serialize};
 
@@ -29,19 +30,24 @@ impl Score {
     ///
     /// # Errors
     /// When the numbers of steps differ or are zero.
-    pub fn of(series: &Series, actual: &[f64], forecast: &PointForecast) -> Result<Score, AccuracyError> {
+    pub fn of(
+        series: &Series,
+        actual: &[f64],
+        forecast: &PointForecast,
+        intervals: &[Ends; 3],
+    ) -> Result<Score, AccuracyError> {
         let mut shares = [0.0; 3];
-        for (share, (_, z)) in shares.iter_mut().zip(INTERVALS) {
-            *share = coverage(actual, &forecast.at(-z), &forecast.at(z))?;
+        for (share, ends) in shares.iter_mut().zip(intervals) {
+            let (low, high): (Vec<f64>, Vec<f64>) = ends.iter().copied().unzip();
+            *share = coverage(actual, &low, &high)?;
         }
         let m = series.season_length();
         let scale = seasonal_scale(series.values(), m).ok();
-        let (low, high) = (forecast.at(-INTERVALS[2].1), forecast.at(INTERVALS[2].1));
         let alpha = 1.0 - INTERVALS[2].0;
-        let penalty = |(y, (low, high)): (&f64, (&f64, &f64))| {
+        let penalty = |(y, (low, high)): (&f64, &(f64, f64))| {
             high - low + 2.0 / alpha * ((low - y).max(0.0) + (y - high).max(0.0))
         };
-        let interval_score = actual.iter().zip(low.iter().zip(&high)).map(penalty).sum::<f64>() / actual.len() as f64;
+        let interval_score = actual.iter().zip(&intervals[2]).map(penalty).sum::<f64>() / actual.len() as f64;
         Ok(Score {
             smape: smape(actual, &forecast.values)?,
             mase: mase(series.values(), m, actual, &forecast.values).ok(),

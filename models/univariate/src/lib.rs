@@ -2,6 +2,7 @@
 //! to others.
 
 pub mod accuracy;
+mod calibration;
 mod catalogue;
 mod ces;
 mod combination;
@@ -22,6 +23,7 @@ mod theta_models;
 pub mod weighted;
 mod weights;
 
+pub use calibration::{Calibration, Ends};
 pub use catalogue::{METHODS, method_named};
 pub use ces::Ces;
 pub use combination::MedianOfThree;

@@ -35,6 +35,8 @@ const METHODS: [&dyn Method; 8] = [
 pub const MEMBERS: usize = METHODS.len() + 1;
 /// What a series is described by.
 pub const FEATURES: usize = 14;
+/// Members that the answer names.
+const NAMED: usize = 3;
 /// Logit of the median of three before anything is learned; the others' are 0.
 const MEDIAN_FIRST: f64 = 2.0;
 
@@ -51,14 +53,22 @@ impl Method for Learned {
         check_horizon(horizon, MAX_HORIZON)?;
         let members = Members::of(series, horizon)?;
         let shares = shares(&WEIGHTS, &members.features);
-        let heaviest = (0..MEMBERS).max_by(|a, b| shares[*a].total_cmp(&shares[*b])).unwrap_or(0);
         Ok(PointForecast {
             values: blend(&members.values, &shares),
             spreads: blend(&members.spreads, &shares),
-            model: format!("learned, {:.0} % {}", 100.0 * shares[heaviest], member_name(heaviest)).into(),
+            model: in_words(&shares).into(),
             fallback: members.fallback,
         })
     }
+}
+
+/// What the combination mostly is: its heaviest members.
+fn in_words(shares: &[f64; MEMBERS]) -> String {
+    let mut members: Vec<usize> = (0..MEMBERS).collect();
+    members.sort_by(|a, b| shares[*b].total_cmp(&shares[*a]));
+    let share = |member: &usize| format!("{:.0} % {}", 100.0 * shares[*member], member_name(*member));
+    let named: Vec<String> = members.iter().take(NAMED).map(share).collect();
+    format!("weighted mean of {MEMBERS} methods, mostly {}", named.join(", "))
 }
 
 fn member_name(member: usize) -> &'static str {

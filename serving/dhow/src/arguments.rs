@@ -442,7 +442,7 @@ pub struct EvaluateArguments {
     #[arg(long, value_name = "FILE", requires = "protocol")]
     pub valid: Option<PathBuf>,
     /// A line for each person with the items in time order, for the protocol `interactions`; the transactions as Parquet
-    /// for --dataset; for `forecast`, Parquet with a row for each series: period, train[] and test[].
+    /// for --dataset; for `forecast`, Parquet with a row for each series: period, train[] and test[], or values[].
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Judge forecasting methods on rows of id, time and value, as Parquet or CSV; the last --horizon values are held out.
@@ -454,8 +454,8 @@ pub struct EvaluateArguments {
     /// Steps of a season of the series to forecast; may be given several times, the shortest first. By the period otherwise.
     #[arg(long, value_name = "STEPS")]
     pub season: Vec<usize>,
-    /// Values held out of each series of --long; 12 otherwise.
-    #[arg(long, value_name = "STEPS", requires = "long")]
+    /// Values held out of each series of --long, or of a file of values[]; 12 otherwise.
+    #[arg(long, value_name = "STEPS")]
     pub horizon: Option<usize>,
     /// Forecast only every so many-th series of the file.
     #[arg(long, value_name = "COUNT", default_value = "1")]
@@ -606,7 +606,7 @@ pub struct ForecastArguments {
     /// How a file's series are forecast, such as learned, median, ets or mstl.
     #[arg(long, value_name = "NAME", default_value = "learned")]
     pub method: String,
-    /// Steps of a season of a file's series; may be given several times, the shortest first.
+    /// Steps of a season of a file's series; may be given several times, the shortest first. None otherwise.
     #[arg(long, value_name = "STEPS")]
     pub season: Vec<usize>,
     /// One series of a file; all otherwise, with the chart of the first.

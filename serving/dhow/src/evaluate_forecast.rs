@@ -2,17 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use dhow_forecast::coverage::{GroupCoverage, SeriesCoverage, coverage_by_group};
 use dhow_univariate::judge::{Figures, Score, Tally};
-use dhow_univariate::{Method, Naive2, Series, fill_missing, forecast_or_simpler, method_named};
+use dhow_univariate::{
+    Calibration, DemandPattern, Method, Naive2, Series, fill_missing, forecast_or_simpler, method_named,
+};
 use serde::Serialize;
 
 use crate::arguments::EvaluateArguments;
 use crate::failure::Failure;
 use crate::output::{json, progress, table};
-use crate::series_file::{Judged, read_judged, read_long};
+use crate::series_file::{Judged, held_out, read_judged, read_long};
 
 /// The methods that are judged where none is named.
 const METHODS: [&str; 8] = ["naive2", "seasonal_naive", "theta", "dotm", "ces", "ets", "median", "learned"];
+/// … of series most of which have rare demand.
+const RARE_METHODS: [&str; 8] = ["naive2", "mean", "croston", "croston_sba", "tsb", "adida", "imapa", "ets"];
 /// Values held out of each series of a long file, where the command does not say how many.
 const HORIZON: usize = 12;
 /// The group of all series.
@@ -26,7 +31,10 @@ struct Row {
     group: String,
     #[serde(flatten)]
     figures: Figures,
-    /// CPU milliseconds a series, over all groups, where the system counts them.
+    /// 95 % intervals of the coverage, by a bootstrap over series.
+    coverage_95: [(f64, f64); 3],
+    /// CPU milliseconds a series for its forecast, over all groups, where the system counts them; how wide intervals must be is
+    /// learned apart.
     cpu_ms_per_series: Option<f64>,
     /// Series that a simpler method answered, over all groups.
     fallbacks: usize,
@@ -44,6 +52,7 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let wanted: Vec<&str> = match arguments.method.as_slice() {
         // The methods of one season do not see several.
         [] if arguments.season.len() > 1 => METHODS.into_iter().chain(["mstl"]).collect(),
+        [] if is_mostly_rare(&cases) => RARE_METHODS.to_vec(),
         [] => METHODS.to_vec(),
         some => some.iter().map(String::as_str).collect(),
     };
@@ -53,12 +62,17 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for method in methods {
         let run = judge(method, &cases)?;
+        let covered = run.covered.each_ref().map(|series| coverage_by_group(series, arguments.seed));
         for (group, tally) in &run.tallies {
             let naive2 = base.tallies.get(group).copied().unwrap_or_default();
+            let of_group = |groups: &Vec<GroupCoverage>| {
+                groups.iter().find(|one| one.group == *group).map_or((0.0, 1.0), |one| (one.low, one.high))
+            };
             rows.extend(tally.figures(&naive2).map(|figures| Row {
                 method: method.name(),
                 group: group.clone(),
                 figures,
+                coverage_95: covered.each_ref().map(of_group),
                 cpu_ms_per_series: run.cpu_ms.map(|cpu_ms| cpu_ms / cases.len() as f64),
                 fallbacks: run.fallbacks,
                 first_fallback: run.first_fallback.clone(),
@@ -89,16 +103,10 @@ struct Case {
 }
 
 fn cases(arguments: &EvaluateArguments) -> Result<Vec<Case>, Failure> {
+    let horizon = arguments.horizon.unwrap_or(HORIZON).max(1);
     let judged = match (&arguments.data, &arguments.long) {
-        (Some(path), None) => read_judged(path)?,
-        (None, Some(path)) => {
-            let horizon = arguments.horizon.unwrap_or(HORIZON).max(1);
-            let split = |mut values: Vec<f64>| {
-                let test = values.split_off(values.len().saturating_sub(horizon));
-                Judged { period: String::new(), train: values, test }
-            };
-            read_long(path)?.into_iter().map(|series| split(series.values)).collect()
-        }
+        (Some(path), None) => read_judged(path, horizon)?,
+        (None, Some(path)) => read_long(path)?.into_iter().map(|series| held_out(series.values, horizon)).collect(),
         _ => return Err(Failure::Input("give one of --data FILE and --long FILE".to_owned())),
     };
     let mut cases = Vec::new();
@@ -132,9 +140,21 @@ fn season_of(period: &str) -> usize {
     }
 }
 
+/// Whether most series have no demand at most steps.
+fn is_mostly_rare(cases: &[Case]) -> bool {
+    let is_rare = |case: &&Case| {
+        let is_demand = case.train.iter().all(|value| *value >= 0.0);
+        is_demand && Series::new(&case.train, 1).is_ok_and(|series| DemandPattern::of(&series).is_sparse())
+    };
+    2 * cases.iter().filter(is_rare).count() > cases.len()
+}
+
 /// What became of one method.
 struct Run {
+    /// By group, and of all together where there are several.
     tallies: BTreeMap<String, Tally>,
+    /// For each of the judged intervals, what it held of every series.
+    covered: [Vec<SeriesCoverage>; 3],
     cpu_ms: Option<f64>,
     fallbacks: usize,
     first_fallback: Option<String>,
@@ -148,17 +168,40 @@ fn judge(method: &dyn Method, cases: &[Case]) -> Result<Run, Failure> {
     let begin = cpu_ms();
     let forecasts = cases.iter().map(series).collect::<Result<Vec<_>, _>>()?;
     let cpu_ms = cpu_ms().zip(begin).map(|(end, begin)| end - begin);
-    let mut run = Run { tallies: BTreeMap::new(), cpu_ms, fallbacks: 0, first_fallback: None };
+    let calibrations = calibrations(method, cases)?;
+    let mut run =
+        Run { tallies: BTreeMap::new(), covered: Default::default(), cpu_ms, fallbacks: 0, first_fallback: None };
     for (case, forecast) in cases.iter().zip(forecasts) {
         let series = Series::with_seasons(&case.train, &case.seasons).map_err(Failure::input)?;
-        let score = Score::of(&series, &case.test, &forecast).map_err(Failure::input)?;
-        for group in [&case.group, ALL] {
+        let intervals = calibrations[&case.group].intervals(&series, &forecast);
+        let score = Score::of(&series, &case.test, &forecast, &intervals).map_err(Failure::input)?;
+        let groups = [Some(case.group.as_str()), (calibrations.len() > 1).then_some(ALL)];
+        for group in groups.into_iter().flatten() {
             run.tallies.entry(group.to_owned()).or_default().add(&score, case.test.len());
+        }
+        for (covered, share) in run.covered.iter_mut().zip(score.coverage) {
+            let steps = case.test.len();
+            let inside = (share * steps as f64).round() as usize;
+            covered.push(SeriesCoverage { group: case.group.clone(), inside, steps });
         }
         run.fallbacks += usize::from(forecast.fallback.is_some());
         run.first_fallback = run.first_fallback.or(forecast.fallback);
     }
     Ok(run)
+}
+
+/// How wide the method's intervals must be in each group, as its errors on the histories say.
+fn calibrations(method: &dyn Method, cases: &[Case]) -> Result<BTreeMap<String, Calibration>, Failure> {
+    let mut groups: BTreeMap<&str, (usize, Vec<Series>)> = BTreeMap::new();
+    for case in cases {
+        let (horizon, series) = groups.entry(&case.group).or_default();
+        *horizon = case.test.len().max(*horizon);
+        series.push(Series::with_seasons(&case.train, &case.seasons).map_err(Failure::input)?);
+    }
+    let learn = |(group, (horizon, series)): (&str, (usize, Vec<Series>))| {
+        Ok((group.to_owned(), Calibration::learn(method, &series, horizon).map_err(Failure::input)?))
+    };
+    groups.into_iter().map(learn).collect()
 }
 
 /// CPU time of this thread so far, where the system tells it.
@@ -198,7 +241,8 @@ fn print(rows: &[Row]) {
         "fallbacks",
     ];
     println!("{}", table(&head, &rows_cells, true));
-    for row in rows.iter().filter(|row| row.group == ALL) {
+    let first_of_method = |at: &usize| *at == 0 || rows[*at].method != rows[*at - 1].method;
+    for row in (0..rows.len()).filter(first_of_method).map(|at| &rows[at]) {
         if let Some(reason) = &row.first_fallback {
             println!("{}: {} fallbacks, first: {reason}", row.method, row.fallbacks);
         }

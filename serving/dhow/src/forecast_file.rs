@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use dhow_forecast::chart::{Fan, fan};
-use dhow_univariate::judge::INTERVALS;
-use dhow_univariate::{PointForecast, Series, fill_missing, forecast_or_simpler, method_named};
+use dhow_univariate::{
+    Calibration, Ends, Method, PointForecast, Series, fill_missing, forecast_or_simpler, method_named,
+};
 use serde::Serialize;
 
 use crate::arguments::ForecastArguments;
@@ -22,6 +23,8 @@ struct Row {
     id: String,
     /// Missing values that were filled.
     filled: usize,
+    /// When each step is.
+    times: Vec<String>,
     #[serde(flatten)]
     forecast: PointForecast,
     /// Per step: lower and upper end of the 50, 80 and 95 % intervals.
@@ -40,7 +43,15 @@ pub fn run(arguments: &ForecastArguments, path: &Path) -> Result<(), Failure> {
     if all.is_empty() {
         return Err(Failure::Input(format!("{} holds no such series", path.display())));
     }
-    let rows = all.iter_mut().map(|series| forecast(arguments, series)).collect::<Result<Vec<_>, _>>()?;
+    let method = method_named(&arguments.method).ok_or_else(|| unknown(&arguments.method))?;
+    let filled = all.iter_mut().map(fill).collect::<Result<Vec<_>, _>>()?;
+    let seasons = if arguments.season.is_empty() { vec![1] } else { arguments.season.clone() };
+    let checked = all.iter().map(|series| check(series, &seasons)).collect::<Result<Vec<_>, _>>()?;
+    let calibration = Calibration::learn(method, &checked, arguments.horizon).map_err(Failure::input)?;
+    let row = |(series, (checked, filled)): (&OwnSeries, (&Series, usize))| {
+        Ok(Row { filled, ..forecast(arguments.horizon, method, &calibration, series, checked)? })
+    };
+    let rows = all.iter().zip(checked.iter().zip(filled)).map(row).collect::<Result<Vec<_>, Failure>>()?;
     if let Some(file) = &arguments.chart {
         std::fs::write(file, chart(&all[0], &rows[0]))
             .map_err(|error| Failure::Input(format!("{}: {error}", file.display())))?;
@@ -52,17 +63,35 @@ pub fn run(arguments: &ForecastArguments, path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn forecast(arguments: &ForecastArguments, series: &mut OwnSeries) -> Result<Row, Failure> {
-    let method = method_named(&arguments.method).ok_or_else(|| unknown(&arguments.method))?;
-    let blame = |error| Failure::Input(format!("series `{}`: {error}", series.id));
-    let filled = fill_missing(&mut series.values).map_err(blame)?;
-    let seasons = if arguments.season.is_empty() { vec![1] } else { arguments.season.clone() };
-    let checked = Series::with_seasons(&series.values, &seasons).map_err(blame)?;
-    let forecast = forecast_or_simpler(method, &checked, arguments.horizon).map_err(blame)?;
-    let ends = INTERVALS.map(|(_, z)| (forecast.at(-z), forecast.at(z)));
-    let at = |h: usize| [0, 1, 2].map(|level| (ends[level].0[h], ends[level].1[h]));
-    let intervals = (0..forecast.values.len()).map(at).collect();
-    Ok(Row { id: series.id.clone(), filled, forecast, intervals })
+fn blame(series: &OwnSeries) -> impl Fn(dhow_univariate::ForecastError) -> Failure {
+    move |error| Failure::Input(format!("series `{}`: {error}", series.id))
+}
+
+fn fill(series: &mut OwnSeries) -> Result<usize, Failure> {
+    let filled = fill_missing(&mut series.values);
+    filled.map_err(blame(series))
+}
+
+fn check<'a>(series: &'a OwnSeries, seasons: &'a [usize]) -> Result<Series<'a>, Failure> {
+    Series::with_seasons(&series.values, seasons).map_err(blame(series))
+}
+
+fn forecast(
+    horizon: usize,
+    method: &dyn Method,
+    calibration: &Calibration,
+    series: &OwnSeries,
+    checked: &Series,
+) -> Result<Row, Failure> {
+    let forecast = forecast_or_simpler(method, checked, horizon).map_err(blame(series))?;
+    let ends: [Ends; 3] = calibration.intervals(checked, &forecast);
+    Ok(Row {
+        id: series.id.clone(),
+        filled: 0,
+        times: (1..=horizon).map(|step| series.steps.after(step)).collect(),
+        intervals: (0..horizon).map(|h| ends.each_ref().map(|ends| ends[h])).collect(),
+        forecast,
+    })
 }
 
 fn chart(series: &OwnSeries, row: &Row) -> String {
@@ -82,12 +111,12 @@ fn print(rows: &[Row]) {
     let mut cells = Vec::new();
     for row in rows {
         for (h, (value, intervals)) in row.forecast.values.iter().zip(&row.intervals).enumerate() {
-            let mut line = vec![row.id.clone(), (h + 1).to_string(), format!("{value:.2}")];
+            let mut line = vec![row.id.clone(), row.times[h].clone(), format!("{value:.2}")];
             line.extend(intervals.iter().map(|(low, high)| format!("{low:.2} to {high:.2}")));
             cells.push(line);
         }
     }
-    println!("{}", table(&["series", "step", "expected", "50 %", "80 %", "95 %"], &cells, true));
+    println!("{}", table(&["series", "time", "expected", "50 %", "80 %", "95 %"], &cells, true));
     for row in rows {
         println!("{}: {}", row.id, row.forecast.model);
         if row.filled > 0 {

@@ -38,6 +38,27 @@ fn every_subcommand_explains_itself_with_an_example() {
 }
 
 #[test]
+fn a_table_of_ones_own_is_forecast_by_date_and_its_methods_are_judged_once_for_one_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sales.csv");
+    let month = |at: usize| format!("{}-{:02}-01", 2020 + at / 12, at % 12 + 1);
+    let value = |at: usize, size: usize| size * (100 + at + 30 * usize::from(at % 12 == 11)) + at * 7919 % 11;
+    let row = |at: usize| format!("cups,{},{}\npots,{},{}\n", month(at), value(at, 1), month(at), value(at, 3));
+    fs::write(&file, std::iter::once("id,time,value\n".to_owned()).chain((0..60).map(row)).collect::<String>()).unwrap();
+    let shown = file.display().to_string();
+    let told = parsed(&run(&["forecast", &shown, "--season", "12", "--horizon", "14", "--json"]));
+    let cups = &told[0];
+    assert_eq!((&cups["times"][0], &cups["times"][13]), (&"2025-01-01".into(), &"2026-02-01".into()));
+    assert_eq!(cups["intervals"].as_array().unwrap().len(), 14, "{cups}");
+    assert!(cups["model"].as_str().unwrap().starts_with("weighted mean of 9 methods, mostly "), "{cups}");
+    let judged = parsed(&run(&["evaluate", "forecast", "--long", &shown, "--season", "12", "--json"]));
+    let groups: Vec<&serde_json::Value> = judged.as_array().unwrap().iter().map(|row| &row["group"]).collect();
+    assert!(groups.len() == 8 && groups.iter().all(|group| *group == "series"), "{groups:?}");
+    let refused = refused(&["forecast", &shown, "--horizon", "0"]);
+    assert!(refused.contains("horizon is 0"), "{refused}");
+}
+
+#[test]
 fn bad_arguments_and_configuration_end_with_status_two_and_name_the_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("dhow.toml");

@@ -1,4 +1,4 @@
-//! Intervals that follow a stream, intervals from many short series, and honest counts of what they held.
+//! Intervals that follow a stream, and honest counts of what intervals held.
 
 use super::noise;
 use dhow_forecast::coverage::{SeriesCoverage, coverage_by_group};
@@ -31,47 +31,6 @@ fn adaptive_quantiles_hold_their_level_through_a_jump_of_the_spread() {
     assert!(AdaptiveQuantiles::starting_at(&[0.5], &[1.0, 2.0]).is_err());
     let start = AdaptiveQuantiles::starting_at(&[0.1, 0.9], &[-1.0, 2.0]).unwrap();
     assert_eq!(start.around(10.0), [9.0, 12.0]);
-}
-
-/// Short random walks of very different sizes, with what comes after.
-fn walks(count: u64, length: usize, horizon: usize) -> Vec<(Vec<f64>, Vec<f64>)> {
-    let walk = |seed: u64| {
-        let mut random = noise(seed);
-        let size = (8.0 * random()).exp();
-        let mut value = 50.0 * size;
-        let mut next = || {
-            value += size * normal(&mut random);
-            value
-        };
-        ((0..length).map(|_| next()).collect(), (0..horizon).map(|_| next()).collect())
-    };
-    (0..count).map(walk).collect()
-}
-
-#[test]
-fn errors_of_many_short_series_give_intervals_that_hold_at_every_step() {
-    let (horizon, levels) = (6, [0.025, 0.1, 0.25, 0.75, 0.9, 0.975]);
-    let walks = walks(800, 20, horizon);
-    let series: Vec<Series> = walks.iter().map(|(history, _)| Series::new(history, 1).unwrap()).collect();
-    let shared = SharedErrors::collect(&Naive2, &series, horizon, |value| value).unwrap();
-    assert_eq!(shared.series(), 800);
-    let mut inside = vec![[0.0; 3]; horizon];
-    for (series, (_, future)) in series.iter().zip(&walks) {
-        let points = Naive2.forecast(series, horizon).unwrap().values;
-        let rows = shared.quantiles(series, &points, &levels).unwrap().unwrap();
-        for (step, (row, came)) in rows.iter().zip(future).enumerate() {
-            for (at, count) in inside[step].iter_mut().enumerate() {
-                *count += f64::from(u8::from(row[at] <= *came && *came <= row[5 - at])) / 800.0;
-            }
-        }
-    }
-    for (step, shares) in inside.iter().enumerate() {
-        for (share, level) in shares.iter().zip([0.95, 0.8, 0.5]) {
-            assert!((share - level).abs() < 0.05, "step {step}: {share} in the {level} interval");
-        }
-    }
-    let flat = Series::new(&[3.0; 9], 1).unwrap();
-    assert_eq!(shared.quantiles(&flat, &[3.0], &levels).unwrap(), None);
 }
 
 #[test]
