@@ -2,8 +2,9 @@
 # Vehicle routing beside HGS-CVRP and PyVRP: benches/routes.sh FAMILY [CPU_SECONDS] [SEEDS]. FAMILY is a folder of routing
 # instances (cvrp_x, gehring_homberger/homberger_200, gehring_homberger/homberger_400, solomon, hfvrp, mdvrptw, pcvrptw,
 # vrpb); every k-th file by name is taken, ten to fifteen of them, for so many CPU seconds each on one core, once for each
-# seed 1 .. SEEDS. Both sides stop by their CPU time; Dhow's plans are checked, and a wrong one fails the run. Gaps are to
-# the `.sol` files beside the instances, under the family's rounding. DHOW_DATA_DIR names the data folder.
+# seed 1 .. SEEDS. FAMILY generated-1000 (or any other number of stops) is four instances by routes_generate.py. Both sides stop
+# by their CPU time; Dhow's plans are checked, and a wrong one fails the run. Gaps are to the `.sol` files beside the instances,
+# under the family's rounding; without such files, costs are compared. DHOW_DATA_DIR names the data folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment
@@ -12,6 +13,11 @@ seconds="${2:-10}"
 seeds="${3:-3}"
 cargo build --release -p dhow-routes --example solve --quiet
 folder="${DHOW_DATA_DIR:-../shared/data}/routes/$family"
+if [[ "$family" == generated-* ]]; then
+  folder="$CARGO_TARGET_DIR/$family"
+  stops="${family#generated-}"
+  python3 benches/routes_generate.py "$folder" "$stops" "$stops" "$stops" "$stops"
+fi
 mapfile -t all < <(find "$folder" -maxdepth 1 \( -name '*.vrp' -o -name '*.txt' \) | sort)
 [ "${#all[@]}" -gt 0 ] || { echo "SKIPPED: no instances in $folder" >&2; exit 0; }
 step=$((${#all[@]} > 15 ? (${#all[@]} + 9) / 10 : 1))

@@ -1,7 +1,7 @@
 //! Solves benchmark files for some CPU seconds each, checks the plans and prints their costs and the gaps to the best known
 //! solutions beside them; it prints no routes.
 //!
-//! `solve FILE … [--cpu-seconds S] [--seed N] [--vehicles-first]`; a best known cost is read from the `.sol` file next to its
+//! `solve FILE … [--cpu-seconds S] [--iterations N] [--seed N] [--vehicles-first]`; a best known cost is read from the `.sol` file next to its
 //! instance.
 
 use dhow_routes::formats::{ReadOptions, SolutionFile, read};
@@ -17,6 +17,7 @@ fn cpu_seconds() -> f64 {
 /// What is asked for.
 struct Settings {
     seconds: f64,
+    iterations: u64,
     seed: u64,
     vehicles_first: bool,
 }
@@ -37,7 +38,7 @@ fn solve(path: &Path, settings: &Settings) -> Result<Outcome, Box<dyn std::error
         Err(_) => None,
     };
     let begin = cpu_seconds();
-    let budget = Budget { iterations: MAX_ITERATIONS, seed: settings.seed };
+    let budget = Budget { iterations: settings.iterations, seed: settings.seed };
     let plan =
         LocalSearchSolver.solve_paced(&instance.problem, &budget, &|| (cpu_seconds() - begin) / settings.seconds)?;
     let used = cpu_seconds() - begin;
@@ -59,12 +60,13 @@ fn solve(path: &Path, settings: &Settings) -> Result<Outcome, Box<dyn std::error
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut settings = Settings { seconds: 10.0, seed: 1, vehicles_first: false };
+    let mut settings = Settings { seconds: 10.0, iterations: MAX_ITERATIONS, seed: 1, vehicles_first: false };
     let mut files: Vec<PathBuf> = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--cpu-seconds" => settings.seconds = arguments.next().ok_or("--cpu-seconds needs a number")?.parse()?,
+            "--iterations" => settings.iterations = arguments.next().ok_or("--iterations needs a number")?.parse()?,
             "--seed" => settings.seed = arguments.next().ok_or("--seed needs a number")?.parse()?,
             "--vehicles-first" => settings.vehicles_first = true,
             file => files.push(file.into()),

@@ -4,6 +4,7 @@
 //! between them, vehicles of any mix (capacity, shift, depots, costs, limits, breaks, reloads, traffic) and travel between
 //! places. A [`Solver`] turns it into a [`Plan`]; [`LocalSearchSolver`] is the engine here, whose general part replays every
 //! route it tries where a problem uses rarer [`Feature`]s. [`check`] verifies a plan without any of the solver's code,
+//! [`insert`] finds the best place in a live plan, [`reoptimise`] improves one with few changes,
 //! [`explain`] says what stops left out are missing, [`savings`] and [`nearest_neighbour`] are baselines, [`kpis`] summarises,
 //! [`vroom`] speaks VROOM's JSON, [`formats`] reads and writes the benchmark families' files, and [`map`] draws.
 //!
@@ -14,7 +15,8 @@
 //!
 //! Sources: Clarke and Wright 1964 (savings); Or 1976 (or-opt); Potvin and Rousseau 1995 (2-opt*); Vidal, Crainic,
 //! Gendreau and Prins 2013 (segments with time warp, evaluated in constant time); Christiaens and Vanden Berghe 2020
-//! (slack induction by string removals).
+//! (slack induction by string removals); Vidal et al. 2012 and Vidal 2022 (hybrid genetic search, SWAP*); Prins 2004 (splitting
+//! a tour).
 //!
 //! ```
 //! use dhow_routes::{Budget, LocalSearchSolver, Place, Problem, Solver, Stop, Travel, Vehicle, check};
@@ -33,6 +35,7 @@ mod explain;
 pub mod formats;
 mod general;
 mod kpis;
+mod live;
 pub mod map;
 mod nearest;
 mod plan;
@@ -50,6 +53,7 @@ pub use check::{Violation, check};
 pub use construct::{nearest_neighbour, savings};
 pub use explain::{Broken, Explanation, Relaxation, Rule, explain, relaxed};
 pub use kpis::{Kpis, kpis};
+pub use live::{Insertion, LiveError, Reoptimised, insert, reoptimise};
 pub use plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, UnassignedReason, Visit};
 pub use problem::{
     Break, DEFAULT_CO2E_G_PER_KM, Feature, Lateness, MAX_AMOUNT, MAX_DIMENSIONS, MAX_FIXED_COST, MAX_LEG,

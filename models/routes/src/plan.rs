@@ -54,6 +54,20 @@ impl Route {
     pub fn duration_s(&self) -> i64 {
         self.return_s - self.departure_s
     }
+
+    /// What the vehicle does, in order.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(self.visits.len() + self.pauses.len());
+        let mut pauses = self.pauses.iter().peekable();
+        for (index, visit) in self.visits.iter().enumerate() {
+            while let Some(pause) = pauses.next_if(|pause| pause.after_visits <= index) {
+                steps.push(pause.kind.step());
+            }
+            steps.push(Step::Stop(visit.stop));
+        }
+        steps.extend(pauses.map(|pause| pause.kind.step()));
+        steps
+    }
 }
 
 /// One stop served.
@@ -105,6 +119,15 @@ pub enum PauseKind {
     Break(usize),
     /// A reload at this location.
     Reload(usize),
+}
+
+impl PauseKind {
+    fn step(self) -> Step {
+        match self {
+            PauseKind::Break(index) => Step::Break(index),
+            PauseKind::Reload(location) => Step::Reload(location),
+        }
+    }
 }
 
 /// One thing on the way of a vehicle.

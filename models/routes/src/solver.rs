@@ -1,11 +1,11 @@
 //! The `Solver` trait and the choice of the engine behind it: the core search, or the general engine for rarer rules; it reads no
 //! clock.
 
-use crate::general;
-use crate::plan::{Plan, Step};
+use crate::general::{self, Stability, Tours};
+use crate::plan::Plan;
 use crate::problem::{Feature, Problem};
 use crate::schedule::schedule;
-use crate::search::search;
+use crate::search::{Begin, Watcher, search};
 use serde::{Deserialize, Serialize};
 
 /// Most ruin-and-recreate steps of one call.
@@ -15,7 +15,8 @@ pub const MAX_ITERATIONS: u64 = 100_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Ruin-and-recreate steps, at most `MAX_ITERATIONS`; zero leaves little more than the first plan.
+    /// Ruin-and-recreate steps, at most `MAX_ITERATIONS`; a plan made by crossover counts as one for each stop. Zero leaves
+    /// little more than the first plan.
     pub iterations: u64,
     /// Seed of all random choices.
     pub seed: u64,
@@ -49,6 +50,21 @@ pub trait Solver {
     /// When the budget is out of range.
     fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError>;
 
+    /// The same, while `watch` is shown better plans as they are found, about fifty of them at most. An engine may show none.
+    ///
+    /// # Errors
+    /// When the budget is out of range.
+    fn solve_watched(
+        &self,
+        problem: &Problem,
+        budget: &Budget,
+        progress: &dyn Fn() -> f64,
+        watch: &mut dyn FnMut(&Plan),
+    ) -> Result<Plan, SolveError> {
+        let _ = watch;
+        self.solve_paced(problem, budget, progress)
+    }
+
     /// Plans until the iterations are done or `stop`, asked as often, says true; then the best plan so far is returned. A
     /// caller who knows when it will stop gets a better plan from `solve_paced`.
     ///
@@ -65,7 +81,17 @@ pub struct LocalSearchSolver;
 
 impl Solver for LocalSearchSolver {
     fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
-        solve_from(problem, None, budget, progress)
+        solve_from(Tours::new(problem, None), None, budget, progress, None)
+    }
+
+    fn solve_watched(
+        &self,
+        problem: &Problem,
+        budget: &Budget,
+        progress: &dyn Fn() -> f64,
+        watch: &mut dyn FnMut(&Plan),
+    ) -> Result<Plan, SolveError> {
+        solve_from(Tours::new(problem, None), None, budget, progress, Some(watch))
     }
 }
 
@@ -80,22 +106,32 @@ const HONOURED: &[Feature] = &[
     Feature::Shipments,
 ];
 
-/// Plans beginning with the steps of `start` where they are given and break no rule; that is the general engine's work.
+/// Plans beginning with these tours; a change of vehicles has its price where that is given.
 ///
 /// # Errors
 /// When the budget is out of range.
 pub(crate) fn solve_from(
-    problem: &Problem,
-    start: Option<&[Vec<Step>]>,
+    tours: Tours,
+    stability: Option<Stability>,
     budget: &Budget,
     progress: &dyn Fn() -> f64,
+    watch: Option<&mut dyn FnMut(&Plan)>,
 ) -> Result<Plan, SolveError> {
     if budget.iterations > MAX_ITERATIONS {
         return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
     }
-    if start.is_some() || problem.features().iter().any(|feature| !HONOURED.contains(feature)) {
-        return Ok(general::solve(problem, start, budget, &|| progress() >= 1.0));
+    let problem = tours.problem;
+    if problem.features().iter().any(|feature| !HONOURED.contains(feature)) {
+        let tours = match stability {
+            Some(stability) => tours.kept_stable(stability),
+            None => tours,
+        };
+        return Ok(general::solve(tours, budget, &|| progress() >= 1.0, watch));
     }
     let share = |steps: u64| progress().max(steps as f64 / budget.iterations.max(1) as f64);
-    Ok(schedule(problem, &search(problem, budget.seed, &share)))
+    let start: Vec<Vec<usize>> = (0..problem.vehicles().len()).map(|vehicle| tours.stops_of(vehicle)).collect();
+    let begin = Begin { orders: &start, stability: stability.as_ref() };
+    let mut tell = watch.map(|watch| move |orders: &[Vec<usize>]| watch(&schedule(problem, orders)));
+    let mut watcher = Watcher::new(tell.as_mut().map(|tell| tell as &mut dyn FnMut(&[Vec<usize>])));
+    Ok(schedule(problem, &search(problem, budget.seed, &begin, &share, &mut watcher)))
 }

@@ -16,7 +16,7 @@ use rand::RngExt;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-pub(crate) use tours::{Item, Tours, items};
+pub(crate) use tours::{Item, Stability, Tours, items, without_breaks};
 
 /// Nearest stops that are known of each stop.
 const NEIGHBOURS: usize = 60;
@@ -31,11 +31,17 @@ const FIRST_ROUND: u64 = 500;
 /// First and last temperature of the first round as shares of the mean cost per served stop.
 const TEMPERATURES: (f64, f64) = (0.5, 0.005);
 
-/// Plans within the budget, or until `stop` says so, beginning with `start` where it is given.
-pub(crate) fn solve(problem: &Problem, start: Option<&[Vec<Step>]>, budget: &Budget, stop: &dyn Fn() -> bool) -> Plan {
+/// Plans within the budget, or until `stop` says so, beginning with the tours given. After each round in which a better plan was
+/// found, `watch` is shown it.
+pub(crate) fn solve(
+    mut tours: Tours,
+    budget: &Budget,
+    stop: &dyn Fn() -> bool,
+    mut watch: Option<&mut dyn FnMut(&Plan)>,
+) -> Plan {
+    let problem = tours.problem;
     let mut rng = ChaCha8Rng::seed_from_u64(budget.seed);
     let items = items(problem);
-    let mut tours = Tours::new(problem, start);
     tours.insert_all(&sorted(problem, tours.loose(&items), &mut rng), &mut || false, stop);
     let nearest = nearest_stops(problem, NEIGHBOURS);
     let (mut best, mut best_steps) = (tours.value(), tours.steps().to_vec());
@@ -44,7 +50,11 @@ pub(crate) fn solve(problem: &Problem, start: Option<&[Vec<Step>]>, budget: &Bud
         let length = (FIRST_ROUND << round.min(40)).min(budget.iterations - done);
         let cooled = 0.5f64.powi(round.min(40) as i32);
         let mut run = Run { tours: &mut tours, items: &items, nearest: &nearest, rng: &mut rng };
+        let before = best;
         run.anneal(length, cooled, stop, &mut best, &mut best_steps);
+        if let Some(watch) = watch.as_mut().filter(|_| best < before) {
+            watch(&plan_of(problem, &best_steps));
+        }
         tours.restart(&best_steps);
         (done, round) = (done + length, round + 1);
     }

@@ -73,6 +73,23 @@ struct Found {
     tour_cost: i64,
 }
 
+/// What it costs, scaled, that a vehicle other than its own serves a stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Stability {
+    /// Per stop: the vehicle that served it.
+    pub(crate) vehicle_of: Vec<Option<usize>>,
+    pub(crate) price: i64,
+}
+
+impl Stability {
+    /// The price of a vehicle's serving these stops.
+    fn of(&self, vehicle: usize, steps: &[Step]) -> i64 {
+        let moved =
+            |step: &&Step| matches!(step, Step::Stop(stop) if self.vehicle_of[*stop].is_some_and(|v| v != vehicle));
+        steps.iter().filter(moved).count() as i64 * self.price
+    }
+}
+
 /// All tours.
 pub(crate) struct Tours<'p> {
     pub(crate) problem: &'p Problem,
@@ -84,6 +101,8 @@ pub(crate) struct Tours<'p> {
     remembered: Vec<(usize, Vec<Step>, i64)>,
     members: Vec<Vec<usize>>,
     items: Vec<Item>,
+    /// None where every vehicle is as good as another.
+    stability: Option<Stability>,
 }
 
 impl<'p> Tours<'p> {
@@ -103,15 +122,27 @@ impl<'p> Tours<'p> {
             remembered: Vec::new(),
             members,
             items: items(problem),
+            stability: None,
         };
         let prefix = |vehicle: usize| vehicles[vehicle].prefix.iter().map(|&stop| Step::Stop(stop)).collect::<Vec<_>>();
         for vehicle in 0..vehicles.len() {
             let given = start.and_then(|start| start.get(vehicle)).map(|steps| without_breaks(steps));
             // A tour to start with that breaks a rule is of no use.
             let feasible = given.filter(|steps| tours.price(vehicle, steps).is_some());
-            tours.set(vehicle, feasible.unwrap_or_else(|| prefix(vehicle)));
+            let steps = feasible.unwrap_or_else(|| prefix(vehicle));
+            let cost = tours.cost(vehicle, &steps);
+            tours.write(vehicle, steps, cost);
         }
         tours
+    }
+
+    /// The same tours, where changes of vehicles have a price from here on.
+    pub(crate) fn kept_stable(mut self, stability: Stability) -> Tours<'p> {
+        self.stability = Some(stability);
+        for vehicle in 0..self.steps.len() {
+            self.costs[vehicle] = self.cost(vehicle, &self.steps[vehicle]);
+        }
+        self
     }
 
     pub(crate) fn steps(&self) -> &[Vec<Step>] {
@@ -135,8 +166,15 @@ impl<'p> Tours<'p> {
         let left_out = self.items.iter().filter(|item| !self.is_served(**item));
         left_out.fold((0, cost), |(weight, cost), item| {
             let prize = item.prize(self.problem).unwrap_or(0) * COST_SCALE;
-            (weight + item.weight(self.problem), cost + prize)
+            (weight + item.weight(self.problem), cost + prize + self.price_of_dropping(*item))
         })
+    }
+
+    /// What it costs that stops which had a vehicle have none.
+    fn price_of_dropping(&self, item: Item) -> i64 {
+        let Some(stability) = &self.stability else { return 0 };
+        let dropped = item.stops(self.problem).into_iter().filter(|&stop| stability.vehicle_of[stop].is_some());
+        dropped.count() as i64 * stability.price
     }
 
     fn is_served(&self, item: Item) -> bool {
@@ -202,9 +240,13 @@ impl<'p> Tours<'p> {
     }
 
     fn set(&mut self, vehicle: usize, steps: Vec<Step>) {
-        let cost = if steps.is_empty() { 0 } else { self.price(vehicle, &steps).unwrap_or(BROKEN) };
+        let cost = self.cost(vehicle, &steps);
         self.keep(vehicle);
         self.write(vehicle, steps, cost);
+    }
+
+    fn cost(&self, vehicle: usize, steps: &[Step]) -> i64 {
+        if steps.is_empty() { 0 } else { self.price(vehicle, steps).unwrap_or(BROKEN) }
     }
 
     fn keep(&mut self, vehicle: usize) {
@@ -235,7 +277,8 @@ impl<'p> Tours<'p> {
         } else {
             evaluate(self.problem, vehicle, &with_breaks(self.problem, vehicle, steps))
         };
-        totals.breach.is_none().then(|| totals.cost(limits))
+        let moved = self.stability.as_ref().map_or(0, |stability| stability.of(vehicle, steps));
+        totals.breach.is_none().then(|| totals.cost(limits) + moved)
     }
 
     /// Puts each item where it is cheapest, when that is anywhere and, for items with a prize, cheaper than the prize.
@@ -245,13 +288,19 @@ impl<'p> Tours<'p> {
                 return;
             }
             if let Some(found) = self.cheapest(item, blink) {
-                let worth = item.prize(self.problem).is_none_or(|prize| found.cost < prize * COST_SCALE);
+                let least = self.price_of_dropping(item);
+                let worth = item.prize(self.problem).is_none_or(|prize| found.cost < prize * COST_SCALE + least);
                 if worth {
                     self.keep(found.vehicle);
                     self.write(found.vehicle, found.steps, found.tour_cost);
                 }
             }
         }
+    }
+
+    /// Where the item goes at least cost: the vehicle, its new steps and what they cost more, scaled; none when nowhere.
+    pub(crate) fn quote(&self, item: Item) -> Option<(usize, Vec<Step>, i64)> {
+        self.cheapest(item, &mut || false).map(|found| (found.vehicle, found.steps, found.cost))
     }
 
     fn cheapest(&self, item: Item, blink: &mut dyn FnMut() -> bool) -> Option<Found> {
@@ -369,7 +418,7 @@ fn with(steps: &[Step], position: usize, new: &[Step]) -> Vec<Step> {
     all
 }
 
-fn without_breaks(steps: &[Step]) -> Vec<Step> {
+pub(crate) fn without_breaks(steps: &[Step]) -> Vec<Step> {
     steps.iter().copied().filter(|step| !matches!(step, Step::Break(_))).collect()
 }
 

@@ -6,6 +6,7 @@ use super::random::Random;
 use super::recreate::Recreate;
 use super::ruin::ruin;
 use super::state::State;
+use super::watch::Watcher;
 
 /// First and last temperature as shares of the mean cost of a leg, when there is time for many steps.
 const TEMPERATURES: (f64, f64) = (2.0, 0.02);
@@ -15,30 +16,53 @@ const MANY_STEPS_PER_STOP: f64 = 4_000.0;
 const LOWEST_START: f64 = 0.05;
 /// Steps between two looks at the progress.
 const STEPS_PER_LOOK: u64 = 64;
-/// Steps after which the number of all steps is estimated.
-const TRIAL_STEPS: u64 = 512;
+/// Share of the work after which the number of all steps is estimated.
+const TRIAL_SHARE: f64 = 0.002;
 
-/// Anneals until `progress` (share of the work done, given the steps done) reaches 1; the best plan met is in `state.best`.
-pub(super) fn anneal(state: &mut State, random: &mut Random, progress: &dyn Fn(u64) -> f64) {
+/// What goes on beside the annealing.
+pub(super) struct Course<'c, 'w> {
+    /// The share of the work done, given the steps done.
+    pub(super) progress: &'c dyn Fn(u64) -> f64,
+    /// The share of the work at which the annealing ends, given how many steps a stop would get in all of it.
+    pub(super) end: &'c dyn Fn(f64) -> f64,
+    /// Is shown the plan at every look, with the share of the annealing done.
+    pub(super) visit: &'c mut dyn FnMut(&State, f64),
+    /// Is told better plans.
+    pub(super) watcher: &'c mut Watcher<'w>,
+}
+
+/// Anneals until the course's end, gently when there are routes to begin with; the best plan met is in `state.best`. Returns the steps done.
+pub(super) fn anneal(state: &mut State, random: &mut Random, course: Course) -> u64 {
+    let Course { progress, end, visit, watcher } = course;
     let mut recreate = Recreate::default();
-    construct(state, &mut recreate);
+    let live = !state.used.is_empty();
+    if live {
+        recreate.complete(state)
+    } else {
+        construct(state, &mut recreate)
+    }
     state.keep_if_best();
     let mean_leg = mean_leg(state);
     let mut step = Squeeze::new(state, &mut recreate, random, mean_leg).run(state, progress);
     let (trial, begun) = (step, progress(step));
-    let mut first = None;
+    let hottest = if live { LOWEST_START } else { TEMPERATURES.0 };
+    let mut plan: Option<Cooling> = None;
     let mut temperature = LOWEST_START * mean_leg;
     loop {
         if step.is_multiple_of(STEPS_PER_LOOK) {
             let done = progress(step);
-            if done >= 1.0 {
-                return;
+            watcher.look(state, done);
+            if done >= plan.as_ref().map_or(1.0, |plan| plan.end) {
+                return step;
             }
-            if step >= trial + TRIAL_STEPS {
-                let pace = (step - trial) as f64 / (done - begun).max(f64::MIN_POSITIVE);
-                let first = *first.get_or_insert_with(|| first_temperature(state, pace));
-                let share = (done - begun) / (1.0 - begun);
-                temperature = first * (TEMPERATURES.1 / first).powf(share) * mean_leg;
+            if done >= begun + TRIAL_SHARE {
+                let plan = plan.get_or_insert_with(|| {
+                    let per_stop = (step - trial) as f64 / (done - begun) / state.instance.stops as f64;
+                    let first = first_temperature(per_stop).min(hottest);
+                    Cooling { begin: begun, end: end(per_stop).max(done), first }
+                });
+                temperature = plan.temperature(done) * mean_leg;
+                visit(state, plan.share(done));
             }
         }
         state.begin();
@@ -54,9 +78,26 @@ pub(super) fn anneal(state: &mut State, random: &mut Random, progress: &dyn Fn(u
     }
 }
 
-/// The first temperature, as a share of the mean leg, when the whole work is so many steps.
-fn first_temperature(state: &State, steps: f64) -> f64 {
-    let per_stop = steps / state.instance.stops as f64;
+/// From where to where of the work the temperature falls, and from which one.
+struct Cooling {
+    begin: f64,
+    end: f64,
+    first: f64,
+}
+
+impl Cooling {
+    fn share(&self, done: f64) -> f64 {
+        ((done - self.begin) / (self.end - self.begin).max(f64::MIN_POSITIVE)).min(1.0)
+    }
+
+    /// As a share of the mean leg.
+    fn temperature(&self, done: f64) -> f64 {
+        self.first * (TEMPERATURES.1 / self.first).powf(self.share(done))
+    }
+}
+
+/// The first temperature, as a share of the mean leg, when a stop gets so many steps.
+fn first_temperature(per_stop: f64) -> f64 {
     (TEMPERATURES.0 * per_stop / MANY_STEPS_PER_STOP).clamp(LOWEST_START, TEMPERATURES.0)
 }
 

@@ -16,7 +16,8 @@ pub(super) fn construct(state: &mut State, recreate: &mut Recreate) {
     recreate.complete(state);
 }
 
-fn loads_alone_matter(instance: &Instance) -> bool {
+/// True when the sum of loads is the one thing that limits a route.
+pub(super) fn loads_alone_matter(instance: &Instance) -> bool {
     let class = &instance.classes[0];
     let plain = !instance.timed && !instance.mixed_loads && instance.backhaul.is_empty() && !instance.is_choosy();
     plain && instance.classes.len() == 1 && !class.limits_driving() && class.max_stops >= instance.stops

@@ -88,7 +88,7 @@ impl<'r> Squeeze<'r> {
 
     /// How many stops are absent, how often they were, and what the routes cost.
     fn measure(&self, state: &State) -> (usize, u64, f64) {
-        let absences: i64 = state.absent.iter().map(|&stop| state.instance.absence[stop as usize]).sum();
+        let absences: i64 = state.absent.iter().map(|&stop| state.absence[stop as usize]).sum();
         let count = state.absent.iter().map(|&stop| self.counts[stop as usize]).sum();
         (state.absent.len(), count, (state.cost - absences) as f64)
     }

@@ -5,6 +5,7 @@
 use super::metric::{LARGEST, Metric, Rate, Source};
 use super::neighbours::Neighbours;
 use crate::problem::{COST_SCALE, Problem, SCALED_PER_METRE, SCALED_PER_SECOND, Stop, Vehicle};
+use crate::travel::Place;
 use std::collections::BTreeSet;
 
 /// Vehicles that are equal in everything that matters here.
@@ -57,6 +58,8 @@ const NO_PARTNER: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Instance<'a> {
     problem: &'a Problem,
+    /// The unit of all costs here, in 1/`COST_SCALE` of the problem's.
+    unit: i64,
     pub(super) stops: usize,
     pub(super) dimensions: usize,
     /// Per stop and dimension.
@@ -113,8 +116,10 @@ impl<'a> Instance<'a> {
         service.resize(places.len(), 0);
         let backhaul = stops.iter().map(|stop| stop.backhaul).collect();
         let release = stops.iter().map(|stop| stop.release_s).collect();
+        let unit = cost_unit(problem);
         let mut instance = Instance {
             problem,
+            unit,
             stops: stops.len(),
             dimensions: problem.dimensions(),
             delivery: stops.iter().flat_map(|stop| stop.delivery.iter().copied()).collect(),
@@ -136,7 +141,6 @@ impl<'a> Instance<'a> {
             distance: Metric::new(source, metres),
             near: Neighbours::default(),
         };
-        let unit = cost_unit(problem);
         instance.add_classes(source, unit);
         instance.mixed_loads =
             instance.delivery.iter().any(|&amount| amount > 0) && instance.pickup.iter().any(|&amount| amount > 0);
@@ -218,6 +222,16 @@ impl<'a> Instance<'a> {
                 max_stops: vehicle.max_stops.unwrap_or(usize::MAX),
             });
         }
+    }
+
+    /// A cost in 1/`COST_SCALE` of the problem's unit as costs are counted here.
+    pub(super) fn scaled(&self, cost: i64) -> i64 {
+        cost / self.unit
+    }
+
+    /// Where a node is, when the problem says so.
+    pub(super) fn point(&self, node: usize) -> Option<Place> {
+        self.distance.point(node)
     }
 
     pub(super) fn near(&self, stop: usize) -> &[u32] {

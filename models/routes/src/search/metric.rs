@@ -2,6 +2,7 @@
 //! too large; it knows no units.
 
 use crate::problem::Problem;
+use crate::travel::Place;
 
 /// Nodes up to which a table is kept.
 const MOST_TABULATED: usize = 3_000;
@@ -60,6 +61,16 @@ impl<'a> Metric<'a> {
             metric.leaving = leaving;
         }
         metric
+    }
+
+    /// True when a table shows it to be as far there as back.
+    pub(super) fn is_symmetric(&self) -> bool {
+        !self.leaving.is_empty() && self.arriving.is_empty()
+    }
+
+    /// Where a node is, when the problem says so.
+    pub(super) fn point(&self, node: usize) -> Option<Place> {
+        self.source.places[node].and_then(|location| self.source.problem.place(location))
     }
 
     #[inline]

@@ -1,8 +1,9 @@
-//! The search engine: annealed ruin and recreate on a struct-of-arrays copy of the problem; it leaves the plan's times to others.
+//! The search engine: annealed ruin and recreate on a struct-of-arrays copy of the problem, and a genetic search behind it; it leaves the plan's times to others.
 
 mod anneal;
 mod construct;
 mod fleet;
+mod genetic;
 mod instance;
 mod metric;
 mod neighbours;
@@ -12,21 +13,62 @@ mod recreate;
 mod route;
 mod ruin;
 mod state;
+mod watch;
 
+use crate::general::Stability;
 use crate::problem::Problem;
+use anneal::{Course, anneal};
+use genetic::Genetic;
 use instance::Instance;
 use random::Random;
-use state::State;
+use state::{ABSENT, State};
+pub(crate) use watch::Watcher;
+
+/// Where a search begins.
+pub(crate) struct Begin<'b> {
+    /// Per vehicle, its stops; a search without any makes a first plan of its own.
+    pub(crate) orders: &'b [Vec<usize>],
+    /// What a change of vehicles costs; none: nothing.
+    pub(crate) stability: Option<&'b Stability>,
+}
 
 /// Searches for the best orders of stops, one per vehicle. `progress` says, given the steps done, what share of the work is
-/// done; the search ends at 1.
-pub(crate) fn search(problem: &Problem, seed: u64, progress: &dyn Fn(u64) -> f64) -> Vec<Vec<usize>> {
+/// done; the search ends at 1. The watcher is told better plans.
+pub(crate) fn search(
+    problem: &Problem,
+    seed: u64,
+    begin: &Begin,
+    progress: &dyn Fn(u64) -> f64,
+    watcher: &mut Watcher,
+) -> Vec<Vec<usize>> {
     let places = instance::places(problem);
     let instance = Instance::new(problem, &places);
     let mut state = State::empty(&instance);
     let mut random = Random::new(seed);
-    anneal::anneal(&mut state, &mut random, progress);
+    let live = begin.orders.iter().any(|order| !order.is_empty());
+    begin_with(&mut state, begin);
+    match Genetic::of(&instance).filter(|_| !live) {
+        Some(genetic) => genetic.run(&mut state, &mut random, progress, watcher),
+        None => {
+            let course = Course { progress, end: &|_| 1.0, visit: &mut |_, _| (), watcher };
+            anneal(&mut state, &mut random, course);
+        }
+    }
     orders(&instance, &state)
+}
+
+/// Lays the routes that the search begins with.
+fn begin_with(state: &mut State, begin: &Begin) {
+    let instance = state.instance;
+    let vehicles: Vec<usize> = instance.classes.iter().flat_map(|class| class.vehicles.iter().copied()).collect();
+    if let Some(stability) = begin.stability {
+        let mut route_of = vec![ABSENT; vehicles.len()];
+        vehicles.iter().enumerate().for_each(|(route, &vehicle)| route_of[vehicle] = route as u32);
+        let homes = stability.vehicle_of.iter().map(|vehicle| vehicle.map_or(ABSENT, |vehicle| route_of[vehicle]));
+        state.keep_homes(homes.collect(), instance.scaled(stability.price));
+    }
+    let order = |&vehicle: &usize| begin.orders[vehicle].iter().map(|&stop| stop as u32).collect();
+    state.take(&vehicles.iter().map(order).collect::<Vec<Vec<u32>>>());
 }
 
 /// The best plan's orders by the problem's vehicles.

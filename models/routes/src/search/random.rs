@@ -29,6 +29,13 @@ impl Random {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// Brings the items into an order of which all are as likely (Fisher and Yates).
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for end in (1..items.len()).rev() {
+            items.swap(end, self.below(end + 1));
+        }
+    }
+
     /// How many trials come before the first success, each succeeding with probability 1 / `one_in`.
     pub(super) fn trials_before(&mut self, one_in: f64) -> u32 {
         ((1.0 - self.unit()).ln() / (1.0 - 1.0 / one_in).ln()) as u32

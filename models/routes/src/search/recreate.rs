@@ -1,6 +1,5 @@
 //! Recreate: absent stops go back one after the other where they cost least, now and then passing over a place (blink).
 
-use super::instance::Instance;
 use super::pairs::best_pair_place;
 use super::random::Random;
 use super::state::{ABSENT, State};
@@ -42,8 +41,7 @@ impl Recreate {
     /// cost `limit`.
     pub(super) fn run(&mut self, state: &mut State, random: &mut Random, limit: f64) -> bool {
         self.choose(state, random);
-        let instance = state.instance;
-        let mut absences: i64 = self.keyed.iter().map(|&(_, stop)| self.absence(instance, stop as usize)).sum();
+        let mut absences: i64 = self.keyed.iter().map(|&(_, stop)| self.absence(state, stop as usize)).sum();
         let keyed = std::mem::take(&mut self.keyed);
         let mut within = true;
         for &(_, stop) in &keyed {
@@ -52,7 +50,7 @@ impl Recreate {
             if !within {
                 break;
             }
-            absences -= self.absence(instance, stop as usize);
+            absences -= self.absence(state, stop as usize);
             self.put_back(state, stop as usize, Some(random));
         }
         self.keyed = keyed;
@@ -65,7 +63,7 @@ impl Recreate {
         self.at_any_price = true;
         let instance = state.instance;
         let mut absent = std::mem::take(&mut state.absent);
-        absent.sort_by_key(|&stop| (-instance.absence[stop as usize], stop));
+        absent.sort_by_key(|&stop| (-state.absence[stop as usize], stop));
         for stop in absent {
             if !instance.ends_shipment[stop as usize] {
                 self.put_back(state, stop as usize, None);
@@ -75,8 +73,9 @@ impl Recreate {
     }
 
     /// What leaving the stop, and its partner, out costs.
-    fn absence(&self, instance: &Instance, stop: usize) -> i64 {
-        instance.absence[stop] + instance.partner_of(stop).map_or(0, |partner| instance.absence[partner])
+    fn absence(&self, state: &State, stop: usize) -> i64 {
+        let partner = state.instance.partner_of(stop);
+        state.absence[stop] + partner.map_or(0, |partner| state.absence[partner])
     }
 
     /// Inserts the stop, and its partner, where that costs least, or notes them as absent.
@@ -140,7 +139,7 @@ impl Recreate {
     fn best_place(&mut self, state: &State, stop: usize, mut random: Option<&mut Random>) -> Option<Place> {
         let instance = state.instance;
         let mut best = Place {
-            added: if self.at_any_price { i64::MAX / 4 } else { self.absence(instance, stop) },
+            added: if self.at_any_price { i64::MAX / 4 } else { self.absence(state, stop) },
             route: ABSENT,
             position: 0,
             partner_position: 0,
@@ -199,16 +198,33 @@ impl Recreate {
         {
             return;
         }
-        if let Some(partner) = instance.partner_of(stop) {
-            if self.blinks(random) {
-                return;
+        let partner = instance.partner_of(stop);
+        let away = state.away_cost(stop, index) + partner.map_or(0, |partner| state.away_cost(partner, index));
+        best.added -= away;
+        match partner {
+            Some(_) if self.blinks(random) => (),
+            Some(partner) => {
+                if let Some(place) = best_pair_place(route, instance, (stop, partner), best.added) {
+                    let (position, partner_position) = (place.pickup, place.delivery);
+                    *best = Place { added: place.added, route: index, position, partner_position };
+                }
             }
-            if let Some(place) = best_pair_place(route, instance, (stop, partner), best.added) {
-                let (position, partner_position) = (place.pickup, place.delivery);
-                *best = Place { added: place.added, route: index, position, partner_position };
-            }
-            return;
+            None => self.try_positions(state, stop, index, best, random),
         }
+        best.added += away;
+    }
+
+    #[inline]
+    fn try_positions(
+        &mut self,
+        state: &State,
+        stop: usize,
+        index: u32,
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let instance = state.instance;
+        let class = &instance.classes[state.routes[index as usize].class];
         let metric = class.cost(instance);
         match metric.rows(stop) {
             Some((to, from)) => {

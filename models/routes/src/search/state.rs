@@ -24,6 +24,12 @@ pub(super) struct State<'a> {
     pub(super) absent: Vec<u32>,
     /// No unused vehicle may be put to use.
     pub(super) closed: bool,
+    /// Per stop: its own route; empty when changes are free.
+    homes: Vec<u32>,
+    /// Cost of a stop's being on a route other than its own.
+    away_cost: i64,
+    /// Per stop: what leaving it out costs, and taking it off its own route.
+    pub(super) absence: Vec<i64>,
     pub(super) cost: i64,
     journal: Journal,
     pub(super) best: Best,
@@ -73,6 +79,9 @@ impl<'a> State<'a> {
             unused,
             absent: (0..instance.stops as u32).collect(),
             closed: false,
+            homes: Vec::new(),
+            away_cost: 0,
+            absence: instance.absence.clone(),
             cost: instance.absence.iter().sum(),
             journal: Journal { step: 1, touched_in: vec![0; count], ..Journal::default() },
             best: Best { orders: vec![Vec::new(); count], is_stale: vec![false; count], ..Best::default() },
@@ -81,6 +90,24 @@ impl<'a> State<'a> {
         state.best.cost = state.cost;
         state.begin();
         state
+    }
+
+    /// A stop that has a route of its own costs so much on any other, and left out; nothing is served yet.
+    pub(super) fn keep_homes(&mut self, homes: Vec<u32>, away_cost: i64) {
+        for (absence, _) in self.absence.iter_mut().zip(&homes).filter(|&(_, &home)| home != ABSENT) {
+            *absence += away_cost;
+        }
+        (self.homes, self.away_cost) = (homes, away_cost);
+        self.cost = self.absence.iter().sum();
+        self.best.cost = self.cost;
+        self.begin();
+    }
+
+    /// What it costs that the stop is on this route.
+    #[inline]
+    pub(super) fn away_cost(&self, stop: usize, route: u32) -> i64 {
+        let is_away = self.homes.get(stop).is_some_and(|&home| home != ABSENT && home != route);
+        if is_away { self.away_cost } else { 0 }
     }
 
     /// One unused route of each class that has one.
@@ -194,11 +221,21 @@ impl<'a> State<'a> {
                 self.route_of[stop as usize] = route;
             }
         }
-        let (instance, route_of) = (self.instance, &self.route_of);
+        let (stops, route_of) = (self.instance.stops, &self.route_of);
         self.absent.clear();
-        self.absent.extend((0..instance.stops as u32).filter(|&stop| route_of[stop as usize] == ABSENT));
-        self.cost = self.absent.iter().map(|&stop| instance.absence[stop as usize]).sum::<i64>()
-            + self.used.iter().map(|&route| self.routes[route as usize].cost).sum::<i64>();
+        self.absent.extend((0..stops as u32).filter(|&stop| route_of[stop as usize] == ABSENT));
+        self.cost = self.absent.iter().map(|&stop| self.absence[stop as usize]).sum::<i64>()
+            + self.used.iter().map(|&route| self.routes[route as usize].cost).sum::<i64>()
+            + self.away_costs();
+    }
+
+    /// What all stops that are not on their own routes cost.
+    fn away_costs(&self) -> i64 {
+        let on_route = |route: &u32| {
+            let stops = self.routes[*route as usize].stops();
+            stops.iter().map(|&stop| self.away_cost(stop as usize, *route)).sum::<i64>()
+        };
+        if self.homes.is_empty() { 0 } else { self.used.iter().map(on_route).sum() }
     }
 
     fn refresh(&mut self, route: u32) {
@@ -211,7 +248,8 @@ impl<'a> State<'a> {
         let target = &mut self.routes[route as usize];
         let (was_unused, cost) = (target.is_unused(), target.cost);
         target.insert(self.instance, stop, position);
-        self.cost += target.cost - cost - self.instance.absence[stop];
+        let added = target.cost - cost;
+        self.cost += added + self.away_cost(stop, route) - self.absence[stop];
         self.route_of[stop] = route;
         self.note_use(route, was_unused);
     }
@@ -258,13 +296,13 @@ impl<'a> State<'a> {
         if positions.is_empty() {
             return;
         }
-        let target = &mut self.routes[route as usize];
-        for &stop in &target.nodes[positions.clone()] {
+        for position in positions.clone() {
+            let stop = self.routes[route as usize].nodes[position];
             self.route_of[stop as usize] = ABSENT;
             self.absent.push(stop);
-            self.cost += self.instance.absence[stop as usize];
+            self.cost += self.absence[stop as usize] - self.away_cost(stop as usize, route);
         }
-        target.remove(self.instance, positions);
+        self.routes[route as usize].remove(self.instance, positions);
     }
 
     /// Keeps the lists of used and unused routes true.

@@ -24,6 +24,7 @@ mod build;
 mod input;
 mod output;
 
+use crate::general::Tours;
 use crate::plan::{Plan, Step};
 use crate::problem::{Problem, ProblemError};
 use crate::schedule::plan_of;
@@ -140,7 +141,8 @@ impl Request {
             return Ok(plan_of(&self.problem, &self.steps));
         }
         let given = self.steps.iter().any(|steps| !steps.is_empty());
-        solve_from(&self.problem, given.then_some(self.steps.as_slice()), budget, progress)
+        let tours = Tours::new(&self.problem, given.then_some(self.steps.as_slice()));
+        solve_from(tours, None, budget, progress, None)
     }
 
     /// The same until `stop` says so.

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod formats;
+mod live;
 mod quality;
 mod reasons;
 mod rich;

@@ -1,6 +1,7 @@
 //! How good plans are: against the exhaustive optimum of tiny problems, the baselines, and best known solutions.
 
 use super::*;
+use dhow_routes::Rounding;
 
 /// `n` stops on a seeded square of about 30 km, `vehicles` vans whose capacity is just enough.
 pub fn scattered(n: usize, vehicles: usize, seed: u64) -> Problem {
@@ -79,6 +80,49 @@ fn seven_stops_on_two_vans_are_planned_optimally() {
         let (weight, cost) = exhaustive(&problem);
         assert_eq!(weight_left_out(&problem, &plan), weight);
         assert!(plan.cost as f64 <= cost * 1.001 + 2.0, "seed {seed}: {} against the optimum {cost}", plan.cost);
+    }
+}
+
+#[test]
+fn groups_that_fill_a_van_each_are_found_by_the_crossover_too() {
+    // Eight groups of five stops on a wide circle, and vans for five: the optimum is a tour of each group.
+    let point = |group: usize, stop: usize| {
+        let (sin, cos) = (group as f64 * std::f64::consts::TAU / 8.0).sin_cos();
+        let (dy, dx) = (stop as f64 * std::f64::consts::TAU / 5.0 + group as f64).sin_cos();
+        [1_000.0 * cos + 90.0 * dx, 1_000.0 * sin + 90.0 * dy]
+    };
+    let mut points = vec![[0.0, 0.0]];
+    points.extend((0..40).map(|stop| point(stop % 8, stop / 8)));
+    let travel = Travel::Planar { points, rounding: Rounding::Nearest };
+    let stops = (1..=40).map(|i| Stop::new(i.to_string(), i).delivering(&[1])).collect();
+    let vans = (0..10).map(|i| Vehicle::new(i.to_string(), 0).carrying(&[5])).collect();
+    let problem = Problem::new(stops, vans, travel).expect("a right problem");
+    let group = |group: usize| {
+        let mut least = vec![None; 1 << 5];
+        let members: Vec<usize> = (0..5).map(|i| group + 8 * i).collect();
+        tours_of(&problem, &members, &mut Vec::new(), &mut least);
+        least[31].expect("a van can carry the group")
+    };
+    let best: f64 = (0..8).map(group).sum();
+    // So many steps a stop that most of the work is the crossover's.
+    let plan = solve(&problem, 800_000);
+    assert_eq!(check(&problem, &plan), vec![]);
+    assert_eq!(plan.cost as f64, best);
+    assert_eq!(solve(&problem, 800_000), plan);
+}
+
+/// The least cost of each set of these members in any order, by the sets' bits.
+fn tours_of(problem: &Problem, members: &[usize], order: &mut Vec<usize>, least: &mut [Option<f64>]) {
+    let set = order.iter().map(|stop| 1 << members.iter().position(|m| m == stop).unwrap_or(0)).sum::<usize>();
+    if let Some(cost) = slow_cost(problem, 0, order) {
+        least[set] = Some(least[set].map_or(cost, |known: f64| known.min(cost)));
+    }
+    for &stop in members {
+        if !order.contains(&stop) {
+            order.push(stop);
+            tours_of(problem, members, order, least);
+            order.pop();
+        }
     }
 }
 
