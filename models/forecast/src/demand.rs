@@ -1,12 +1,8 @@
 //! Daily demand of many products: fitted series that can be asked and stored as bytes; how they are fitted is in `fitting`.
 
-use crate::adding_up::fit_market;
 use crate::conformal::{IntervalMethod, check_levels};
 use crate::fitting::{Fitted, fit_all};
-use crate::global_panel::GlobalError;
-use crate::market::{Market, Subject};
 use dhow_events::{ProductId, Region};
-use dhow_hierarchy::HierarchyError;
 use dhow_univariate::{ForecastError, Series, check_horizon};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -18,29 +14,22 @@ pub const MAX_SERIES: usize = 1_000_000;
 /// Latest days of history that a model keeps for charts.
 pub(crate) const RECENT_DAYS: usize = 56;
 /// First byte of a stored model; it changes with the layout.
-const VERSION: u8 = 3;
+const VERSION: u8 = 2;
 
-/// What a series is about: a product or a group of them, in one region or in all.
+/// What a series is about: a product, in one region or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeriesKey {
-    /// The product or group.
-    pub subject: Subject,
+    /// The product.
+    pub product: ProductId,
     /// The region; none means all regions together.
     pub region: Option<Region>,
-}
-
-impl SeriesKey {
-    /// A product's series.
-    pub fn product(product: ProductId, region: Option<Region>) -> SeriesKey {
-        SeriesKey { subject: Subject::Product(product), region }
-    }
 }
 
 impl fmt::Display for SeriesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.region {
-            Some(region) => write!(f, "{} in {}", self.subject, region.as_str()),
-            None => write!(f, "{} in all regions", self.subject),
+            Some(region) => write!(f, "{} in {}", self.product, region.as_str()),
+            None => write!(f, "{} in all regions", self.product),
         }
     }
 }
@@ -117,25 +106,6 @@ pub enum DemandError {
         /// What the decoder says.
         message: String,
     },
-    /// Series that add up must end together.
-    #[error("{key} ends before day {ends}, others before day {last_day}; days without demand are zeros")]
-    Uneven {
-        /// Which.
-        key: Box<SeriesKey>,
-        /// The day after its last one.
-        ends: i64,
-        /// The day after the others' last one.
-        last_day: i64,
-    },
-    /// The structure cannot be built or reconciled along.
-    #[error(transparent)]
-    Hierarchy(#[from] HierarchyError),
-    /// The model of all series cannot be learned or asked.
-    #[error("the trees over all series: {message}")]
-    Global {
-        /// What they say.
-        message: String,
-    },
     /// No series is long enough to be tested.
     #[error("no series is long enough: testing {test_days} days needs at least {needed} days of history")]
     NothingToTest {
@@ -144,12 +114,6 @@ pub enum DemandError {
         /// Fewest days.
         needed: usize,
     },
-}
-
-impl From<GlobalError> for DemandError {
-    fn from(error: GlobalError) -> DemandError {
-        DemandError::Global { message: error.to_string() }
-    }
 }
 
 /// Checks quantities as demand.
@@ -209,27 +173,6 @@ impl DemandModel {
     /// When there are no or too many series, one is empty, negative or not finite, a key appears twice, or a setting is out of
     /// range.
     pub fn fit(series: &[DailySeries], settings: &FitSettings) -> Result<DemandModel, DemandError> {
-        DemandModel::fit_by(series, settings, |sorted| Ok(fit_all(sorted, settings)?.0))
-    }
-
-    /// Fits every series of a market so that their forecasts add up: each series' own method and trees over all series are
-    /// weighed on the last days of the histories, and the combinations are reconciled. A node without a series has no demand.
-    ///
-    /// # Errors
-    /// As `fit`; and when a series is not the market's, or ends on another day than others.
-    pub fn fit_market(
-        series: &[DailySeries],
-        market: &Market,
-        settings: &FitSettings,
-    ) -> Result<DemandModel, DemandError> {
-        DemandModel::fit_by(series, settings, |sorted| fit_market(sorted, market, settings))
-    }
-
-    fn fit_by(
-        series: &[DailySeries],
-        settings: &FitSettings,
-        fit: impl Fn(&[&DailySeries]) -> Result<Vec<Fitted>, DemandError>,
-    ) -> Result<DemandModel, DemandError> {
         check_horizon(settings.horizon_days, MAX_HORIZON_DAYS)?;
         if !(1..=MAX_SERIES).contains(&series.len()) {
             return Err(DemandError::Count { found: series.len() });
@@ -239,7 +182,7 @@ impl DemandModel {
         sorted.sort_by_key(|daily| daily.key);
         match sorted.windows(2).find(|pair| pair[0].key == pair[1].key) {
             Some(pair) => Err(DemandError::Duplicate { key: Box::new(pair[0].key) }),
-            None => Ok(DemandModel { settings: *settings, fitted: fit(&sorted)? }),
+            None => Ok(DemandModel { settings: *settings, fitted: fit_all(&sorted, settings)? }),
         }
     }
 
@@ -263,7 +206,7 @@ impl DemandModel {
         });
         Ok(DemandForecast {
             key: *key,
-            method: fitted.method(),
+            method: fitted.candidate.name(),
             interval: fitted.interval(),
             degraded: fitted.degraded(levels),
             levels: levels.to_vec(),

@@ -26,10 +26,6 @@ pub(crate) struct Fitted {
     /// The first day after the history.
     pub(crate) next_day: i64,
     pub(crate) candidate: Candidate,
-    /// Percent of the trees over all series in the points.
-    trees_percent: u8,
-    /// Whether the points add up with those of other series.
-    is_reconciled: bool,
     pub(crate) points: Vec<f64>,
     /// Per day ahead: is next to nothing sold in the region.
     pub(crate) quiet: Vec<bool>,
@@ -50,36 +46,6 @@ impl Fitted {
             return normal(self.points[step], self.spread, level).max(0.0);
         }
         self.samples.quantile(self.points[step], self.quiet[step], level)
-    }
-
-    /// What the points come from, such as `tsb_shared_season 25 %, trees of all series 75 %; reconciled`.
-    pub(crate) fn method(&self) -> String {
-        let own = self.candidate.name();
-        let mixed = match self.trees_percent {
-            0 => own,
-            100 => "trees of all series".to_owned(),
-            trees => format!("{own} {} %, trees of all series {trees} %", 100 - trees),
-        };
-        if self.is_reconciled { mixed + "; reconciled" } else { mixed }
-    }
-
-    /// Gives the trees' forecast a weight; after its end the own method goes on at the level that the combination has come to.
-    pub(crate) fn combine(&mut self, trees: &[f64], weight: f64) {
-        let begin = trees.len().saturating_sub(HANDOVER_DAYS);
-        let own: f64 = self.points[begin..trees.len()].iter().sum();
-        for (point, tree) in self.points.iter_mut().zip(trees) {
-            *point += weight * (tree - *point);
-        }
-        let combined: f64 = self.points[begin..trees.len()].iter().sum();
-        let moved = if own > 0.0 { (combined / own).clamp(1.0 / HANDOVER_MOST, HANDOVER_MOST) } else { 1.0 };
-        self.points[trees.len()..].iter_mut().for_each(|point| *point *= moved);
-        self.trees_percent = (100.0 * weight).round() as u8;
-    }
-
-    /// Replaces the points by ones that add up.
-    pub(crate) fn reconcile(&mut self, points: Vec<f64>) {
-        self.points = points;
-        self.is_reconciled = true;
     }
 
     pub(crate) fn interval(&self) -> IntervalMethod {
@@ -112,32 +78,6 @@ impl Fitted {
     }
 }
 
-/// Days at the end of the combination whose level a series' own method takes over, and how far it may move it.
-const HANDOVER_DAYS: usize = 7;
-const HANDOVER_MOST: f64 = 3.0;
-
-/// A series' own forecast of the last validated days beside what came.
-pub(crate) struct Validation {
-    points: Vec<f64>,
-    pub(crate) actual: Vec<f64>,
-    /// Mean squared one-day difference of the days before; none where they do not vary.
-    pub(crate) scale: Option<f64>,
-}
-
-impl Validation {
-    /// Mean squared error with the trees at a weight.
-    pub(crate) fn error(&self, trees: &[f64], weight: f64) -> f64 {
-        let rows = self.points.iter().zip(trees).zip(&self.actual);
-        let squares = rows.map(|((own, tree), actual)| (own + weight * (tree - own) - actual).powi(2));
-        squares.sum::<f64>() / self.actual.len() as f64
-    }
-
-    /// Mean squared error of the own method alone.
-    pub(crate) fn own_error(&self) -> f64 {
-        self.error(&self.points, 0.0)
-    }
-}
-
 /// What is known about the series before anything is fitted.
 struct Fit<'a> {
     settings: &'a FitSettings,
@@ -151,20 +91,15 @@ struct Fit<'a> {
     past_profiles: Vec<Profiles>,
 }
 
-/// Every series fitted, and how it did on the last validated days, where it can be validated.
-pub(crate) type FittedAndValidated = (Vec<Fitted>, Vec<Option<Validation>>);
-
-/// Fits every series; the results have their order.
-pub(crate) fn fit_all(series: &[&DailySeries], settings: &FitSettings) -> Result<FittedAndValidated, DemandError> {
+/// Fits every series; the result has their order.
+pub(crate) fn fit_all(series: &[&DailySeries], settings: &FitSettings) -> Result<Vec<Fitted>, DemandError> {
     let fit = Fit::new(series, settings)?;
     let losses = fit.of_each(|at| fit.point_losses(at))?;
     let suits = |at: usize, method: usize| fit.suits(at, CANDIDATES[method]);
     let candidates = choose(&fit.classes, &losses, suits);
     let quantile_losses = fit.of_each(|at| fit.quantile_losses(at, CANDIDATES[candidates[at]]))?;
     let sources = choose(&fit.classes, &quantile_losses, |_, _| true);
-    let fitted = fit.of_each(|at| fit.fitted(at, CANDIDATES[candidates[at]], SOURCES[sources[at]]))?;
-    let validations = fit.of_each(|at| fit.validation(at, CANDIDATES[candidates[at]]))?;
-    Ok((fitted, validations))
+    fit.of_each(|at| fit.fitted(at, CANDIDATES[candidates[at]], SOURCES[sources[at]]))
 }
 
 impl<'a> Fit<'a> {
@@ -214,16 +149,6 @@ impl<'a> Fit<'a> {
             let origin = before.values.len();
             Some((before, &history.values[origin..origin + days], profiles))
         })
-    }
-
-    /// The candidate's forecast of the last validated days from the days before; none of a history that is too short.
-    fn validation(&self, at: usize, candidate: Candidate) -> Result<Option<Validation>, ForecastError> {
-        let Some((before, actual, profiles)) = self.origins(at).next() else { return Ok(None) };
-        let region = profiles.of(before.region, self.settings.season_days);
-        let points = candidate.forecast(&before, self.settings.season_days, &region, actual.len())?;
-        let changes = before.values.windows(2).map(|pair| (pair[1] - pair[0]).powi(2));
-        let scale = changes.sum::<f64>() / before.values.len().saturating_sub(1).max(1) as f64;
-        Ok(Some(Validation { points, actual: actual.to_vec(), scale: (scale > 0.0).then_some(scale) }))
     }
 
     /// Root mean squared scaled error of every candidate; none when nothing can be validated.
@@ -287,8 +212,6 @@ impl<'a> Fit<'a> {
             key: self.series[at].key,
             next_day,
             candidate,
-            trees_percent: 0,
-            is_reconciled: false,
             points: candidate.forecast(&history, season_days, &region, horizon)?,
             quiet: (next_day..).take(horizon).map(|day| region.is_quiet(day)).collect(),
             recent: history.values[history.values.len().saturating_sub(RECENT_DAYS)..].to_vec(),

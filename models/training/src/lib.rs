@@ -13,7 +13,7 @@ mod promotion;
 mod recommend;
 mod report;
 
-pub use demand::train_demand;
+pub use demand::{daily_series, train_demand};
 pub use error::TrainingError;
 pub use evaluate::evaluate;
 pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud};

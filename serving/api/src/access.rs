@@ -65,7 +65,6 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/decisions", Need::Of(Permission::DecisionsRead)),
     ("GET", "/v1/decisions/{id}", Need::Of(Permission::DecisionsRead)),
     ("POST", "/v1/forecasts/batch", Need::Of(Permission::ForecastsRead)),
-    ("GET", "/v1/forecasts", Need::Of(Permission::ForecastsRead)),
     ("GET", "/v1/forecasts/{product}", Need::Of(Permission::ForecastsRead)),
     ("GET", "/v1/reorder-proposals", Need::Of(Permission::ReordersRead)),
     ("POST", "/v1/reorder-proposals", Need::Of(Permission::ReordersWrite)),

@@ -3,7 +3,7 @@
 use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::ForecastServed;
 use dhow_events::{DecisionId, ProductId, Region, TenantId};
-use dhow_forecast::{DemandError, DemandForecast, SeriesKey};
+use dhow_forecast::{DemandError, SeriesKey};
 
 use crate::decisions::Question;
 use crate::{Answer, Engine, EngineError};
@@ -21,19 +21,6 @@ pub struct ForecastAsk {
     pub quantiles: Vec<f64>,
 }
 
-/// The forecast of a group of products; it decides nothing about any of them, and is not recorded.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GroupForecast {
-    /// The coming days.
-    pub days: Vec<ForecastDay>,
-    /// The model.
-    pub model: String,
-    /// How the forecast was made.
-    pub method: String,
-    /// Why a fallback answered; nothing where none did.
-    pub degraded: Option<String>,
-}
-
 /// One day of a forecast.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForecastDay {
@@ -46,28 +33,6 @@ pub struct ForecastDay {
 }
 
 impl Engine {
-    /// The demand of the coming days of a group of products: what its products' forecasts add up to.
-    ///
-    /// # Errors
-    /// No model in force, a group that it does not know, or a horizon or quantile out of its bounds.
-    pub fn forecast_group(
-        &self,
-        tenant: TenantId,
-        group: &SeriesKey,
-        horizon_days: usize,
-        quantiles: &[f64],
-    ) -> Result<GroupForecast, EngineError> {
-        let models = self.shared().champions.of(tenant);
-        let champion = models.forecast.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
-        let forecast = champion.model.forecast(group, horizon_days, quantiles).map_err(refused)?;
-        Ok(GroupForecast {
-            days: days(&forecast),
-            model: champion.label.to_string(),
-            method: forecast.method,
-            degraded: forecast.degraded,
-        })
-    }
-
     /// The demand of the coming days.
     ///
     /// # Errors
@@ -76,9 +41,13 @@ impl Engine {
         let (now, begin) = (self.clock().now(), self.stopwatch().now());
         let models = self.shared().champions.of(tenant);
         let champion = models.forecast.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
-        let key = SeriesKey::product(ask.product, ask.region);
+        let key = SeriesKey { product: ask.product, region: ask.region };
         let forecast = champion.model.forecast(&key, ask.horizon_days, &ask.quantiles).map_err(refused)?;
-        let days = days(&forecast);
+        let days: Vec<ForecastDay> = forecast
+            .days
+            .iter()
+            .map(|day| ForecastDay { day: day.day, expected: day.point, quantiles: day.quantiles.clone() })
+            .collect();
         let latency_us = self.stopwatch().now().micros_since(begin);
         let decision = DecisionId::at(now, self.random());
         let expected_quantity: f64 = days.iter().map(|day| day.expected).sum();
@@ -108,15 +77,6 @@ impl Engine {
         self.record_soon(answer.record(question), fact.into()).await?;
         Ok(answer)
     }
-}
-
-fn days(forecast: &DemandForecast) -> Vec<ForecastDay> {
-    let day = |day: &dhow_forecast::DayForecast| ForecastDay {
-        day: day.day,
-        expected: day.point,
-        quantiles: day.quantiles.clone(),
-    };
-    forecast.days.iter().map(day).collect()
 }
 
 fn refused(error: DemandError) -> EngineError {

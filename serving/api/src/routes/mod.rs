@@ -54,7 +54,6 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(fraud_lists::get_list, fraud_lists::post_list, fraud_lists::delete_list))
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))
-        .routes(routes!(forecasts::get_group_forecast))
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::post_forecasts))
         .routes(routes!(plans::post_routes))

@@ -1,7 +1,6 @@
 //! What planners do over HTTP: forecasts of many series, reorder proposals from them, approvals within a budget.
 
-use dhow_events::{Category, ProductId, SellerId};
-use dhow_forecast::Member;
+use dhow_events::ProductId;
 use serde_json::{Value, json};
 
 use crate::trained;
@@ -45,49 +44,6 @@ async fn a_batch_forecasts_what_the_model_knows_and_names_the_rest() {
     assert_eq!(world.post("/v1/forecasts/batch", &far).await.pointers(), ["/horizon"]);
     let odd = json!({ "series": asked["series"], "quantiles": [1.5] });
     assert_eq!(world.post("/v1/forecasts/batch", &odd).await.pointers(), ["/quantiles"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn forecasts_of_groups_are_what_their_products_add_up_to() {
-    let world = World::new().await;
-    let mut products = Vec::new();
-    for title in ["Cup", "Pot", "Doll"] {
-        products.push(world.product(title, 1_000, 10).await.parse::<ProductId>().unwrap());
-    }
-    let seller = SellerId::from_u128(7);
-    let member = |category: &str| Member { category: Category::new(category).ok(), seller: Some(seller) };
-    let sold = [
-        (products[0], member("home/kitchen"), 4.0),
-        (products[1], member("home"), 9.0),
-        (products[2], member("toys"), 2.0),
-    ];
-    trained::market(&world, &sold);
-    let expected = async |path: String| {
-        let answer = world.get(path).await.json();
-        let days = answer["days"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
-        assert_eq!(days.len(), 30, "{answer}");
-        days.iter().map(|day| day["expected"].as_f64().unwrap()).collect::<Vec<f64>>()
-    };
-    let mut rows = Vec::new();
-    for product in &products {
-        rows.push(expected(format!("/v1/forecasts/{product}")).await);
-    }
-    for (path, members) in [
-        ("/v1/forecasts".to_owned(), &rows[..]),
-        ("/v1/forecasts?category=home".to_owned(), &rows[..2]),
-        (format!("/v1/forecasts?seller={seller}"), &rows[..]),
-    ] {
-        for (day, total) in expected(path.clone()).await.into_iter().enumerate() {
-            let sum: f64 = members.iter().map(|row| row[day]).sum();
-            assert!((sum - total).abs() < 1e-6 * total, "{path}: {sum} against {total}");
-        }
-    }
-    let of_region = world.get("/v1/forecasts?category=toys&region=GB&quantiles=0.5".to_owned()).await.json();
-    assert!(of_region["method"].as_str().unwrap().ends_with("reconciled"), "{of_region}");
-    assert_eq!(of_region["days"][0]["quantiles"].as_array().unwrap().len(), 1);
-    assert_eq!(world.get("/v1/forecasts?category=gardens".to_owned()).await.status, 404);
-    let both = world.get(format!("/v1/forecasts?category=toys&seller={seller}")).await;
-    assert_eq!(both.pointers(), ["/seller"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

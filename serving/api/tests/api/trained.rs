@@ -1,7 +1,7 @@
 //! Small models that are trained on made-up rows, for the answers that need one.
 
 use dhow_events::*;
-use dhow_forecast::{DailySeries, DemandModel, FitSettings, Market, Member, SeriesKey};
+use dhow_forecast::{DailySeries, DemandModel, FitSettings, SeriesKey};
 use dhow_fraud::{Costs, Settings, Thresholds, TrainingTable};
 use dhow_recommend::{CatalogueItem, Interaction, InteractionKind};
 use dhow_registry::{Alias, ModelDraft, ModelFormat, Task};
@@ -121,28 +121,12 @@ pub fn demand(world: &World, products: &[(ProductId, f64)]) {
     let series: Vec<DailySeries> = products
         .iter()
         .map(|(product, level)| DailySeries {
-            key: SeriesKey::product(*product, None),
+            key: SeriesKey { product: *product, region: None },
             first_day: 20_000,
             quantities: (0..100).map(|day| (level + f64::from(day * 7 % 5) - 2.0).max(0.0)).collect(),
         })
         .collect();
     let settings = FitSettings { season_days: 7, horizon_days: 90 };
     let model = DemandModel::fit(&series, &settings).unwrap();
-    promote(world, Task::Forecast, &model.to_bytes().unwrap());
-}
-
-/// Puts a demand model in force that adds up: each of these products sold as many units every day, in two regions.
-pub fn market(world: &World, products: &[(ProductId, Member, f64)]) {
-    let regions = ["GB", "KE"].map(|name| Region::new(name).unwrap());
-    let pairs = products.iter().flat_map(|(product, ..)| regions.map(|region| (*product, region))).collect();
-    let members = products.iter().map(|(product, member, _)| (*product, *member)).collect();
-    let market = Market::new(&pairs, &members).unwrap();
-    let sold = products.iter().flat_map(|(product, _, level)| {
-        let day = move |day: i64| regions.map(|region| (*product, region, 20_000 + day, level + (day * 7 % 5) as f64));
-        (0..100).flat_map(day)
-    });
-    let series = market.series(sold, 20_000, 100).unwrap();
-    let settings = FitSettings { season_days: 7, horizon_days: 90 };
-    let model = DemandModel::fit_market(&series, &market, &settings).unwrap();
     promote(world, Task::Forecast, &model.to_bytes().unwrap());
 }
