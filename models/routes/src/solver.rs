@@ -5,7 +5,7 @@ use crate::general::{self, Stability, Tours};
 use crate::plan::Plan;
 use crate::problem::{Feature, Problem};
 use crate::schedule::schedule;
-use crate::search::{Begin, Watcher, search};
+use crate::search::{Begin, Tell, Watcher, search};
 use serde::{Deserialize, Serialize};
 
 /// Most ruin-and-recreate steps of one call.
@@ -132,6 +132,6 @@ pub(crate) fn solve_from(
     let start: Vec<Vec<usize>> = (0..problem.vehicles().len()).map(|vehicle| tours.stops_of(vehicle)).collect();
     let begin = Begin { orders: &start, stability: stability.as_ref() };
     let mut tell = watch.map(|watch| move |orders: &[Vec<usize>]| watch(&schedule(problem, orders)));
-    let mut watcher = Watcher::new(tell.as_mut().map(|tell| tell as &mut dyn FnMut(&[Vec<usize>])));
+    let mut watcher = Watcher::new(tell.as_mut().map(|tell| tell as &mut Tell));
     Ok(schedule(problem, &search(problem, budget.seed, &begin, &share, &mut watcher)))
 }

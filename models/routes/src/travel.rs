@@ -47,10 +47,18 @@ impl Rounding {
     pub fn apply(self, value: f64) -> i64 {
         let scaled = value * self.scale() as f64;
         match self {
-            Rounding::None | Rounding::Nearest => scaled.round() as i64,
+            Rounding::None | Rounding::Nearest => nearest(scaled),
             Rounding::Trunc | Rounding::Trunc10 => scaled as i64,
         }
     }
+}
+
+/// The nearest integer, half away from zero: what `f64::round` gives, without its call.
+#[inline]
+fn nearest(value: f64) -> i64 {
+    let whole = value as i64;
+    let rest = value - whole as f64;
+    whole.saturating_add(i64::from(rest >= 0.5)).saturating_sub(i64::from(rest <= -0.5))
 }
 
 /// How long and how far it is between any two locations. Stops and vehicles name locations by index.
@@ -155,7 +163,9 @@ impl Legs {
             }
             Kind::Planar { rounding } => {
                 let (a, b) = (self.places[from], self.places[to]);
-                let length = rounding.apply((a.lon - b.lon).hypot(a.lat - b.lat)) as u32;
+                let (across, along) = (a.lon - b.lon, a.lat - b.lat);
+                // Both differences are at most `MAX_LEG`: their squares need no care.
+                let length = rounding.apply((across * across + along * along).sqrt()) as u32;
                 Leg { distance_m: length, duration_s: length }
             }
         }

@@ -22,7 +22,7 @@ use genetic::Genetic;
 use instance::Instance;
 use random::Random;
 use state::{ABSENT, State};
-pub(crate) use watch::Watcher;
+pub(crate) use watch::{Tell, Watcher};
 
 /// Where a search begins.
 pub(crate) struct Begin<'b> {

@@ -6,16 +6,19 @@ use super::state::State;
 /// Share of the work between two plans told.
 const BETWEEN: f64 = 0.02;
 
+/// Gets the orders of stops, one per vehicle.
+pub(crate) type Tell<'t> = dyn FnMut(&[Vec<usize>]) + 't;
+
 /// Who is told.
 pub(crate) struct Watcher<'w> {
-    tell: Option<&'w mut dyn FnMut(&[Vec<usize>])>,
+    tell: Option<&'w mut Tell<'w>>,
     told: i64,
     due: f64,
 }
 
 impl<'w> Watcher<'w> {
-    /// `tell` gets the orders of stops, one per vehicle; none: nobody is told.
-    pub(crate) fn new(tell: Option<&'w mut dyn FnMut(&[Vec<usize>])>) -> Watcher<'w> {
+    /// Without `tell` nobody is told.
+    pub(crate) fn new(tell: Option<&'w mut Tell<'w>>) -> Watcher<'w> {
         Watcher { tell, told: i64::MAX, due: 0.0 }
     }
 
