@@ -44,7 +44,8 @@ fn a_table_of_ones_own_is_forecast_by_date_and_its_methods_are_judged_once_for_o
     let month = |at: usize| format!("{}-{:02}-01", 2020 + at / 12, at % 12 + 1);
     let value = |at: usize, size: usize| size * (100 + at + 30 * usize::from(at % 12 == 11)) + at * 7919 % 11;
     let row = |at: usize| format!("cups,{},{}\npots,{},{}\n", month(at), value(at, 1), month(at), value(at, 3));
-    fs::write(&file, std::iter::once("id,time,value\n".to_owned()).chain((0..60).map(row)).collect::<String>()).unwrap();
+    fs::write(&file, std::iter::once("id,time,value\n".to_owned()).chain((0..60).map(row)).collect::<String>())
+        .unwrap();
     let shown = file.display().to_string();
     let told = parsed(&run(&["forecast", &shown, "--season", "12", "--horizon", "14", "--json"]));
     let cups = &told[0];
