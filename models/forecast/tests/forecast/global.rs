@@ -122,9 +122,9 @@ fn a_panel_that_cannot_be_learned_from_is_refused_with_the_place() {
     assert!(bad(|panel| panel.series[0].demand.fill(0.0)).contains("no day to learn from"));
     assert!(
         bad(|panel| {
-            panel.days = 20;
-            panel.series[0].demand.truncate(20);
+            panel.days = 10;
+            panel.series[0].demand.truncate(10);
         })
-        .contains("at least 63 are needed")
+        .contains("at least 14 are needed")
     );
 }
