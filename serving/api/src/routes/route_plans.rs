@@ -151,7 +151,7 @@ pub(super) fn tagged(plan: RoutePlan) -> Response {
 pub(super) fn wanted_version(headers: &HeaderMap) -> Result<i64, Problem> {
     match expected_version(headers)? {
         ExpectedVersion::Exactly(version) => Ok(version),
-        ExpectedVersion::Absent => {
+        ExpectedVersion::Absent | ExpectedVersion::Any => {
             let detail = "a plan that is there is changed with If-Match and the ETag that GET gave";
             Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale_version", detail))
         }
