@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrivals;
 mod check;
 mod construct;
 mod explain;
@@ -49,6 +50,7 @@ mod travel;
 pub mod vroom;
 mod working;
 
+pub use arrivals::{Arrival, Deviations, arrivals};
 pub use check::{Violation, check};
 pub use construct::{nearest_neighbour, savings};
 pub use explain::{Broken, Explanation, Relaxation, Rule, explain, relaxed};

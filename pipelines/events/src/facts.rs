@@ -631,4 +631,23 @@ facts! {
         /// The reason codes, strongest first, separated by commas.
         reasons: String,
     }
+    /// A route plan was accepted, and one of its stops is to be served so.
+    ShipmentPlanned "shipment_planned" [since 5] {
+        /// The plan.
+        plan: PlanId,
+        /// The parcel, where the stop's description names one.
+        shipment: Option<ShipmentId>,
+        /// The stop, as the plan's request names it: `job 12`, `pickup 3`, `delivery 3`.
+        task: String,
+        /// The vehicle's id in the plan's request.
+        vehicle: String,
+        /// The stop's place in the vehicle's round, from 1.
+        sequence: i64,
+        /// The planned arrival, in seconds as the plan's request counts them.
+        arrival_s: i64,
+        /// It arrives before this with a probability of 10 %.
+        arrival_p10_s: i64,
+        /// It arrives before this with a probability of 90 %.
+        arrival_p90_s: i64,
+    }
 }

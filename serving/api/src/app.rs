@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::access::{Keys, Need, Rates, Rules};
 use crate::metrics::RequestMetrics;
 use crate::problem::Problem;
-use crate::settings::{ApiSettings, SQL_QUERIES_MAX};
+use crate::settings::{ApiSettings, EVENT_STREAMS_MAX, SQL_QUERIES_MAX};
 
 /// What handlers share.
 pub(crate) struct App {
@@ -27,6 +27,7 @@ pub(crate) struct App {
     pub metrics: RequestMetrics,
     pub places: Semaphore,
     pub sql_places: Arc<Semaphore>,
+    pub stream_places: Arc<Semaphore>,
 }
 
 /// The state of the router.
@@ -45,6 +46,7 @@ impl App {
             metrics: RequestMetrics::default(),
             places: Semaphore::new(settings.requests_at_once_max),
             sql_places: Arc::new(Semaphore::new(SQL_QUERIES_MAX)),
+            stream_places: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
         }
     }
 

@@ -726,6 +726,15 @@ pub(crate) struct ReorderPage {
     next: Option<String>,
 }
 
+/// A page of route plans, newest first.
+#[derive(ToSchema)]
+pub(crate) struct RoutePlanPage {
+    items: Vec<crate::routes::route_plans::RoutePlanSummary>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
 /// What may be spent on approved proposals, US cents; null means no bound.
 #[derive(ToSchema)]
 pub(crate) struct ReorderBudgets {

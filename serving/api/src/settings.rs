@@ -27,6 +27,13 @@ pub const SQL_ROWS_MAX: usize = 10_000;
 /// Disk that one SQL query may use where its memory does not do.
 pub const SQL_SPILL_BYTES_MAX: u64 = 1 << 30;
 
+/// Streams of server-sent events that may be open at once.
+pub const EVENT_STREAMS_MAX: usize = 128;
+/// How long one of them may last: longer than the longest plan is searched.
+pub const EVENT_STREAM_TIME_MAX: Duration = Duration::from_secs(660);
+/// How often it is looked whether there is news for one of them.
+pub const EVENT_PAUSE: Duration = Duration::from_millis(200);
+
 /// How the server behaves; [`ApiSettings::default`] suits a server of one machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiSettings {

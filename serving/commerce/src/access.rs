@@ -44,6 +44,8 @@ worded! {
         ReordersApprove = "reorders:approve",
         /// Ask for route plans.
         RoutesPlan = "routes:plan",
+        /// Accept route plans, and change those that are live.
+        RoutesAccept = "routes:accept",
         /// Read recorded decisions of every kind.
         DecisionsRead = "decisions:read",
         /// Read the model registry.

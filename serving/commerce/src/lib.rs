@@ -40,6 +40,7 @@ mod products;
 mod rates;
 mod recovery;
 mod reorders;
+mod route_plans;
 mod service;
 mod settlement;
 mod simulator;
@@ -79,6 +80,10 @@ pub use recovery::{HOLD_MARGIN_MICROS, RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Re
 pub use reorders::{
     PERSON_BYTES_MAX, REORDER_NOTE_BYTES_MAX, REORDERS_MAX, ReorderBudgets, ReorderChange, ReorderLine,
     ReorderProposal, ReorderState, UnitsOnTheirWay,
+};
+pub use route_plans::{
+    MadePlan, ROUTE_PLAN_SILENT_MICROS, ROUTE_PLAN_VERSIONS_KEPT_MAX, ROUTE_PLANS_KEPT_MAX, RoutePlan, RoutePlanEnd,
+    RoutePlanHead, RoutePlanProgress, RoutePlanState,
 };
 pub use service::{Commerce, CommerceError, FieldProblem};
 pub use simulator::{SimulatedRail, trigger};

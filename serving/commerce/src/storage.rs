@@ -3,14 +3,16 @@
 use std::future::Future;
 
 use dhow_events::{
-    BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
+    BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiKey, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, Idempotency, KeyHash,
     Order, OrderState, OutboxEvent, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState,
-    Settlement, Shortage, StockLevel, UnitsOnTheirWay, Waiting,
+    RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, Settlement, Shortage, StockLevel, UnitsOnTheirWay,
+    Waiting,
 };
 
 /// Why the database did not do what it was asked.
@@ -216,6 +218,36 @@ pub trait Storage: Send + Sync + 'static {
     /// What may be spent on reorders.
     fn reorder_budgets(&self, tenant: TenantId) -> impl Future<Output = Result<ReorderBudgets, StorageError>> + Send;
 
+    /// A route plan as it stands.
+    fn route_plan(
+        &self,
+        tenant: TenantId,
+        id: PlanId,
+    ) -> impl Future<Output = Result<Option<RoutePlan>, StorageError>> + Send;
+
+    /// How far a route plan is.
+    fn route_plan_head(
+        &self,
+        tenant: TenantId,
+        id: PlanId,
+    ) -> impl Future<Output = Result<Option<RoutePlanHead>, StorageError>> + Send;
+
+    /// A version of a route plan as it was written.
+    fn route_plan_version(
+        &self,
+        tenant: TenantId,
+        id: PlanId,
+        version: i64,
+    ) -> impl Future<Output = Result<Option<RoutePlan>, StorageError>> + Send;
+
+    /// A page of route plans, in this state where one is given.
+    fn route_plans(
+        &self,
+        tenant: TenantId,
+        state: Option<RoutePlanState>,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<RoutePlan>, StorageError>> + Send;
+
     /// What serves and served under the tenant's aliases: the last [`crate::PAGE_LIMIT_MAX`].
     fn model_servings(&self, tenant: TenantId) -> impl Future<Output = Result<Vec<ModelServing>, StorageError>> + Send;
 
@@ -390,6 +422,27 @@ pub trait StorageTransaction: Send {
         tenant: TenantId,
         from: Timestamp,
     ) -> impl Future<Output = Result<i64, StorageError>> + Send;
+
+    /// A route plan, held against other writers until the transaction ends.
+    fn route_plan(
+        &mut self,
+        tenant: TenantId,
+        id: PlanId,
+    ) -> impl Future<Output = Result<Option<RoutePlan>, StorageError>> + Send;
+
+    /// Writes a route plan in a version that it did not have before; the oldest versions and plans beyond their bounds are
+    /// removed.
+    fn put_route_plan(&mut self, plan: &RoutePlan) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes the progress of a route plan; `false`, and no change, where it is not under way.
+    fn progress_route_plan(
+        &mut self,
+        tenant: TenantId,
+        id: PlanId,
+        state: RoutePlanState,
+        progress: &RoutePlanProgress,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
 
     /// Puts events into the outbox, in this order, and numbers them within their aggregates.
     fn append_events(

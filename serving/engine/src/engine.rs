@@ -30,11 +30,12 @@ use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::priority::give_way_to_requests;
+use crate::route_plans::{PLANS_AT_ONCE_MAX, PLANS_QUEUED_MAX};
 use crate::sink::{PlatformSink, Shared, join};
 use crate::storefront::{Storefront, StorefrontSettings};
 use crate::{EngineError, FraudDesk};
 
-/// Route plans that may be under way at once.
+/// Route plans that may be made, checked or explained at once within requests.
 const ROUTE_PLANS_MAX: usize = 2;
 
 /// A partition of the log without an event for so long no longer keeps state from being freed.
@@ -147,6 +148,8 @@ pub struct Engine {
     decision_queue: mpsc::Sender<Decided>,
     decisions: Mutex<Option<mpsc::Receiver<Decided>>>,
     route_permits: Arc<Semaphore>,
+    plan_queue: Arc<Semaphore>,
+    plan_turns: Arc<Semaphore>,
     backtest_permits: Arc<Semaphore>,
     stop_worker: Arc<AtomicBool>,
     worker: Mutex<Option<JoinHandle<()>>>,
@@ -212,6 +215,8 @@ impl Engine {
             decision_queue,
             decisions: Mutex::new(Some(decisions)),
             route_permits: Arc::new(Semaphore::new(ROUTE_PLANS_MAX)),
+            plan_queue: Arc::new(Semaphore::new(PLANS_QUEUED_MAX)),
+            plan_turns: Arc::new(Semaphore::new(PLANS_AT_ONCE_MAX)),
             backtest_permits: Arc::new(Semaphore::new(BACKTESTS_AT_ONCE_MAX)),
             stop_worker: Arc::new(AtomicBool::new(false)),
             worker: Mutex::new(None),
@@ -429,6 +434,14 @@ impl Engine {
 
     pub(crate) fn route_permits(&self) -> Arc<Semaphore> {
         self.route_permits.clone()
+    }
+
+    pub(crate) fn plan_queue(&self) -> Arc<Semaphore> {
+        self.plan_queue.clone()
+    }
+
+    pub(crate) fn plan_turns(&self) -> Arc<Semaphore> {
+        self.plan_turns.clone()
     }
 
     pub(crate) fn take_decisions(&self) -> Result<mpsc::Receiver<Decided>, EngineError> {

@@ -23,12 +23,14 @@ mod fraud_rules;
 mod freshness;
 mod link_parity;
 mod links;
+mod live_routes;
 mod log_place;
 mod monitor;
 mod priority;
 mod recommend;
 mod reorders;
 mod risk;
+mod route_plans;
 mod routes;
 mod similar;
 mod sink;
@@ -54,12 +56,16 @@ pub use fraud_health::{Contest, FraudHealth, FraudWeek, HEALTH_DECISIONS_MAX, HE
 pub use fraud_rules::RulesInForce;
 pub use freshness::Quantiles;
 pub use link_parity::{ServedLinks, check_links, served_links};
+pub use live_routes::{REOPTIMISE_SECONDS, RouteInsertion, RouteOrder, RouteReoptimisation};
 pub use log_place::LogPlace;
 pub use monitor::{DriftCheck, DriftedFeature, FeatureHealth, MonitorSettings, served_vectors};
 pub use recommend::{BundleAsk, BundledProduct, RecommendAsk, RecommendedProduct, RecommendedSlate, kind_word};
 pub use reorders::{PROTECTION_DAYS_MAX, ReorderItem, Reorders};
 pub use risk::RiskQuestion;
-pub use routes::{ROUTE_STOPS_MAX, ROUTE_TIME_MAX_MICROS, RouteAnswer};
+pub use route_plans::{PLAN_SECONDS, PLAN_STOPS_MAX, RoutePlanAsk};
+pub use routes::{
+    ROUTE_STOPS_MAX, ROUTE_TIME_MAX_MICROS, RouteAnswer, RouteCheck, RouteFigures, TaskArrival, TaskExplanation,
+};
 pub use similar::{SIMILAR_TEXTS_MAX, SimilarText};
 pub use status::Status;
 pub use storefront::{ArmRecommender, ArmSettings, Campaign, ExperimentSettings, MAX_CAMPAIGNS, StorefrontSettings};

@@ -20,6 +20,7 @@ mod outbox;
 mod pages;
 mod products;
 mod reorders;
+mod route_plans;
 mod rows;
 mod storage;
 mod transaction;

@@ -2,13 +2,15 @@
 
 use dhow_commerce::{
     CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, Page,
-    PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, StockLevel, Storage, StorageError,
-    UnitsOnTheirWay, Waiting,
+    PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanState,
+    StockLevel, Storage, StorageError, UnitsOnTheirWay, Waiting,
 };
-use dhow_events::{CheckoutId, DecisionId, OrderId, ProductId, ReorderId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, OrderId, PlanId, ProductId, ReorderId, TenantId, Timestamp};
 
 use crate::connect::Durability;
-use crate::{Store, StoreTransaction, cases, checkouts, decisions, idempotency, models, products, reorders};
+use crate::{
+    Store, StoreTransaction, cases, checkouts, decisions, idempotency, models, products, reorders, route_plans,
+};
 
 impl Storage for Store {
     type Transaction = StoreTransaction;
@@ -109,6 +111,32 @@ impl Storage for Store {
 
     async fn reorder_budgets(&self, tenant: TenantId) -> Result<ReorderBudgets, StorageError> {
         reorders::budgets(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn route_plan(&self, tenant: TenantId, id: PlanId) -> Result<Option<RoutePlan>, StorageError> {
+        route_plans::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn route_plan_head(&self, tenant: TenantId, id: PlanId) -> Result<Option<RoutePlanHead>, StorageError> {
+        route_plans::head(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn route_plan_version(
+        &self,
+        tenant: TenantId,
+        id: PlanId,
+        version: i64,
+    ) -> Result<Option<RoutePlan>, StorageError> {
+        route_plans::version(&mut *self.reader().await?, tenant, id, version).await
+    }
+
+    async fn route_plans(
+        &self,
+        tenant: TenantId,
+        state: Option<RoutePlanState>,
+        page: &PageRequest,
+    ) -> Result<Page<RoutePlan>, StorageError> {
+        route_plans::page(&mut *self.reader().await?, tenant, state, page).await
     }
 
     async fn model_servings(&self, tenant: TenantId) -> Result<Vec<ModelServing>, StorageError> {

@@ -2,13 +2,14 @@
 
 use dhow_commerce::{
     Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, OutboxEvent, Product, ReorderBudgets,
-    ReorderProposal, Settlement, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock,
+    ReorderProposal, RoutePlan, RoutePlanProgress, RoutePlanState, Settlement, Shortage, StockLevel, StorageError,
+    StorageTransaction, StoredStock,
 };
-use dhow_events::{CheckoutId, DecisionId, PaymentId, ProductId, ReorderId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, TenantId, Timestamp};
 use sqlx::{Any, Transaction};
 
 use crate::rows::storage_error;
-use crate::{DatabaseKind, cases, checkouts, decisions, idempotency, models, outbox, products, reorders};
+use crate::{DatabaseKind, cases, checkouts, decisions, idempotency, models, outbox, products, reorders, route_plans};
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
 pub struct StoreTransaction {
@@ -156,6 +157,25 @@ impl StorageTransaction for StoreTransaction {
 
     async fn approved_reorder_cost(&mut self, tenant: TenantId, from: Timestamp) -> Result<i64, StorageError> {
         reorders::approved_cost(&mut self.inner, tenant, from).await
+    }
+
+    async fn route_plan(&mut self, tenant: TenantId, id: PlanId) -> Result<Option<RoutePlan>, StorageError> {
+        route_plans::hold(&mut self.inner, self.kind, tenant, id).await
+    }
+
+    async fn put_route_plan(&mut self, plan: &RoutePlan) -> Result<(), StorageError> {
+        route_plans::put(&mut self.inner, plan).await
+    }
+
+    async fn progress_route_plan(
+        &mut self,
+        tenant: TenantId,
+        id: PlanId,
+        state: RoutePlanState,
+        progress: &RoutePlanProgress,
+        at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        route_plans::progress(&mut self.inner, tenant, id, state, progress, at).await
     }
 
     async fn append_events(&mut self, events: &[OutboxEvent], at: Timestamp) -> Result<(), StorageError> {

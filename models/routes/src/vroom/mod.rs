@@ -137,12 +137,34 @@ impl Request {
     /// # Errors
     /// When the budget is out of range.
     pub fn solve_paced(&self, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
+        self.solve_told(budget, progress, None)
+    }
+
+    /// The same, while `watch` is shown better plans as they are found, about fifty of them at most.
+    ///
+    /// # Errors
+    /// When the budget is out of range.
+    pub fn solve_watched(
+        &self,
+        budget: &Budget,
+        progress: &dyn Fn() -> f64,
+        watch: &mut dyn FnMut(&Plan),
+    ) -> Result<Plan, SolveError> {
+        self.solve_told(budget, progress, Some(watch))
+    }
+
+    fn solve_told(
+        &self,
+        budget: &Budget,
+        progress: &dyn Fn() -> f64,
+        watch: Option<&mut dyn FnMut(&Plan)>,
+    ) -> Result<Plan, SolveError> {
         if self.plan_mode {
             return Ok(plan_of(&self.problem, &self.steps));
         }
         let given = self.steps.iter().any(|steps| !steps.is_empty());
         let tours = Tours::new(&self.problem, given.then_some(self.steps.as_slice()));
-        solve_from(tours, None, budget, progress, None)
+        solve_from(tours, None, budget, progress, watch)
     }
 
     /// The same until `stop` says so.

@@ -1,6 +1,7 @@
 //! What a planner relies on: plans keep every rule, come close to the optimum, repeat exactly, and bad input is named.
 //! Large benchmark families are left to `benches`.
 
+mod arrivals;
 mod bad_input;
 mod formats;
 mod live;

@@ -19,6 +19,7 @@ mod plans;
 mod products;
 mod recommendations;
 mod reorders;
+pub(crate) mod route_plans;
 mod sql;
 mod texts;
 mod trust;
@@ -61,6 +62,15 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::post_forecasts))
         .routes(routes!(plans::post_routes))
+        .routes(routes!(plans::post_optimization))
+        .routes(routes!(plans::post_check))
+        .routes(routes!(plans::post_explain))
+        .routes(routes!(route_plans::get_route_plans, route_plans::post_route_plans))
+        .routes(routes!(route_plans::get_route_plan, route_plans::delete_route_plan))
+        .routes(routes!(route_plans::get_plan_events))
+        .routes(routes!(route_plans::post_accept))
+        .routes(routes!(route_plans::post_insert))
+        .routes(routes!(route_plans::post_reoptimise))
         .routes(routes!(reorders::get_reorders, reorders::post_reorders))
         .routes(routes!(reorders::get_reorder))
         .routes(routes!(reorders::post_approve))

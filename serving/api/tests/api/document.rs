@@ -28,6 +28,7 @@ impl Operation {
             "orders" => "ord",
             "api-keys" => "key",
             "reorder-proposals" => "reo",
+            "route-plans" => "pln",
             "features" => "buy",
             _ => "prd",
         };

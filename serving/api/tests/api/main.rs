@@ -9,5 +9,6 @@ mod models;
 mod operation;
 mod planning;
 mod risk;
+mod routes;
 mod trained;
 mod world;

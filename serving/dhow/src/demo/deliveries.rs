@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use dhow_events::Fact;
+use dhow_routes::{map, vroom};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -19,6 +21,8 @@ const STOPS_MIN: usize = 5;
 const VAN_PARCELS: usize = 30;
 /// Regions planned.
 const PLANS_MAX: usize = 6;
+/// The speed that the server assumes between coordinates, km/h; the map does not hang on it.
+const SPEED_KMH: f64 = 40.0;
 /// Places further from the depot than this are reached by the carriers' long hauls, not by a van's round.
 const ROUND_KM_MAX: f64 = 150.0;
 
@@ -37,15 +41,36 @@ pub struct RouteFigures {
     pub distance_km: f64,
     /// Driven by the nearest-neighbour plan.
     pub nearest_neighbour_km: f64,
-    /// The cost as a share of the nearest-neighbour plan's.
-    pub cost_ratio: f64,
+    /// The plan's cost: seconds of driving.
+    pub cost: f64,
+    /// The cost of the savings plan.
+    pub savings_cost: f64,
+    /// The cost of the nearest-neighbour plan.
+    pub nearest_neighbour_cost: f64,
 }
 
-/// Plans the day.
+/// The day's plans.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DayPlans {
+    /// One for each region, the busiest first.
+    pub regions: Vec<RouteFigures>,
+    /// The drawing of the busiest region's plan.
+    pub map: Option<PathBuf>,
+}
+
+impl DayPlans {
+    /// The share of another plan's cost, over all regions, that the plans save.
+    pub fn saved(&self, other: fn(&RouteFigures) -> f64) -> f64 {
+        let sum = |of: fn(&RouteFigures) -> f64| self.regions.iter().map(of).sum::<f64>();
+        1.0 - sum(|plan| plan.cost) / sum(other)
+    }
+}
+
+/// Plans the day and draws the busiest region's plan into `folder`.
 ///
 /// # Errors
-/// The server does not answer.
-pub async fn plan(history: &History, address: SocketAddr) -> Result<Vec<RouteFigures>, Failure> {
+/// The server does not answer, or the drawing cannot be written.
+pub async fn plan(history: &History, address: SocketAddr, folder: &Path) -> Result<DayPlans, Failure> {
     let mut by_region: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for arrival in &history.held_out {
         if let Fact::ShipmentDispatched(parcel) = &arrival.event.fact {
@@ -56,13 +81,27 @@ pub async fn plan(history: &History, address: SocketAddr) -> Result<Vec<RouteFig
     regions.retain(|(_, places)| places.len() >= STOPS_MIN);
     regions.sort_by_key(|(region, places)| (std::cmp::Reverse(places.len()), region.clone()));
     let mut client = Client::new(address);
-    let mut plans = Vec::new();
+    let mut plans = DayPlans::default();
     for (region, mut places) in regions.into_iter().take(PLANS_MAX) {
         places.truncate(STOPS_MAX);
-        let answer = client.post("route plan", "/v1/routes", &problem(&places), None).await?;
-        plans.push(figures(region, places.len(), &answer));
+        let problem = problem(&places);
+        let answer = client.post("route plan", "/v1/routes", &problem, None).await?;
+        if plans.map.is_none() {
+            plans.map = Some(draw(&problem, &answer, folder)?);
+        }
+        plans.regions.push(figures(region, places.len(), &answer));
     }
     Ok(plans)
+}
+
+fn draw(problem: &Json, answer: &Json, folder: &Path) -> Result<PathBuf, Failure> {
+    let wrong = |error: vroom::VroomError| Failure::Failed(format!("the route plan cannot be drawn: {error}"));
+    let request = vroom::parse(problem.to_string().as_bytes(), SPEED_KMH).map_err(wrong)?;
+    let plan = request.plan_of_response(answer.to_string().as_bytes()).map_err(wrong)?;
+    let path = folder.join("route-plan.svg");
+    std::fs::write(&path, map::svg(&request.problem, &plan)?)
+        .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    Ok(path)
 }
 
 /// The places within a van's reach of the one that has most others near it.
@@ -98,6 +137,8 @@ fn figures(region: String, stops: usize, answer: &Json) -> RouteFigures {
         unassigned: answer["unassigned"].as_array().map_or(0, |left| left.len() as u64),
         distance_km: number("/dhow/kpis/distance_m") / 1e3,
         nearest_neighbour_km: number("/dhow/nearest_neighbour/distance_m") / 1e3,
-        cost_ratio: number("/dhow/kpis/cost") / number("/dhow/nearest_neighbour/cost"),
+        cost: number("/dhow/kpis/cost"),
+        savings_cost: number("/dhow/savings/cost"),
+        nearest_neighbour_cost: number("/dhow/nearest_neighbour/cost"),
     }
 }

@@ -75,7 +75,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
     shoppers::run(&engine, &clock, &history, configuration.tenant, arguments.visits, arguments.seed, &mut report)
         .await?;
     engine.set_storefront(configuration.storefront.clone())?;
-    report.routes = deliveries::plan(&history, address).await?;
+    report.routes = deliveries::plan(&history, address, &configuration.data_dir).await?;
     report.trust = trust::ask(&engine, configuration.tenant, &history.truth).await?;
     report.ceilings = history.ceilings.clone();
     report.status = Some(engine.status(configuration.tenant)?);

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::client::Latencies;
-use super::deliveries::RouteFigures;
+use super::deliveries::{DayPlans, RouteFigures};
 use super::history::History;
 use super::shoppers::{AbTest, PerVisit};
 use super::trust::TrustFigures;
@@ -133,7 +133,7 @@ pub struct Report {
     /// The replayed day.
     pub replay: Option<ReplayFigures>,
     /// The day's route plans.
-    pub routes: Vec<RouteFigures>,
+    pub routes: DayPlans,
     /// Trust scores at the end.
     pub trust: Vec<TrustFigures>,
     /// What an oracle and trivial methods reach.
@@ -159,7 +159,7 @@ impl Report {
             latencies: Latencies::new(),
             ab_test: None,
             replay: None,
-            routes: Vec::new(),
+            routes: DayPlans::default(),
             trust: Vec::new(),
             ceilings: Vec::new(),
             status: None,
@@ -312,15 +312,25 @@ impl Report {
                 plan.vehicles.to_string(),
                 plan.unassigned.to_string(),
                 format!("{:.1}", plan.distance_km),
-                format!("{:.1}", plan.nearest_neighbour_km),
-                percent(1.0 - plan.cost_ratio),
+                thousands(plan.cost as u64),
+                thousands(plan.savings_cost as u64),
+                thousands(plan.nearest_neighbour_cost as u64),
+                percent(1.0 - plan.cost / plan.nearest_neighbour_cost),
             ]
         };
-        let rows: Vec<_> = self.routes.iter().map(row).collect();
-        println!(
-            "The day's parcels, planned\n{}\n",
-            table(&["to", "stops", "vans", "left out", "km", "nearest neighbour km", "cost saved"], &rows, true)
-        );
+        let rows: Vec<_> = self.routes.regions.iter().map(row).collect();
+        let header =
+            ["to", "stops", "vans", "left out", "km", "cost, s driven", "savings plan", "nearest neighbour", "saved"];
+        println!("The day's parcels, planned\n{}", table(&header, &rows, true));
+        if let Some(map) = &self.routes.map {
+            println!(
+                "All plans together cost {} less than going to the nearest stop each time and {} less than the savings \
+                 plans; a map of the first is in {}.\n",
+                percent(self.routes.saved(|plan| plan.nearest_neighbour_cost)),
+                percent(self.routes.saved(|plan| plan.savings_cost)),
+                map.display()
+            );
+        }
     }
 
     fn print_trust(&self) {

@@ -4,6 +4,7 @@ mod cases;
 mod fraud;
 mod holds;
 mod reorders;
+mod route_plans;
 mod server;
 mod world;
 
@@ -64,6 +65,11 @@ on_both_databases! {
         a_verdict_before_the_rail_has_answered_counts_when_it_does,
         nobody_deciding_in_time_refuses_the_checkout_and_keeps_its_case,
         verdicts_and_recoveries_that_race_move_each_checkout_once,
+    }
+    route_plans {
+        a_plan_is_queued_once_for_a_key_told_of_and_ended_once,
+        an_accepted_plan_writes_its_stops_once_and_a_changed_one_is_accepted_again,
+        the_last_plans_and_versions_are_kept_and_accepted_ones_stay,
     }
     reorders {
         a_proposal_is_approved_ordered_and_received_into_stock_once,
