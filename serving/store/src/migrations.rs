@@ -15,7 +15,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (4, "backtests", include_str!("../migrations/0004_backtests.sql")),
     (5, "reorders", include_str!("../migrations/0005_reorders.sql")),
     (6, "feature_lists", include_str!("../migrations/0006_feature_lists.sql")),
-    (8, "route_plans", include_str!("../migrations/0008_route_plans.sql")),
+    (7, "route_plans", include_str!("../migrations/0007_route_plans.sql")),
 ];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {
