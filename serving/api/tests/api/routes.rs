@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use dhow_api::ApiSettings;
-use dhow_commerce::Permission;
+use dhow_commerce::{Outbox, Permission};
 use dhow_events::ShipmentId;
 use serde_json::{Value, json};
 
@@ -273,7 +273,7 @@ async fn bad_problems_are_refused_with_their_place_wherever_they_are_sent() {
         for (place, value, pointer) in &cases {
             let mut wrong = problem(3);
             let (parent, name) = place.rsplit_once('/').unwrap();
-            wrong.pointer_mut(parent).unwrap()[*name] = value.clone();
+            wrong.pointer_mut(parent).unwrap()[name] = value.clone();
             let refused = world.post(route, &wrong).await;
             assert_eq!(
                 (refused.status, refused.pointers()),
