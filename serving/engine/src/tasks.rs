@@ -44,10 +44,23 @@ impl Engine {
     pub fn spawn_tasks(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<TasksEnd, EngineError> {
         let (engine, runtime) = (self.clone(), Handle::current());
         let (ended, end) = oneshot::channel();
+        let (alive, runtime_ends) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        });
+        let run = async move {
+            tokio::select! {
+                // A runtime that ends drops its tasks before its timers, which nothing may ask from then on.
+                biased;
+                _ = runtime_ends => Err(failed("tasks")("their runtime ended before they did")),
+                ended = engine.run_tasks(stop) => ended,
+            }
+        };
         let work = move || {
             give_way_to_requests();
             // Whoever no longer waits for the end does not need to know of it.
-            let _gone = ended.send(runtime.block_on(engine.run_tasks(stop)));
+            let _gone = ended.send(runtime.block_on(run));
         };
         std::thread::Builder::new().name("tasks".to_owned()).spawn(work).map_err(failed("tasks"))?;
         Ok(end)

@@ -24,8 +24,12 @@ shipment = Shipment(
     pickup=ShipmentStep(id=1, location=[3.35, 6.5], service=60),
     delivery=ShipmentStep(id=1, location=[3.31, 6.5], service=60),
     amount=[1],
+    skills=[7],
+    priority=1,
 )
-answer = client.optimization(shipments=[shipment], vehicles=vehicles)
+skilled = Vehicle(id=3, profile="driving-car", start=[3.3, 6.5], end=[3.3, 6.5], capacity=[3], skills=[7])
+answer = client.optimization(shipments=[shipment], vehicles=[*vehicles, skilled])
+assert [route["vehicle"] for route in answer["routes"]] == [3], answer
 steps = [step["type"] for step in answer["routes"][0]["steps"]]
 assert steps == ["start", "pickup", "delivery", "end"], answer
 

@@ -1,5 +1,7 @@
 //! Division of amounts against its definition, on random amounts of every asset.
 
+use std::sync::LazyLock;
+
 use dhow_ledger::divide::{DivideError, RatePpm, Rounding, included_tax, of_rate, ratio, share_of_step, split};
 use dhow_ledger::{Asset, AssetError};
 use proptest::prelude::*;
@@ -71,7 +73,12 @@ proptest! {
 }
 
 /// Every ISO 4217 currency that events know, and the crypto assets.
-fn assets() -> Vec<Asset> {
+fn assets() -> &'static [Asset] {
+    static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(every_asset);
+    &ASSETS
+}
+
+fn every_asset() -> Vec<Asset> {
     let letters = || (b'A'..=b'Z').map(char::from);
     let codes = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| format!("{a}{b}{c}"))));
     codes
