@@ -74,7 +74,7 @@ impl RiskQuestion {
         }
     }
 
-    /// A checkout that has what the question names; [`RiskQuestion::named_fields`] says what the rest is not to be taken for.
+    /// A checkout that has what the question names; what it does not name stands there as a placeholder and is hidden from the model.
     ///
     /// # Errors
     /// None in practice: the placeholder of a region is one.
