@@ -5,7 +5,7 @@
 //! 2. Else the **base** rate of the seller's plan,
 //! 3. less the larger of two discounts: by **volume** (settled sales of the calendar month before, in UTC, in half-open bands;
 //!    in the last band the contract's, where the seller has one) and of the **plan** (from its own threshold on),
-//! 4. plus or less the points of the category's **margin**,
+//! 4. plus or less the points of the category's **margin**, each category of an order with its own amount,
 //! 5. but no less than the **floor**.
 //! 6. The amount is rounded to the nearest minor unit, a half away from zero, and is no less than the **minimum**, turned into
 //!    the order's currency at the day's stored rate and rounded up; and never more than the order.

@@ -1,10 +1,13 @@
 //! The rule itself: a sale and the table in force give a rate and an amount, with what decided them.
 
 use dhow_events::{Category, DAY_MICROS, Money, Timestamp};
-use dhow_ledger::divide::{DivideError, RatePpm, Rounding, of_rate, ratio, share_of_step};
+use dhow_ledger::divide::{DivideError, RatePpm, Rounding, ratio, share_of_step};
 use serde::{Deserialize, Serialize};
 
 use crate::{CommissionTable, CommissionTables, Margin, Plan};
+
+/// One whole, in millionths.
+const WHOLE_PPM: i128 = 1_000_000;
 
 /// What a currency was worth when the order was placed: so many cents of USD for so many of its minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +19,7 @@ pub struct UsdRate {
 }
 
 /// A seller's order as it was placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sale {
     /// The seller's plan.
     pub plan: Plan,
@@ -24,10 +27,10 @@ pub struct Sale {
     pub settled_usd_minor: i64,
     /// Points off that the seller's contract names.
     pub contract: Option<RatePpm>,
-    /// The category of what was sold.
-    pub category: Category,
     /// What the buyer pays for it.
     pub amount: Money,
+    /// What was sold, by category: each with its minor units, which sum to the amount.
+    pub categories: Vec<(Category, i64)>,
     /// The day's stored rate of its currency.
     pub usd: UsdRate,
     /// When it was placed.
@@ -55,7 +58,7 @@ pub struct Commission {
     pub amount: Money,
     /// The order's amount.
     pub of: Money,
-    /// The rate after discounts, points and floor.
+    /// The rate after discounts, points and floor; of several categories the mean by amount, rounded down.
     pub rate: RatePpm,
     /// What decided the amount.
     pub decided_by: DecidedBy,
@@ -72,6 +75,9 @@ pub enum CommissionError {
     /// An order of a negative amount.
     #[error("an order of {0} has no commission; its amount is below zero")]
     Negative(Money),
+    /// Categories that do not sum to the order.
+    #[error("the categories of an order of {0} do not sum to it")]
+    Categories(Money),
     /// A rate of exchange of nothing.
     #[error("the rate of exchange is {0:?}; both of its sides are above zero")]
     Rate(UsdRate),
@@ -84,7 +90,8 @@ impl CommissionTables {
     /// The commission on a seller's order; see the crate's rule.
     ///
     /// # Errors
-    /// No table counts at the order's time, its amount is negative, or its rate of exchange has a zero.
+    /// No table counts at the order's time, its amount is negative, its categories do not sum to it, or its rate of exchange
+    /// has a zero.
     pub fn commission(&self, sale: &Sale) -> Result<Commission, CommissionError> {
         let table = self.at(sale.placed_at).ok_or(CommissionError::NoTable(sale.placed_at))?;
         if sale.amount.amount_minor < 0 {
@@ -100,11 +107,16 @@ impl CommissionTables {
             decided_by,
             table_version: table.version,
         };
-        if table.is_strategic(sale) {
+        let parts = sale.categories.iter().map(|(category, minor)| (table.rate(sale, *category), *minor));
+        let parts: Vec<(RatePpm, i64)> = parts.collect();
+        let sum: i128 = parts.iter().map(|(_, minor)| i128::from(*minor)).sum();
+        if sum != i128::from(sale.amount.amount_minor) || parts.iter().any(|(_, minor)| *minor < 0) {
+            return Err(CommissionError::Categories(sale.amount));
+        }
+        if sale.categories.iter().all(|(category, _)| table.is_strategic(sale, *category)) {
             return Ok(decided(0, RatePpm(0), DecidedBy::Strategic));
         }
-        let rate = table.rate(sale);
-        let by_rate = of_rate(sale.amount.amount_minor, rate, Rounding::HalfUp)?;
+        let (by_rate, rate) = of_parts(&parts)?;
         let minimum = ratio(table.minimum_usd_minor, sale.usd.for_minor, sale.usd.usd_minor, Rounding::Up)?;
         Ok(if by_rate >= minimum {
             decided(by_rate, rate, DecidedBy::Rate)
@@ -117,15 +129,18 @@ impl CommissionTables {
 }
 
 impl CommissionTable {
-    fn is_strategic(&self, sale: &Sale) -> bool {
+    fn is_strategic(&self, sale: &Sale, category: Category) -> bool {
         let counts =
-            |s: &crate::Strategic| s.category == sale.category && s.from <= sale.placed_at && sale.placed_at < s.until;
+            |s: &crate::Strategic| s.category == category && s.from <= sale.placed_at && sale.placed_at < s.until;
         self.strategic.iter().any(counts)
     }
 
-    fn rate(&self, sale: &Sale) -> RatePpm {
+    fn rate(&self, sale: &Sale, category: Category) -> RatePpm {
+        if self.is_strategic(sale, category) {
+            return RatePpm(0);
+        }
         let discount = self.volume_discount(sale).max(self.plan_discount(sale));
-        let points = match self.margins.get(sale.category.as_str()) {
+        let points = match self.margins.get(category.as_str()) {
             Some(Margin::High) => self.high_margin_ppm,
             Some(Margin::Low) => self.low_margin_ppm,
             None => 0,
@@ -146,6 +161,17 @@ impl CommissionTable {
         let counts = self.plan.iter().filter(|d| d.plan == sale.plan && d.from_usd_minor <= sale.settled_usd_minor);
         counts.map(|discount| discount.discount_ppm).max().unwrap_or(0)
     }
+}
+
+/// The amount of rates that each count for a part, rounded once, and their mean.
+fn of_parts(parts: &[(RatePpm, i64)]) -> Result<(i64, RatePpm), CommissionError> {
+    let whole: i128 = parts.iter().map(|(_, minor)| i128::from(*minor)).sum();
+    let weighed: i128 = parts.iter().map(|(rate, minor)| i128::from(rate.0) * i128::from(*minor)).sum();
+    let rounded = (weighed + WHOLE_PPM / 2) / WHOLE_PPM;
+    let first = parts.first().map_or(0, |(rate, _)| i128::from(rate.0));
+    let mean = if whole == 0 { first } else { weighed / whole };
+    let amount = i64::try_from(rounded).map_err(|_| DivideError::Overflow)?;
+    Ok((amount, RatePpm(u32::try_from(mean).map_err(|_| DivideError::Overflow)?)))
 }
 
 impl Commission {

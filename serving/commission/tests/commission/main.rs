@@ -19,6 +19,7 @@ fn default_table() -> CommissionTable {
 /// The default rates with two categories that have a margin and one that is free in June 2026.
 fn table() -> CommissionTable {
     let mut table = default_table();
+    table.from = time("2026-01-01T00:00:00Z");
     table.margins = [("jewellery", Margin::High), ("groceries", Margin::Low)].map(|(c, m)| (c.to_owned(), m)).into();
     let [from, until] = ["2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z"].map(time);
     table.strategic = vec![Strategic { category: "strategic".parse().unwrap(), from, until }];
@@ -30,8 +31,8 @@ fn sale(plan: Plan, settled_usd_minor: i64, category: &str, amount: i64) -> Sale
         plan,
         settled_usd_minor,
         contract: None,
-        category: category.parse().unwrap(),
         amount: Money::usd(amount),
+        categories: vec![(category.parse().unwrap(), amount)],
         usd: UsdRate { usd_minor: 1, for_minor: 1 },
         placed_at: time("2026-06-15T12:00:00Z"),
     }
@@ -56,7 +57,7 @@ fn commissions_are_those_of_the_golden_cases() {
             contract: (!fields[2].is_empty()).then(|| RatePpm(fields[2].parse().unwrap())),
             amount: Money::new(number(4), fields[5].parse().unwrap()),
             usd: UsdRate { usd_minor: number(6) as u64, for_minor: number(7) as u64 },
-            ..sale(word(fields[0]), number(1), fields[3], 0)
+            ..sale(word(fields[0]), number(1), fields[3], number(4))
         };
         let found = tables.commission(&asked).unwrap();
         assert_eq!(found.amount.amount_minor, number(8), "{line}: {found:?}");
@@ -87,6 +88,24 @@ fn an_order_keeps_the_rates_of_the_day_on_which_it_was_placed() {
     assert_eq!((after.table_version, after.amount), (2, Money::usd(900)));
     let too_early = tables.commission(&placed("2025-12-31T23:59:59Z"));
     assert!(matches!(too_early, Err(CommissionError::NoTable(_))));
+}
+
+#[test]
+fn each_category_of_an_order_counts_with_its_own_amount_and_the_minimum_counts_once() {
+    let mixed = |parts: &[(&str, i64)]| Sale {
+        categories: parts.iter().map(|(category, minor)| (category.parse().unwrap(), *minor)).collect(),
+        ..sale(Plan::Free, 0, "books", parts.iter().map(|(_, minor)| minor).sum())
+    };
+    let found = commission(&mixed(&[("books", 10_000), ("jewellery", 5_000), ("strategic", 5_000)]));
+    assert_eq!((found.amount, found.rate), (Money::usd(500 + 300), RatePpm(40_000)));
+    // Half a cent and half a cent are one cent: what is rounded is their sum.
+    assert_eq!(commission(&mixed(&[("books", 2_010), ("groceries", 11)])).amount, Money::usd(101));
+    let small = commission(&mixed(&[("books", 300), ("groceries", 300)]));
+    assert_eq!((small.amount, small.decided_by), (Money::usd(50), DecidedBy::Minimum));
+    assert_eq!(commission(&mixed(&[("strategic", 9), ("strategic", 1)])).decided_by, DecidedBy::Strategic);
+    let tables = CommissionTables::new(vec![table()]).unwrap();
+    let short = Sale { amount: Money::usd(9), ..sale(Plan::Free, 0, "books", 8) };
+    assert!(matches!(tables.commission(&short), Err(CommissionError::Categories(_))));
 }
 
 #[test]
