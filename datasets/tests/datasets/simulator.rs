@@ -82,7 +82,11 @@ fn every_event_is_valid_and_every_kind_of_the_storefront_and_trade_occurs() {
     let of_models = [FactKind::FraudScored, FactKind::ForecastServed, FactKind::RoutesPlanned, FactKind::TextsRanked];
     assert_eq!(
         absent,
-        [&of_models[..], &[FactKind::PaymentVoided, FactKind::RiskScored, FactKind::ShipmentPlanned]].concat()
+        [
+            &of_models[..],
+            &[FactKind::PaymentVoided, FactKind::RiskScored, FactKind::ShipmentPlanned, FactKind::TransferSettled]
+        ]
+        .concat()
     );
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["payment_declined", "stock"]);
 }

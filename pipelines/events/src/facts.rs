@@ -650,4 +650,21 @@ facts! {
         /// It arrives before this with a probability of 90 %.
         arrival_p90_s: i64,
     }
+    /// A capture, a void, a refund or a payout came to its end at the rail.
+    TransferSettled "transfer_settled" [since 6] {
+        /// The transfer.
+        transfer: TransferId,
+        /// The payment, but for a payout.
+        payment: Option<PaymentId>,
+        /// Who was paid out.
+        seller: Option<SellerId>,
+        /// What it did: `capture`, `void`, `refund`, `payout`.
+        kind: String,
+        /// How it ended: `done`, `failed`, or `reversed` where the rail took it back later.
+        state: String,
+        /// How much.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+    }
 }

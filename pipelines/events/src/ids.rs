@@ -174,6 +174,8 @@ ids! {
     OrderId "ord" "order";
     /// A payment of one checkout.
     PaymentId "pay" "payment";
+    /// A capture, void or refund of a payment, or a payout to a seller.
+    TransferId "trf" "transfer";
     /// A parcel.
     ShipmentId "shp" "shipment";
     /// A return.

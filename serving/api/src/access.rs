@@ -20,15 +20,18 @@ use crate::settings::{ApiSettings, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX};
 pub(crate) enum Need {
     /// Nothing: the answer holds no tenant's data.
     Nothing,
+    /// The signature of who sends it, which the handler checks; no key.
+    Signature,
     /// A key that grants this.
     Of(Permission),
 }
 
 impl Need {
-    /// The permission's word, or `none`.
+    /// The permission's word, `signature` or `none`.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Nothing => "none",
+            Self::Signature => "signature",
             Self::Of(permission) => permission.word(),
         }
     }
@@ -100,6 +103,19 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/checkouts/{id}", Need::Of(Permission::OrdersRead)),
     ("GET", "/v1/orders", Need::Of(Permission::OrdersRead)),
     ("GET", "/v1/orders/{id}", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/orders/{id}/timeline", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/payments/{id}", Need::Of(Permission::OrdersRead)),
+    ("POST", "/v1/payments/{id}/capture", Need::Of(Permission::PaymentsWrite)),
+    ("POST", "/v1/payments/{id}/void", Need::Of(Permission::PaymentsWrite)),
+    ("POST", "/v1/refunds", Need::Of(Permission::RefundsWrite)),
+    ("POST", "/v1/payouts", Need::Of(Permission::PayoutsWrite)),
+    ("GET", "/v1/transfers", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/transfers/{id}", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersRead)),
+    ("PUT", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersWrite)),
+    ("POST", "/v1/webhooks/payments/{rail}", Need::Signature),
+    ("GET", "/v1/ledger/trial-balance", Need::Of(Permission::LedgerRead)),
+    ("GET", "/v1/ledger/journal", Need::Of(Permission::LedgerRead)),
     ("GET", "/v1/features/{entity_id}", Need::Of(Permission::FeaturesRead)),
     ("POST", "/v1/features", Need::Of(Permission::FeaturesRead)),
     ("POST", "/v1/text-similarity", Need::Of(Permission::RecommendationsRead)),

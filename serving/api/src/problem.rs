@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dhow_commerce::{CommerceError, FieldProblem, StorageError};
+use dhow_commerce::{CommerceError, FieldProblem, NoticeError, StorageError};
 use dhow_engine::EngineError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -175,6 +175,13 @@ impl From<CommerceError> for Problem {
             }
             CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
             CommerceError::BudgetSpent { .. } => Self::new(StatusCode::CONFLICT, "budget_spent", words),
+            CommerceError::AmountExceeded { .. } => Self::new(StatusCode::CONFLICT, "amount_exceeded", words),
+            CommerceError::NotCompleted { .. } => Self::new(StatusCode::CONFLICT, "state_conflict", words),
+            CommerceError::Notice(NoticeError::Malformed(_)) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "malformed_notice", words)
+            }
+            CommerceError::Notice(_) => Self::new(StatusCode::UNAUTHORIZED, "bad_signature", words),
+            CommerceError::Commission(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_commission", words),
             CommerceError::CaseNotClaimed => Self::new(StatusCode::CONFLICT, "case_not_claimed", words),
             CommerceError::SecondPersonNeeded => Self::new(StatusCode::CONFLICT, "second_person_needed", words),
             CommerceError::Transition(_) => Self::new(StatusCode::CONFLICT, "state_conflict", words),

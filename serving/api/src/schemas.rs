@@ -102,7 +102,7 @@ pub(crate) struct CheckoutRequest {
     region: String,
     /// Where the parcel goes.
     delivery_region: String,
-    /// `card`, `bank_transfer`, `mobile_money`, `wallet` or `cash_on_delivery`.
+    /// `card`, `bank_transfer`, `mobile_money`, `wallet`, `cash_on_delivery`, `btc`, `eth`, `usdc` or `usdt`.
     payment_method: String,
     /// 1 to 1,000 lines.
     lines: Vec<CartLine>,
@@ -182,6 +182,21 @@ pub(crate) struct Order {
     quantity: i64,
     total: Money,
     total_usd_minor: i64,
+    /// The order's part of what is to be captured, or was.
+    capture_asked_minor: i64,
+    captured_minor: i64,
+    void_asked_minor: i64,
+    voided_minor: i64,
+    refund_asked_minor: i64,
+    refunded_minor: i64,
+    /// The marketplace's commission in minor units, frozen when the order was made.
+    commission_minor: i64,
+    /// Its rate in millionths; a minimum may have raised the amount.
+    commission_rate_ppm: i64,
+    /// The version of the table of rates.
+    commission_table_version: i64,
+    /// What refunds gave back of it.
+    commission_returned_minor: i64,
     version: i64,
     created_at: String,
     updated_at: String,
@@ -201,18 +216,110 @@ pub(crate) struct OrderPage {
 pub(crate) struct Payment {
     id: String,
     method: String,
-    /// `pending`, `authorised`, `declined`, `captured`, `voided` or `refunded`.
+    /// `pending`, `authorised`, `declined`, `captured`, `voiding`, `voided` or `refunded`.
     state: String,
     amount: Money,
     authorised_minor: i64,
+    /// To be captured, or captured.
+    capture_asked_minor: i64,
     captured_minor: i64,
+    /// To be given up, or given up.
+    void_asked_minor: i64,
+    voided_minor: i64,
+    /// To be refunded, or refunded; never more than was captured.
+    refund_asked_minor: i64,
     refunded_minor: i64,
     #[schema(required)]
     rail_reference: Option<String>,
     #[schema(required)]
     decline_reason: Option<String>,
+    /// What the buyer is to pay in crypto; absent for other methods.
+    quote: Option<RailQuote>,
     created_at: String,
     updated_at: String,
+}
+
+/// What a buyer is to pay in crypto.
+#[derive(ToSchema)]
+pub(crate) struct RailQuote {
+    /// `BTC`, `ETH`, `USDC` or `USDT`.
+    asset: String,
+    /// In whole assets.
+    #[schema(example = "0.00123000")]
+    amount: String,
+    /// Until when the price holds.
+    expires_at: String,
+}
+
+/// The part of a transfer that belongs to one order.
+#[derive(ToSchema)]
+pub(crate) struct TransferShare {
+    order: String,
+    seller: String,
+    amount_minor: i64,
+    /// The commission in it: taken by a capture once it is done, given back by a refund.
+    commission_minor: i64,
+}
+
+/// A capture, void, refund or payout.
+#[derive(ToSchema)]
+pub(crate) struct Transfer {
+    tenant: String,
+    #[schema(example = "trf_01890a5d-ac96-774b-bcce-b302099a8057")]
+    id: String,
+    /// `capture`, `void`, `refund` or `payout`.
+    kind: String,
+    /// `pending`, `done`, `failed`, or `reversed` where the rail took it back later.
+    state: String,
+    amount: Money,
+    /// Null for a payout.
+    #[schema(required)]
+    payment: Option<String>,
+    /// Null but for a payout.
+    #[schema(required)]
+    seller: Option<String>,
+    /// The orders' parts, which sum to the amount.
+    shares: Vec<TransferShare>,
+    rail: String,
+    #[schema(required)]
+    rail_reference: Option<String>,
+    /// Why it failed or was taken back.
+    #[schema(required)]
+    failure: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A page of transfers.
+#[derive(ToSchema)]
+pub(crate) struct TransferPage {
+    items: Vec<Transfer>,
+    /// The cursor of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// What a seller agreed with the marketplace.
+#[derive(ToSchema)]
+pub(crate) struct SellerTerms {
+    /// `free`, `professional` or `enterprise`.
+    plan: String,
+    /// Points off in millionths that a contract names; null where there is none.
+    contract_ppm: Option<u32>,
+}
+
+/// What a payment rail tells.
+#[derive(ToSchema)]
+pub(crate) struct RailNotice {
+    tenant: String,
+    /// The id of a payment or transfer.
+    key: String,
+    /// `done` or `declined`.
+    outcome: String,
+    /// The rail's own name for it, where it is done.
+    reference: Option<String>,
+    /// Why it was declined, or failed after it was done.
+    reason: Option<String>,
 }
 
 /// A checkout with all that came of it.

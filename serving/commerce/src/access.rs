@@ -20,6 +20,18 @@ worded! {
         OrdersRead = "orders:read",
         /// Change orders.
         OrdersWrite = "orders:write",
+        /// Capture and void payments.
+        PaymentsWrite = "payments:write",
+        /// Refund payments.
+        RefundsWrite = "refunds:write",
+        /// Pay sellers out.
+        PayoutsWrite = "payouts:write",
+        /// Read the books.
+        LedgerRead = "ledger:read",
+        /// Read sellers' terms.
+        SellersRead = "sellers:read",
+        /// Set sellers' terms.
+        SellersWrite = "sellers:write",
         /// Submit checkouts.
         CheckoutWrite = "checkout:write",
         /// Send events.

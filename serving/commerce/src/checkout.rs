@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dhow_commission::previous_month;
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp};
 
 use crate::cart::{check_lines, sum_minor};
+use crate::commissions::CommissionTerms;
 use crate::idempotency::{claim, save_answer};
 use crate::service::record;
 use crate::settlement::{Ending, no_payment, verdict_on};
 use crate::{
-    Answered, Authorisation, AuthorisationRequest, CartLine, Checkout, CheckoutRequest, CheckoutState, Commerce,
-    CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, FraudCheckError, FraudDecision,
-    FraudRequest, FraudSummary, Idempotency, Order, OrderLine, OrderState, OutboxEvent, Payment, PaymentRail,
-    PaymentState, Quote, QuoteLine, RailError, RefusalReason, Shortage, Storage, StorageError, StorageTransaction,
-    facts, quote,
+    Amounts, Answered, Authorisation, AuthorisationRequest, CartLine, Checkout, CheckoutRequest, CheckoutState,
+    Commerce, CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, FraudCheckError,
+    FraudDecision, FraudRequest, FraudSummary, Idempotency, Order, OrderLine, OrderState, OutboxEvent, Payment,
+    PaymentRail, PaymentState, Quote, QuoteLine, RailError, RailQuote, RefusalReason, Shortage, Storage, StorageError,
+    StorageTransaction, facts, quote,
 };
 
 /// A checkout that is being decided: what was asked for, what it costs and what the model says.
@@ -92,7 +94,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             transaction.rollback().await?;
             return self.abort(&attempt, shortages).await;
         }
-        let checkout = self.accepted(&attempt)?;
+        let checkout = self.accepted(&mut transaction, &attempt).await?;
         record(&mut transaction, &[&attempt.record(DecisionOutcome::Applied)?]).await?;
         transaction.insert_checkout(&checkout).await?;
         transaction.append_events(&self.decided_events(&attempt), now).await?;
@@ -107,12 +109,14 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             tenant: checkout.tenant,
             idempotency_key: payment.id.to_string(),
             amount: payment.amount,
+            amount_usd_minor: checkout.total_usd_minor,
             method: payment.method,
             card: checkout.request.card,
             requested_at: payment.created_at,
         };
         match self.rail.authorise(&request).await {
             Ok(Authorisation::Pending) => Ok(checkout),
+            Ok(Authorisation::Quoted { quote }) => self.keep_quote(checkout, quote).await,
             Err(RailError::NoAnswer(reason)) => {
                 tracing::warn!(checkout = %checkout.id, reason, "no answer of the payment rail; the checkout stays pending");
                 Ok(checkout)
@@ -122,9 +126,26 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
     }
 
+    /// Writes what the buyer is to pay at a rail that waits for it; the checkout stays pending.
+    async fn keep_quote(&self, mut checkout: Checkout, quote: RailQuote) -> Result<Checkout, CommerceError> {
+        let none = no_payment(&checkout);
+        let payment = checkout.payment.as_mut().ok_or(none)?;
+        if payment.quote.as_ref() != Some(&quote) {
+            let mut transaction = self.storage.begin().await?;
+            transaction.put_quote(checkout.tenant, payment.id, &quote).await?;
+            transaction.commit().await?;
+            payment.quote = Some(quote);
+        }
+        Ok(checkout)
+    }
+
     /// Step 4: the rail's final answer, written once however many ask for it. `answer` is the rail's reference, or why
     /// it declined.
-    async fn settle(&self, checkout: Checkout, answer: Result<String, String>) -> Result<Checkout, CommerceError> {
+    pub(crate) async fn settle(
+        &self,
+        checkout: Checkout,
+        answer: Result<String, String>,
+    ) -> Result<Checkout, CommerceError> {
         let now = self.clock.now();
         let (tenant, id) = (checkout.tenant, checkout.id);
         let mut transaction = self.storage.begin().await?;
@@ -218,12 +239,43 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         reason: RefusalReason,
         shortages: Vec<Shortage>,
     ) -> Result<Checkout, CommerceError> {
-        let checkout = self.accepted(attempt)?;
-        let state = CheckoutState::Refused;
-        Ok(Checkout { state, refusal: Some(reason), shortages, orders: Vec::new(), payment: None, ..checkout })
+        let checkout = self.undecided(attempt)?;
+        Ok(Checkout { state: CheckoutState::Refused, refusal: Some(reason), shortages, ..checkout })
     }
 
-    fn accepted(&self, attempt: &Attempt<'_>) -> Result<Checkout, CommerceError> {
+    /// The checkout with its orders, whose commissions are frozen here, and the payment to be made.
+    async fn accepted(
+        &self,
+        transaction: &mut S::Transaction,
+        attempt: &Attempt<'_>,
+    ) -> Result<Checkout, CommerceError> {
+        let (tenant, now, total) = (attempt.tenant, attempt.now, attempt.quote.total);
+        let checkout = self.undecided(attempt)?;
+        let sellers: BTreeSet<SellerId> = attempt.quote.lines.iter().map(|line| line.seller).collect();
+        let sellers: Vec<SellerId> = sellers.into_iter().collect();
+        let terms = CommissionTerms {
+            tables: &self.commission,
+            standings: transaction.seller_standings(tenant, &sellers, previous_month(now).0).await?,
+            units_per_usd_micros: checkout.units_per_usd_micros,
+            placed_at: now,
+        };
+        let payment = Payment {
+            id: PaymentId::at(now, self.ids.random()),
+            method: attempt.request.payment_method,
+            state: PaymentState::Pending,
+            amount: total,
+            authorised_minor: 0,
+            amounts: Amounts::default(),
+            rail_reference: None,
+            decline_reason: None,
+            quote: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(Checkout { orders: self.split(attempt, &terms)?, payment: Some(payment), ..checkout })
+    }
+
+    fn undecided(&self, attempt: &Attempt<'_>) -> Result<Checkout, CommerceError> {
         let Attempt { now, quote, .. } = attempt;
         Ok(Checkout {
             tenant: attempt.tenant,
@@ -239,20 +291,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             units_per_usd_micros: self.rates.units_per_usd_micros(quote.total.currency)?,
             rates_as_of: self.rates.as_of,
             fraud: FraudSummary::new(attempt.decision, &attempt.fraud),
-            orders: self.split(attempt)?,
-            payment: Some(Payment {
-                id: PaymentId::at(*now, self.ids.random()),
-                method: attempt.request.payment_method,
-                state: PaymentState::Pending,
-                amount: quote.total,
-                authorised_minor: 0,
-                captured_minor: 0,
-                refunded_minor: 0,
-                rail_reference: None,
-                decline_reason: None,
-                created_at: *now,
-                updated_at: *now,
-            }),
+            orders: Vec::new(),
+            payment: None,
             created_at: *now,
             updated_at: *now,
             idempotency_key: attempt.key.map(|key| key.key().to_owned()),
@@ -260,17 +300,24 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     }
 
     /// One order for each seller, in the order of the sellers' ids.
-    fn split(&self, attempt: &Attempt<'_>) -> Result<Vec<Order>, CommerceError> {
+    fn split(&self, attempt: &Attempt<'_>, terms: &CommissionTerms<'_>) -> Result<Vec<Order>, CommerceError> {
         let mut by_seller: BTreeMap<SellerId, Vec<&QuoteLine>> = BTreeMap::new();
         for line in &attempt.quote.lines {
             by_seller.entry(line.seller).or_default().push(line);
         }
-        by_seller.into_iter().map(|(seller, lines)| self.order(attempt, seller, &lines)).collect()
+        by_seller.into_iter().map(|(seller, lines)| self.order(attempt, terms, seller, &lines)).collect()
     }
 
-    fn order(&self, attempt: &Attempt<'_>, seller: SellerId, lines: &[&QuoteLine]) -> Result<Order, CommerceError> {
+    fn order(
+        &self,
+        attempt: &Attempt<'_>,
+        terms: &CommissionTerms<'_>,
+        seller: SellerId,
+        lines: &[&QuoteLine],
+    ) -> Result<Order, CommerceError> {
         let total_minor = sum_minor(lines.iter().map(|line| line.amount.amount_minor))?;
         let total = Money::new(total_minor, attempt.quote.total.currency);
+        let order_lines: Vec<OrderLine> = lines.iter().map(|line| order_line(line)).collect();
         Ok(Order {
             tenant: attempt.tenant,
             id: OrderId::at(attempt.now, self.ids.random()),
@@ -286,7 +333,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             version: 1,
             created_at: attempt.now,
             updated_at: attempt.now,
-            lines: lines.iter().map(|line| order_line(line)).collect(),
+            amounts: Amounts::default(),
+            commission: terms.of(seller, total, &order_lines)?,
+            lines: order_lines,
         })
     }
 }

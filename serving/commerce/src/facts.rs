@@ -4,7 +4,7 @@ use dhow_events::facts::{
     CheckoutRefused, CheckoutSubmitted, FraudScored, ItemOrdered, OrderPlaced, PaymentAuthorized, PaymentDeclined,
     PaymentVoided, StockChanged,
 };
-use dhow_events::{CheckoutId, DecisionId, Fact, ProductId};
+use dhow_events::{CheckoutId, DecisionId, Fact, Money, ProductId};
 
 use crate::{Checkout, CheckoutRequest, FraudDecision, Payment, Quote, RefusalReason, StockLevel};
 
@@ -64,14 +64,14 @@ pub(crate) fn authorised(checkout: &Checkout, payment: &Payment) -> PaymentAutho
     }
 }
 
-/// The rail no longer holds the amount.
-pub(crate) fn voided(checkout: &Checkout, payment: &Payment) -> PaymentVoided {
+/// The rail no longer holds some or all of the amount.
+pub(crate) fn voided(checkout: &Checkout, payment: &Payment, amount: Money, amount_usd_minor: i64) -> PaymentVoided {
     PaymentVoided {
         checkout: checkout.id,
         payment: payment.id,
         buyer: checkout.request.buyer,
-        amount: payment.amount,
-        amount_usd_minor: checkout.total_usd_minor,
+        amount,
+        amount_usd_minor,
     }
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn declined(checkout: &Checkout, payment: &Payment, reason: &str) -> 
     vec![declined.into(), refused(checkout, RefusalReason::PaymentDeclined).into()]
 }
 
-/// Sold units left the stock.
-pub(crate) fn sold(product: ProductId, quantity: i64, level: &StockLevel) -> StockChanged {
-    StockChanged { product, quantity_change: -quantity, on_hand: level.on_hand }
+/// Units left the stock, or came back to it.
+pub(crate) fn stock_changed(product: ProductId, quantity_change: i64, level: &StockLevel) -> StockChanged {
+    StockChanged { product, quantity_change, on_hand: level.on_hand }
 }

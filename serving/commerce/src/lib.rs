@@ -18,15 +18,25 @@
 //! [`Commerce::recover_pending`] asks the rail again by that key, which charges nobody twice, and does step 4; the step
 //! begins with a conditional state change, so only one of several recoverers completes it.
 //!
+//! # One transfer
+//! A capture, a void, a refund ([`Commerce::change_payment`]) or a payout ([`Commerce::pay_out`]) is asked in one
+//! transaction, which writes the [`Transfer`] and raises what is asked of the payment and its orders; the database holds
+//! that no more is asked than there is. The rail carries it out by the transfer's id, outside of any transaction, and its
+//! end is written in another, with the books, the events and the saved answer. The end may come by the rail's answer, by
+//! its message ([`Commerce::take_notice`]) or by recovery, in any order and more than once.
+//!
 //! Every change writes its events to the [outbox](OutboxEvent) in its own transaction; [`relay_batch`] hands them to
 //! the log. The rules stand here; a database implements [`Storage`] and [`StorageTransaction`].
 
 mod access;
+mod amounts;
 mod backtests;
+mod bookings;
 mod cart;
 mod cases;
 mod catalogue;
 mod checkout;
+mod commissions;
 mod decisions;
 mod facts;
 mod fraud_rules;
@@ -36,6 +46,7 @@ mod orders;
 mod outbox;
 mod paging;
 mod payment;
+mod payouts;
 mod products;
 mod rates;
 mod recovery;
@@ -43,13 +54,16 @@ mod reorders;
 mod route_plans;
 mod service;
 mod settlement;
+mod signatures;
 mod simulator;
 mod states;
 mod storage;
 mod texts;
+mod transfers;
 mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
+pub use amounts::{Amounts, TransferKind};
 pub use backtests::{
     BACKTEST_SILENT_MICROS, BACKTESTS_KEPT_MAX, BacktestEnd, BacktestRecord, BacktestState, BacktestStorage,
 };
@@ -61,6 +75,7 @@ pub use cases::{
 pub use catalogue::{
     DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,
 };
+pub use commissions::{OrderCommission, SellerStanding, SellerTerms};
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
     FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, ShadowScore, StateShare,
@@ -73,7 +88,10 @@ pub use identity::IdSource;
 pub use orders::{Checkout, Order, OrderLine, Payment, RefusalReason, Settlement, Shortage};
 pub use outbox::{OUTBOX_BATCH_MAX, Outbox, OutboxEvent, OutboxRecord, RelayError, relay_batch};
 pub use paging::{Cursor, CursorError, PAGE_LIMIT_MAX, Page, PageRequest};
-pub use payment::{Authorisation, AuthorisationRequest, PaymentMethod, PaymentRail, RailError, VoidRequest};
+pub use payment::{
+    Authorisation, AuthorisationRequest, NOTICE_AGE_MAX_S, NoticeError, PaymentMethod, PaymentRail, RailError,
+    RailNotice, RailOutcome, RailQuote, SignedNotice, TransferAnswer, TransferRequest,
+};
 pub use products::{ExpectedVersion, IMPORT_ROWS_MAX, ImportedProduct};
 pub use rates::{ExchangeRates, RateError};
 pub use recovery::{HOLD_MARGIN_MICROS, RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery, Waiting};
@@ -86,9 +104,11 @@ pub use route_plans::{
     RoutePlanHead, RoutePlanProgress, RoutePlanState,
 };
 pub use service::{Commerce, CommerceError, FieldProblem};
+pub use signatures::{read_signed, sign, signing_secret};
 pub use simulator::{SimulatedRail, trigger};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
 pub use storage::{
     AccessStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError, StorageTransaction,
     StoredStock,
 };
+pub use transfers::{PaymentChange, Transfer, TransferFilter, TransferShare, TransferState};

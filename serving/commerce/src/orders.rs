@@ -8,7 +8,10 @@ use dhow_events::{
 use serde::{Deserialize, Serialize};
 
 use crate::words::worded;
-use crate::{CheckoutRequest, CheckoutState, FraudSummary, OrderState, PaymentMethod, PaymentState};
+use crate::{
+    Amounts, CheckoutRequest, CheckoutState, FraudSummary, OrderCommission, OrderState, PaymentMethod, PaymentState,
+    RailQuote,
+};
 
 worded! {
     /// Why a checkout was refused.
@@ -115,6 +118,12 @@ pub struct Order {
     pub total: Money,
     /// The same in cents, at the checkout's rate.
     pub total_usd_minor: i64,
+    /// What became of the order's part of the payment.
+    #[serde(flatten)]
+    pub amounts: Amounts,
+    /// What the marketplace takes of it.
+    #[serde(flatten)]
+    pub commission: OrderCommission,
     /// Grows by one with every change, from 1; the order's ETag.
     pub version: i64,
     /// When the checkout was submitted.
@@ -140,7 +149,7 @@ pub struct OrderLine {
     pub amount_usd_minor: i64,
 }
 
-/// The payment of a checkout. The database holds `0 <= refunded <= captured <= authorised <= amount`.
+/// The payment of a checkout. The database holds `0 <= refunded <= captured <= authorised <= amount`, see [`Amounts`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
     /// Which; also its idempotency key at the rail.
@@ -153,14 +162,16 @@ pub struct Payment {
     pub amount: Money,
     /// Minor units that the rail holds for us.
     pub authorised_minor: i64,
-    /// Minor units that were taken.
-    pub captured_minor: i64,
-    /// Minor units that went back.
-    pub refunded_minor: i64,
+    /// What became of them.
+    #[serde(flatten)]
+    pub amounts: Amounts,
     /// The rail's own name for it.
     pub rail_reference: Option<String>,
     /// Why the rail declined, where it did.
     pub decline_reason: Option<String>,
+    /// What the buyer was asked to pay in another asset, where one pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<RailQuote>,
     /// When it was first to be authorised.
     pub created_at: Timestamp,
     /// When it last changed.

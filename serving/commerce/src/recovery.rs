@@ -1,11 +1,11 @@
-//! Brings on what waits: payments without an answer, holds that ran out, amounts to be given up; who runs it when is the caller's.
+//! Brings on what waits: payments and transfers without an answer, holds that ran out; who runs it when is the caller's.
 
 use dhow_events::{MINUTE_MICROS, SECOND_MICROS, Timestamp};
 
-use crate::settlement::{Ending, no_payment, reference_of};
+use crate::settlement::{Ending, reference_of};
 use crate::{
-    AUTHORISATION_MICROS, Checkout, CheckoutState, Commerce, CommerceError, PaymentRail, PaymentState, RailError,
-    RefusalReason, Storage, StorageTransaction, VoidRequest, facts, transition,
+    AUTHORISATION_MICROS, Checkout, CheckoutState, Commerce, CommerceError, PaymentRail, RefusalReason, Storage,
+    StorageTransaction, TransferState,
 };
 
 /// How old a pending checkout must be before recovery asks the rail again; younger ones have a request under way.
@@ -22,8 +22,6 @@ pub enum Waiting {
     ForPayment,
     /// A person's verdict.
     ForVerdict,
-    /// The rail's word that the amount is free again.
-    ForVoid,
 }
 
 /// What a recovery did.
@@ -35,14 +33,14 @@ pub struct Recovery {
     pub pending_count: usize,
     /// Held checkouts that nobody decided in time, refused.
     pub expired_count: usize,
-    /// Payments whose amount was given up.
-    pub voided_count: usize,
+    /// Transfers that waited for the rail and got its answer.
+    pub transferred_count: usize,
 }
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Asks the rail again about every checkout that has waited for its payment for [`RECOVERY_AFTER_MICROS`], and
-    /// settles those with a final answer; refuses held checkouts whose hold at the rail is about to run out; and has the
-    /// rail give up what is to be given up. A server runs it at its start and then every few seconds.
+    /// settles those with a final answer; refuses held checkouts whose hold at the rail is about to run out; and asks the
+    /// rail about every transfer that is due. A server runs it at its start and then every few seconds.
     ///
     /// # Errors
     /// The database fails; what is left is recovered by the next call.
@@ -52,7 +50,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         self.bring_on(Waiting::ForPayment, now - RECOVERY_AFTER_MICROS, &mut recovery).await?;
         let held_before = now + HOLD_MARGIN_MICROS - AUTHORISATION_MICROS;
         self.bring_on(Waiting::ForVerdict, held_before, &mut recovery).await?;
-        self.bring_on(Waiting::ForVoid, Timestamp::from_micros(i64::MAX), &mut recovery).await?;
+        self.carry_out_due(now, &mut recovery).await?;
         Ok(recovery)
     }
 
@@ -74,7 +72,6 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                         _ => recovery.settled_count += 1,
                     },
                     Waiting::ForVerdict => recovery.expired_count += usize::from(self.expire(&checkout).await?),
-                    Waiting::ForVoid => recovery.voided_count += usize::from(self.void(&checkout).await?),
                 }
             }
         }
@@ -89,29 +86,17 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         Ok(moved)
     }
 
-    /// Has the rail give up the amount, and writes that it did.
-    async fn void(&self, checkout: &Checkout) -> Result<bool, CommerceError> {
-        let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(checkout))?;
-        let request = VoidRequest {
-            tenant: checkout.tenant,
-            idempotency_key: payment.id.to_string(),
-            reference: reference_of(checkout)?,
-            requested_at: payment.updated_at,
-        };
-        if let Err(RailError::NoAnswer(reason)) = self.rail.void(&request).await {
-            tracing::warn!(checkout = %checkout.id, reason, "no answer of the payment rail; the amount stays to be given up");
-            return Ok(false);
+    /// Asks the rail about every transfer whose end nobody else waits for.
+    async fn carry_out_due(&self, now: Timestamp, recovery: &mut Recovery) -> Result<(), CommerceError> {
+        let mut after = None;
+        loop {
+            let batch = self.storage.due_transfers(now, after, RECOVERY_BATCH).await?;
+            let Some(last) = batch.last() else { return Ok(()) };
+            after = Some((last.due_at, last.id));
+            for transfer in batch {
+                let ended = self.carry_out(transfer).await?;
+                recovery.transferred_count += usize::from(ended.state != TransferState::Pending);
+            }
         }
-        transition(payment.state, PaymentState::Voided)?;
-        let now = self.clock.now();
-        let mut transaction = self.storage.begin().await?;
-        let voided = transaction.end_void(checkout.tenant, payment.id, now).await?;
-        if voided {
-            let fact = facts::voided(checkout, payment);
-            let event = self.event(checkout.tenant, checkout.id.to_string(), now, fact);
-            transaction.append_events(&[event], now).await?;
-        }
-        transaction.commit().await?;
-        Ok(voided)
     }
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use dhow_commission::{CommissionError, CommissionTables};
 use dhow_events::{Clock, Event, EventId, Fact, TenantId, Timestamp};
+use dhow_ledger::AccountError;
+use dhow_ledger::divide::DivideError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DecisionRecord, ExchangeRates, FraudCase, FraudCheck, FraudCheckError, IdSource, OutboxEvent, PaymentRail,
-    RateError, Storage, StorageError, StorageTransaction, TransitionError,
+    CheckoutState, DecisionRecord, ExchangeRates, FraudCase, FraudCheck, FraudCheckError, IdSource, NoticeError,
+    OutboxEvent, PaymentRail, RateError, Storage, StorageError, StorageTransaction, TransferKind, TransitionError,
 };
 
 /// A field of a request that is wrong.
@@ -70,6 +73,28 @@ pub enum CommerceError {
     /// A state cannot become another (409).
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    /// More than there is (409).
+    #[error("a {what} of {asked_minor} minor units was asked for; {left_minor} are left")]
+    AmountExceeded {
+        /// What was asked for.
+        what: TransferKind,
+        /// How much, in minor units.
+        asked_minor: i64,
+        /// What is left, in minor units.
+        left_minor: i64,
+    },
+    /// The payment's checkout has not come to its end, or was refused (409).
+    #[error("the checkout is `{checkout}`; its payment can be captured, voided or refunded once it is completed")]
+    NotCompleted {
+        /// Where it stands.
+        checkout: CheckoutState,
+    },
+    /// A message of a rail that is not taken (401).
+    #[error(transparent)]
+    Notice(#[from] NoticeError),
+    /// An amount that cannot be worked out (422).
+    #[error(transparent)]
+    Commission(#[from] CommissionError),
     /// Another person holds the case (409).
     #[error("{by} holds the case until {until}")]
     CaseHeld {
@@ -99,6 +124,18 @@ impl CommerceError {
     }
 }
 
+impl From<DivideError> for CommerceError {
+    fn from(error: DivideError) -> Self {
+        Self::Commission(error.into())
+    }
+}
+
+impl From<AccountError> for CommerceError {
+    fn from(error: AccountError) -> Self {
+        Self::Storage(StorageError::Corrupt { what: "an account", detail: error.to_string() })
+    }
+}
+
 impl From<RateError> for CommerceError {
     fn from(error: RateError) -> Self {
         Self::invalid("/price/currency", error.to_string())
@@ -116,6 +153,7 @@ pub struct Commerce<S, R> {
     pub(crate) rail: R,
     pub(crate) fraud: Arc<dyn FraudCheck>,
     pub(crate) rates: ExchangeRates,
+    pub(crate) commission: CommissionTables,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: IdSource,
 }
@@ -127,10 +165,11 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         rail: R,
         fraud: Arc<dyn FraudCheck>,
         rates: ExchangeRates,
+        commission: CommissionTables,
         clock: Arc<dyn Clock>,
         ids: IdSource,
     ) -> Self {
-        Self { storage, rail, fraud, rates, clock, ids }
+        Self { storage, rail, fraud, rates, commission, clock, ids }
     }
 
     /// The database, for reads.

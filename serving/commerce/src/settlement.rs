@@ -2,10 +2,11 @@
 
 use dhow_events::{CheckoutId, Fact, TenantId, Timestamp};
 
+use crate::checkout::stored;
 use crate::{
-    Checkout, CheckoutState, Commerce, CommerceError, FraudAction, OrderState, OutboxEvent, Payment, PaymentRail,
-    PaymentState, RefusalReason, Settlement, Step, Storage, StorageError, StorageTransaction, Verdict, facts,
-    transition,
+    Checkout, CheckoutState, Commerce, CommerceError, FraudAction, OrderState, OutboxEvent, Payment, PaymentChange,
+    PaymentRail, PaymentState, RefusalReason, Settlement, Step, Storage, StorageError, StorageTransaction,
+    TransferKind, Verdict, facts, transition,
 };
 
 /// What became of a checkout that waited for the rail or for a person.
@@ -60,7 +61,10 @@ impl Ending {
     }
 
     fn settlement(&self, checkout: &Checkout, payment: &Payment, at: Timestamp) -> Result<Settlement, CommerceError> {
-        let (to_checkout, to_orders, to_payment) = self.states();
+        let (to_checkout, to_orders, mut to_payment) = self.states();
+        if to_payment == PaymentState::Voiding && payment.amount.amount_minor == 0 {
+            to_payment = PaymentState::Voided;
+        }
         let (rail_reference, decline_reason) = match self {
             Self::Completed { reference } | Self::Held { reference } | Self::GivenUp { reference, .. } => {
                 (Some(reference.clone()), None)
@@ -127,9 +131,20 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 }
                 Ending::Completed { .. } => {
                     let level = transaction.take_reserved_stock(tenant, product, quantity).await?;
-                    events.push(self.event(tenant, product.to_string(), now, facts::sold(product, quantity, &level)));
+                    events.push(self.event(
+                        tenant,
+                        product.to_string(),
+                        now,
+                        facts::stock_changed(product, -quantity, &level),
+                    ));
                 }
             }
+        }
+        if matches!(ending, Ending::GivenUp { .. }) && payment.amount.amount_minor > 0 {
+            // Nobody waits for it, so recovery asks the rail at once.
+            let change = PaymentChange { kind: TransferKind::Void, order: None, amount: None };
+            let given_up = stored(transaction, tenant, id).await?;
+            self.ask(transaction, given_up, &change, None, now).await?;
         }
         transaction.append_events(&events, now).await?;
         Ok(true)

@@ -7,8 +7,8 @@
 //! order     pending_payment ─► placed ─► fulfilled
 //!                           ├► held ─► placed, cancelled
 //!                           └► cancelled ◄┘ (placed only)
-//! payment   pending ─► authorised ─► captured ─► refunded
-//!                   ├► declined   └► voiding ─► voided
+//! payment   pending ─► authorised ─► captured ◄─► refunded (more is captured, or a refund fails late)
+//!                   ├► declined   └◄► voiding ─► voided
 //!                   └► voiding (authorised after the order was declined)
 //! ```
 
@@ -59,7 +59,7 @@ worded! {
         Voiding = "voiding",
         /// The hold was given up.
         Voided = "voided",
-        /// All that was captured went back.
+        /// All that was captured so far went back.
         Refunded = "refunded",
     }
 }
@@ -92,10 +92,11 @@ impl States for OrderState {
 impl States for PaymentState {
     const SUBJECT: &'static str = "payment";
     const TRANSITIONS: &'static [(Self, &'static [Self])] = &[
-        (Self::Pending, &[Self::Authorised, Self::Declined, Self::Voiding]),
-        (Self::Authorised, &[Self::Captured, Self::Voiding]),
-        (Self::Voiding, &[Self::Voided]),
+        (Self::Pending, &[Self::Authorised, Self::Declined, Self::Voiding, Self::Voided]),
+        (Self::Authorised, &[Self::Captured, Self::Voiding, Self::Voided]),
+        (Self::Voiding, &[Self::Voided, Self::Authorised]),
         (Self::Captured, &[Self::Refunded]),
+        (Self::Refunded, &[Self::Captured]),
     ];
 }
 

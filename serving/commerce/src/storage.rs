@@ -1,18 +1,20 @@
 //! What commerce asks of a database, without a word of SQL; `dhow-store` implements it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use dhow_events::{
     BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId,
-    Timestamp,
+    Timestamp, TransferId,
 };
+use dhow_ledger::{Account, Asset, Balance, Balances, Batch};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiKey, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, Idempotency, KeyHash,
-    Order, OrderState, OutboxEvent, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState,
-    RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, Settlement, Shortage, StockLevel, UnitsOnTheirWay,
-    Waiting,
+    Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Product, RailQuote, ReorderBudgets,
+    ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding,
+    SellerTerms, Settlement, Shortage, StockLevel, Transfer, TransferFilter, UnitsOnTheirWay, Waiting,
 };
 
 /// Why the database did not do what it was asked.
@@ -151,6 +153,69 @@ pub trait Storage: Send + Sync + 'static {
         after: Option<(Timestamp, CheckoutId)>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Checkout>, StorageError>> + Send;
+
+    /// The checkout of a payment.
+    fn payment(
+        &self,
+        tenant: TenantId,
+        id: PaymentId,
+    ) -> impl Future<Output = Result<Option<Checkout>, StorageError>> + Send;
+
+    /// The rail's own name for a payment, where it has one.
+    fn payment_reference(
+        &self,
+        tenant: TenantId,
+        id: PaymentId,
+    ) -> impl Future<Output = Result<Option<String>, StorageError>> + Send;
+
+    /// A transfer.
+    fn transfer(
+        &self,
+        tenant: TenantId,
+        id: TransferId,
+    ) -> impl Future<Output = Result<Option<Transfer>, StorageError>> + Send;
+
+    /// A page of transfers.
+    fn transfers(
+        &self,
+        tenant: TenantId,
+        filter: &TransferFilter,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<Transfer>, StorageError>> + Send;
+
+    /// Pending transfers of all tenants that are due at `now`, the longest due first, after the given one.
+    fn due_transfers(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, TransferId)>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Transfer>, StorageError>> + Send;
+
+    /// The last events of an aggregate that the outbox still keeps, published or not, in their order.
+    fn history(
+        &self,
+        tenant: TenantId,
+        aggregate: &str,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<OutboxRecord>, StorageError>> + Send;
+
+    /// Every account's balance.
+    fn balances(&self, tenant: TenantId) -> impl Future<Output = Result<Balances, StorageError>> + Send;
+
+    /// Batches of the journal after the one numbered `after`, in the order in which they were written, with their numbers.
+    fn journal(
+        &self,
+        tenant: TenantId,
+        after: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(i64, Batch)>, StorageError>> + Send;
+
+    /// What a seller agreed; the free plan where nothing is written.
+    fn seller_terms(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+    ) -> impl Future<Output = Result<SellerTerms, StorageError>> + Send;
 
     /// An order with its lines.
     fn order(&self, tenant: TenantId, id: OrderId) -> impl Future<Output = Result<Option<Order>, StorageError>> + Send;
@@ -342,13 +407,88 @@ pub trait StorageTransaction: Send {
         id: CheckoutId,
     ) -> impl Future<Output = Result<Option<Checkout>, StorageError>> + Send;
 
-    /// Writes that the rail gave up a payment's amount; `false`, and no change, where it was not to be given up.
-    fn end_void(
+    /// Holds a payment against other writers until the transaction ends, and gives its checkout.
+    fn hold_payment(
         &mut self,
         tenant: TenantId,
         id: PaymentId,
-        at: Timestamp,
-    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+    ) -> impl Future<Output = Result<Option<CheckoutId>, StorageError>> + Send;
+
+    /// Writes what the buyer is to pay at a rail that waits for it.
+    fn put_quote(
+        &mut self,
+        tenant: TenantId,
+        id: PaymentId,
+        quote: &RailQuote,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes a payment's state and amounts; it was held in this transaction.
+    ///
+    /// # Errors
+    /// [`StorageError::Rule`] where the amounts break the payment's rules.
+    fn update_payment(
+        &mut self,
+        tenant: TenantId,
+        payment: &Payment,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes an order's state, amounts and returned commission; its payment was held in this transaction.
+    ///
+    /// # Errors
+    /// [`StorageError::Rule`] where the amounts break the order's rules.
+    fn update_order(&mut self, order: &Order) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes a new transfer.
+    fn insert_transfer(&mut self, transfer: &Transfer) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// A transfer, held against other writers until the transaction ends.
+    fn transfer(
+        &mut self,
+        tenant: TenantId,
+        id: TransferId,
+    ) -> impl Future<Output = Result<Option<Transfer>, StorageError>> + Send;
+
+    /// Writes a transfer that was read in this transaction.
+    fn update_transfer(&mut self, transfer: &Transfer) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes a batch into the books: journal and balances.
+    ///
+    /// # Errors
+    /// [`StorageError::Rule`] where the ledger refuses it; [`StorageError::Exists`] where a batch of its id is written.
+    fn write_batch(&mut self, batch: &Batch) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// An account's balance, held against other writers until the transaction ends.
+    fn balance(
+        &mut self,
+        tenant: TenantId,
+        account: &Account,
+        asset: Asset,
+    ) -> impl Future<Output = Result<Balance, StorageError>> + Send;
+
+    /// What the commission's rule asks of sellers, with their sales in the month that begins at `month`.
+    fn seller_standings(
+        &mut self,
+        tenant: TenantId,
+        sellers: &[SellerId],
+        month: Timestamp,
+    ) -> impl Future<Output = Result<BTreeMap<SellerId, SellerStanding>, StorageError>> + Send;
+
+    /// Sets what a seller agreed.
+    fn put_seller_terms(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        terms: SellerTerms,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Adds cents to a seller's sales of the month that begins at `month`; less than zero takes off.
+    fn add_seller_sales(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        month: Timestamp,
+        usd_minor: i64,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
 
     /// Records decisions.
     fn insert_decisions(

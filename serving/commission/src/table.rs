@@ -160,6 +160,9 @@ pub enum TableError {
     /// No table at all.
     #[error("there is no table")]
     None,
+    /// A text that is no table.
+    #[error("it is no table of rates: {0}")]
+    Text(String),
 }
 
 impl CommissionTable {
@@ -220,6 +223,15 @@ impl CommissionTables {
             Some(pair) => Err(TableError::Versions { version: pair[1].version }),
             None => Ok(Self(tables)),
         }
+    }
+
+    /// The marketplace's own rates, [`crate::DEFAULT_TABLE`].
+    ///
+    /// # Errors
+    /// None for the text that is built in.
+    pub fn marketplace() -> Result<Self, TableError> {
+        let table = toml::from_str(crate::DEFAULT_TABLE).map_err(|error| TableError::Text(error.to_string()))?;
+        Self::new(vec![table])
     }
 
     /// The table that counts for orders placed at `time`; none before the first.

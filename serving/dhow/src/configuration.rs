@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
+use dhow_commerce::signing_secret;
 use dhow_definitions::{FeatureSet, MARKETPLACE};
 use dhow_engine::StorefrontSettings;
 use dhow_events::TenantId;
@@ -60,6 +61,8 @@ pub struct Configuration {
     pub expectations: Option<PathBuf>,
     /// How slates are arranged, who pays for places, which experiment runs.
     pub storefront: StorefrontSettings,
+    /// What the payment rail signs its messages with.
+    pub rail_secret: Option<Vec<u8>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,6 +84,23 @@ struct File {
     features: FeaturesSection,
     #[serde(default)]
     storefront: StorefrontSettings,
+    #[serde(default)]
+    payments: PaymentsSection,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentsSection {
+    webhook_secret: Option<String>,
+}
+
+impl PaymentsSection {
+    fn secret(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(text) = &self.webhook_secret else { return Ok(None) };
+        signing_secret(text).map(Some).ok_or_else(|| {
+            Failure::Input("payments.webhook_secret must be `whsec_` and at least 16 bytes in base64".to_owned())
+        })
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -193,6 +213,7 @@ impl Configuration {
             features: file.features.definitions,
             expectations: file.features.expectations,
             storefront: file.storefront,
+            rail_secret: file.payments.secret()?,
         })
     }
 
@@ -288,10 +309,11 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_STREAM_CHECKPOINT_RECORDS" => {
             file.stream.checkpoint_records = Some(value.parse().map_err(|e| wrong(&e))?);
         }
+        "DHOW_PAYMENTS_WEBHOOK_SECRET" => file.payments.webhook_secret = Some(value.to_owned()),
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_PAYMENTS_WEBHOOK_SECRET";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

@@ -109,6 +109,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         storefront: configuration.storefront.clone(),
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
+        rail_secret: configuration.rail_secret.clone(),
         clock,
         stopwatch: Arc::new(SystemClock),
         id_seed: fresh_seed()?,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
+use dhow_commission::CommissionTables;
 use dhow_definitions::FeatureSet;
 use dhow_events::{Clock, Event, SECOND_MICROS, TenantId};
 use dhow_links::LinkSettings;
@@ -100,6 +101,8 @@ pub struct EngineSettings {
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
     pub rates: ExchangeRates,
+    /// What the payment rail signs its messages with; without it none are taken.
+    pub rail_secret: Option<Vec<u8>>,
     /// The clock of events and decisions.
     pub clock: Arc<dyn Clock>,
     /// The clock that latencies are measured by.
@@ -190,9 +193,14 @@ impl Engine {
         let storefront = Storefront::open(settings.storefront)?;
         let rules = FraudRules::open(&store, vector.names()).await?;
         let desk = Arc::new(FraudDesk { shared: shared.clone(), vector, rules });
-        let rail = SimulatedRail::new(settings.clock.clone());
+        let mut rail = SimulatedRail::new(settings.clock.clone());
+        if let Some(secret) = &settings.rail_secret {
+            rail = rail.with_secret(secret);
+        }
         let ids = IdSource::new(settings.id_seed);
-        let commerce = Commerce::new(store.clone(), rail, desk.clone(), settings.rates, settings.clock.clone(), ids);
+        let commission = CommissionTables::marketplace().map_err(failed("commission tables"))?;
+        let (rates, clock) = (settings.rates, settings.clock.clone());
+        let commerce = Commerce::new(store.clone(), rail, desk.clone(), rates, commission, clock, ids);
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,

@@ -144,8 +144,9 @@ impl Engine {
     async fn recover_payments(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             match self.commerce().recover_pending().await {
-                Ok(recovery) if recovery.settled_count > 0 => {
-                    tracing::info!(settled = recovery.settled_count, "unfinished payments were brought to their end");
+                Ok(recovery) if recovery.settled_count + recovery.transferred_count > 0 => {
+                    let (settled, transferred) = (recovery.settled_count, recovery.transferred_count);
+                    tracing::info!(settled, transferred, "unfinished payments and transfers were brought to their end");
                 }
                 Ok(_) => {}
                 Err(error) => tracing::error!(%error, "unfinished payments wait; trying again"),

@@ -75,6 +75,16 @@ pub enum LedgerError {
 }
 
 impl Balance {
+    /// These totals without `change`; `None` beyond 64 bits.
+    pub fn before(&self, change: &Self) -> Option<Self> {
+        Some(Self {
+            debits: self.debits.checked_sub(change.debits)?,
+            credits: self.credits.checked_sub(change.credits)?,
+            debits_pending: self.debits_pending.checked_sub(change.debits_pending)?,
+            credits_pending: self.credits_pending.checked_sub(change.credits_pending)?,
+        })
+    }
+
     /// Units on the side on which accounts of `side` grow: posted alone.
     pub fn posted(&self, side: Side) -> i128 {
         let net = i128::from(self.debits) - i128::from(self.credits);
@@ -105,6 +115,30 @@ impl Balance {
         *total = total.checked_sub(amount.checked_abs()?).filter(|left| *left >= 0)?;
         Some(self)
     }
+}
+
+/// What `batch` adds to the totals of the accounts that it touches, less than zero where pending amounts are released. It
+/// judges nothing: a database adds it, and [`settle`] says whether what comes out may stand. `None` beyond 64 bits.
+pub fn changes(batch: &Batch, pending: Option<&PendingBatch>) -> Option<Balances> {
+    let (entries, posted, waiting) = match &batch.does {
+        Move::Post(entries) => (entries.as_slice(), 1, 0),
+        Move::Pend { entries, .. } => (entries.as_slice(), 0, 1),
+        Move::PostPending(_) => (pending?.entries.as_slice(), 1, -1),
+        Move::VoidPending(_) | Move::ExpirePending(_) => (pending?.entries.as_slice(), 0, -1),
+    };
+    let mut changes = Balances::new();
+    for Entry { account, asset, amount } in entries {
+        let change = changes.entry((account.clone(), *asset)).or_default();
+        let minor = amount.checked_abs()?;
+        let (total, wait) = if *amount > 0 {
+            (&mut change.debits, &mut change.debits_pending)
+        } else {
+            (&mut change.credits, &mut change.credits_pending)
+        };
+        *total = total.checked_add(posted * minor)?;
+        *wait = wait.checked_add(waiting * minor)?;
+    }
+    Some(changes)
 }
 
 /// The balances of the accounts that `batch` touches after it, given those before it. `pending` is the batch that it

@@ -20,7 +20,7 @@ mod ledger;
 
 pub use account::{Account, AccountError, AccountKind, Side};
 pub use asset::{Asset, AssetError};
-pub use balance::{Balance, Balances, LedgerError, PendingBatch, settle};
+pub use balance::{Balance, Balances, LedgerError, PendingBatch, changes, settle};
 pub use batch::{Batch, BatchError, BatchId, ENTRIES_MAX, Entry, Move};
 pub use journal::journal_csv;
 pub use ledger::{Applied, Ledger, TrialBalance, TrialLine};

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use dhow_commerce::{
-    Checkout, CheckoutState, Cursor, Order, OrderFilter, OrderLine, OrderState, Page, PageRequest, Payment,
-    PaymentMethod, PaymentState, RefusalReason, Settlement, StorageError, Waiting,
+    Checkout, CheckoutState, Cursor, Order, OrderCommission, OrderFilter, OrderLine, OrderState, Page, PageRequest,
+    Payment, PaymentMethod, PaymentState, RefusalReason, Settlement, StorageError, Waiting,
 };
-use dhow_events::{CheckoutId, OrderId, PaymentId, TenantId, Timestamp};
+use dhow_events::{CheckoutId, OrderId, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::pages::List;
 use crate::rows::{Fields, placeholders, storage_error, to_json};
+use crate::transfers;
 
 const ORDERS: List = List { table: "orders", columns: "*", id: "id" };
 
@@ -64,8 +65,9 @@ async fn insert_checkout(connection: &mut AnyConnection, checkout: &Checkout) ->
 async fn insert_order(connection: &mut AnyConnection, order: &Order) -> Result<(), StorageError> {
     sqlx::query(
         "INSERT INTO orders (tenant, id, checkout, buyer, seller, region, state, line_count, quantity, total_minor, \
-         total_currency, total_usd_minor, version, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         total_currency, total_usd_minor, version, created_at, updated_at, commission_minor, commission_rate_ppm, \
+         commission_table_version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(order.tenant.to_string())
     .bind(order.id.to_string())
@@ -82,6 +84,9 @@ async fn insert_order(connection: &mut AnyConnection, order: &Order) -> Result<(
     .bind(order.version)
     .bind(order.created_at.micros())
     .bind(order.updated_at.micros())
+    .bind(order.commission.commission_minor)
+    .bind(order.commission.commission_rate_ppm)
+    .bind(order.commission.commission_table_version)
     .execute(connection)
     .await
     .map_err(storage_error)?;
@@ -132,8 +137,8 @@ async fn insert_payment(
     .bind(payment.amount.amount_minor)
     .bind(payment.amount.currency.to_string())
     .bind(payment.authorised_minor)
-    .bind(payment.captured_minor)
-    .bind(payment.refunded_minor)
+    .bind(payment.amounts.captured_minor)
+    .bind(payment.amounts.refunded_minor)
     .bind(payment.rail_reference.clone())
     .bind(payment.decline_reason.clone())
     .bind(payment.created_at.micros())
@@ -211,25 +216,6 @@ pub(crate) async fn find(
     }
 }
 
-/// The rail gave up a payment's amount; `false` where it was not to be given up.
-pub(crate) async fn end_void(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    id: PaymentId,
-    at: Timestamp,
-) -> Result<bool, StorageError> {
-    let ended = sqlx::query(
-        "UPDATE payments SET state = 'voided', updated_at = $3 WHERE tenant = $1 AND id = $2 AND state = 'voiding'",
-    )
-    .bind(tenant.to_string())
-    .bind(id.to_string())
-    .bind(at.micros())
-    .execute(connection)
-    .await
-    .map_err(storage_error)?;
-    Ok(ended.rows_affected() > 0)
-}
-
 /// Each condition is the one of a partial index, so that a look for what waits does not read what is done.
 pub(crate) async fn waiting(
     connection: &mut AnyConnection,
@@ -242,7 +228,6 @@ pub(crate) async fn waiting(
     let condition = match waiting {
         Waiting::ForPayment => "state = 'pending_payment'",
         Waiting::ForVerdict => "state = 'held'",
-        Waiting::ForVoid => "(tenant, id) IN (SELECT tenant, checkout FROM payments WHERE state = 'voiding')",
     };
     let sql = format!(
         "SELECT * FROM checkouts WHERE {condition} AND created_at < $1 \
@@ -393,6 +378,13 @@ fn order(row: &AnyRow) -> Result<Order, StorageError> {
         quantity: fields.integer("quantity")?,
         total: fields.money("total_minor", "total_currency")?,
         total_usd_minor: fields.integer("total_usd_minor")?,
+        amounts: transfers::amounts(&fields)?,
+        commission: OrderCommission {
+            commission_minor: fields.integer("commission_minor")?,
+            commission_rate_ppm: fields.integer("commission_rate_ppm")?,
+            commission_table_version: fields.integer("commission_table_version")?,
+            commission_returned_minor: fields.integer("commission_returned_minor")?,
+        },
         version: fields.integer("version")?,
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
@@ -419,10 +411,10 @@ fn payment(row: &AnyRow) -> Result<Payment, StorageError> {
         state: fields.word("state", PaymentState::from_word)?,
         amount: fields.money("amount_minor", "currency")?,
         authorised_minor: fields.integer("authorised_minor")?,
-        captured_minor: fields.integer("captured_minor")?,
-        refunded_minor: fields.integer("refunded_minor")?,
+        amounts: transfers::amounts(&fields)?,
         rail_reference: fields.optional_text("rail_reference")?,
         decline_reason: fields.optional_text("decline_reason")?,
+        quote: fields.optional_json("quote")?,
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
     })

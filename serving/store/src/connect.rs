@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_commerce::StorageError;
@@ -9,6 +10,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
 
+use crate::WritePoints;
 use crate::migrations;
 use crate::rows::storage_error;
 
@@ -77,6 +79,16 @@ pub enum DatabaseKind {
     Postgres,
 }
 
+impl DatabaseKind {
+    /// What locks the rows of a `SELECT` until the transaction ends; SQLite's one writer needs no lock.
+    pub(crate) const fn row_lock(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE",
+        }
+    }
+}
+
 /// What a commit promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
@@ -93,6 +105,7 @@ pub struct Store {
     database: String,
     readers: AnyPool,
     writers: AnyPool,
+    points: Option<Arc<WritePoints>>,
 }
 
 /// The URL of the SQLite database in the file `path`.
@@ -127,7 +140,16 @@ impl Store {
             DatabaseKind::Sqlite => pool(1),
             DatabaseKind::Postgres => readers.clone(),
         };
-        Ok(Self { kind, database, readers, writers })
+        Ok(Self { kind, database, readers, writers, points: None })
+    }
+
+    /// The same store, whose transactions pass `points`; for tests of what a process leaves behind that ends there.
+    pub fn with_write_points(self, points: Arc<WritePoints>) -> Self {
+        Self { points: Some(points), ..self }
+    }
+
+    pub(crate) fn points(&self) -> Option<Arc<WritePoints>> {
+        self.points.clone()
     }
 
     /// Which kind of database it is.

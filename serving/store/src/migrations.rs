@@ -16,6 +16,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (5, "reorders", include_str!("../migrations/0005_reorders.sql")),
     (6, "feature_lists", include_str!("../migrations/0006_feature_lists.sql")),
     (7, "route_plans", include_str!("../migrations/0007_route_plans.sql")),
+    (8, "money", include_str!("../migrations/0008_money.sql")),
 ];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {

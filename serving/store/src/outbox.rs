@@ -107,6 +107,25 @@ async fn insert(
     Ok(())
 }
 
+pub(crate) async fn history(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    aggregate: &str,
+    limit: u32,
+) -> Result<Vec<OutboxRecord>, StorageError> {
+    let rows = sqlx::query(
+        "SELECT id, aggregate, sequence, event FROM outbox WHERE tenant = $1 AND aggregate = $2 \
+         ORDER BY sequence DESC LIMIT $3",
+    )
+    .bind(tenant.to_string())
+    .bind(aggregate.to_owned())
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await
+    .map_err(storage_error)?;
+    rows.iter().rev().map(record).collect()
+}
+
 fn record(row: &AnyRow) -> Result<OutboxRecord, StorageError> {
     let fields = Fields::new("an outbox event", row);
     let event = codec::decode(&fields.bytes("event")?)

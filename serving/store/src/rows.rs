@@ -102,6 +102,15 @@ impl<'r> Fields<'r> {
         self.text(name)?.parse().map_err(|error| self.corrupt(name, error))
     }
 
+    pub(crate) fn optional_integer(&self, name: &str) -> Result<Option<i64>, StorageError> {
+        self.get(name)
+    }
+
+    pub(crate) fn optional_parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, StorageError> {
+        let text = self.optional_text(name)?;
+        text.map(|text| text.parse().map_err(|error| self.corrupt(name, error))).transpose()
+    }
+
     /// One of a fixed list of words.
     pub(crate) fn word<T>(&self, name: &str, from_word: fn(&str) -> Option<T>) -> Result<T, StorageError> {
         let word = self.text(name)?;
@@ -110,6 +119,11 @@ impl<'r> Fields<'r> {
 
     pub(crate) fn json<T: DeserializeOwned>(&self, name: &str) -> Result<T, StorageError> {
         serde_json::from_str(&self.text(name)?).map_err(|error| self.corrupt(name, error))
+    }
+
+    pub(crate) fn optional_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StorageError> {
+        let text = self.optional_text(name)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|error| self.corrupt(name, error))).transpose()
     }
 
     pub(crate) fn money(&self, amount: &str, currency: &str) -> Result<Money, StorageError> {

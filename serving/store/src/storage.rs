@@ -1,22 +1,27 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, Page,
-    PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanState,
-    StockLevel, Storage, StorageError, UnitsOnTheirWay, Waiting,
+    CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, OutboxRecord,
+    Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead,
+    RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, Transfer, TransferFilter, UnitsOnTheirWay, Waiting,
 };
-use dhow_events::{CheckoutId, DecisionId, OrderId, PlanId, ProductId, ReorderId, TenantId, Timestamp};
+use dhow_events::{
+    CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp, TransferId,
+};
+use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, cases, checkouts, decisions, idempotency, models, products, reorders, route_plans,
+    Store, StoreTransaction, cases, checkouts, decisions, idempotency, ledger, models, outbox, products, reorders,
+    route_plans, sellers, transfers,
 };
 
 impl Storage for Store {
     type Transaction = StoreTransaction;
 
     async fn begin(&self) -> Result<StoreTransaction, StorageError> {
-        Ok(StoreTransaction::new(self.kind(), self.writer(Durability::Synced).await?))
+        let transaction = self.writer(Durability::Synced).await?;
+        Ok(StoreTransaction::new(self.kind(), transaction, self.points()))
     }
 
     async fn product(&self, tenant: TenantId, id: ProductId) -> Result<Option<Product>, StorageError> {
@@ -47,6 +52,52 @@ impl Storage for Store {
         limit: u32,
     ) -> Result<Vec<Checkout>, StorageError> {
         checkouts::waiting(&mut *self.snapshot().await?, waiting, created_before, after, limit).await
+    }
+
+    async fn payment(&self, tenant: TenantId, id: PaymentId) -> Result<Option<Checkout>, StorageError> {
+        transfers::payment(&mut *self.snapshot().await?, tenant, id).await
+    }
+
+    async fn payment_reference(&self, tenant: TenantId, id: PaymentId) -> Result<Option<String>, StorageError> {
+        transfers::payment_reference(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn transfer(&self, tenant: TenantId, id: TransferId) -> Result<Option<Transfer>, StorageError> {
+        transfers::find(&mut *self.snapshot().await?, tenant, id).await
+    }
+
+    async fn transfers(
+        &self,
+        tenant: TenantId,
+        filter: &TransferFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Transfer>, StorageError> {
+        transfers::page(&mut *self.snapshot().await?, tenant, filter, page).await
+    }
+
+    async fn due_transfers(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, TransferId)>,
+        limit: u32,
+    ) -> Result<Vec<Transfer>, StorageError> {
+        transfers::due(&mut *self.snapshot().await?, now, after, limit).await
+    }
+
+    async fn history(&self, tenant: TenantId, aggregate: &str, limit: u32) -> Result<Vec<OutboxRecord>, StorageError> {
+        outbox::history(&mut *self.reader().await?, tenant, aggregate, limit).await
+    }
+
+    async fn balances(&self, tenant: TenantId) -> Result<Balances, StorageError> {
+        ledger::balances(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn journal(&self, tenant: TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Batch)>, StorageError> {
+        ledger::journal(&mut *self.snapshot().await?, tenant, after, limit).await
+    }
+
+    async fn seller_terms(&self, tenant: TenantId, seller: SellerId) -> Result<SellerTerms, StorageError> {
+        sellers::terms_of(&mut *self.reader().await?, tenant, seller).await
     }
 
     async fn order(&self, tenant: TenantId, id: OrderId) -> Result<Option<Order>, StorageError> {

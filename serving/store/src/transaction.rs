@@ -1,25 +1,48 @@
 //! A database transaction as commerce sees it: each method leaves the SQL to the module of its table.
 
-use dhow_commerce::{
-    Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, OutboxEvent, Product, ReorderBudgets,
-    ReorderProposal, RoutePlan, RoutePlanProgress, RoutePlanState, Settlement, Shortage, StockLevel, StorageError,
-    StorageTransaction, StoredStock,
-};
-use dhow_events::{CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, TenantId, Timestamp};
-use sqlx::{Any, Transaction};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use dhow_commerce::{
+    Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, Order, OutboxEvent, Payment, Product,
+    RailQuote, ReorderBudgets, ReorderProposal, RoutePlan, RoutePlanProgress, RoutePlanState, SellerStanding,
+    SellerTerms, Settlement, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock, Transfer,
+};
+use dhow_events::{
+    CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp, TransferId,
+};
+use dhow_ledger::{Account, Asset, Balance, Batch};
+use sqlx::{Any, AnyConnection, Transaction};
+
+use crate::WritePoints;
 use crate::rows::storage_error;
-use crate::{DatabaseKind, cases, checkouts, decisions, idempotency, models, outbox, products, reorders, route_plans};
+use crate::{
+    DatabaseKind, cases, checkouts, decisions, idempotency, ledger, models, outbox, products, reorders, route_plans,
+    sellers, transfers,
+};
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
 pub struct StoreTransaction {
     kind: DatabaseKind,
     inner: Transaction<'static, Any>,
+    points: Option<Arc<WritePoints>>,
 }
 
 impl StoreTransaction {
-    pub(crate) const fn new(kind: DatabaseKind, inner: Transaction<'static, Any>) -> Self {
-        Self { kind, inner }
+    pub(crate) const fn new(
+        kind: DatabaseKind,
+        inner: Transaction<'static, Any>,
+        points: Option<Arc<WritePoints>>,
+    ) -> Self {
+        Self { kind, inner, points }
+    }
+
+    /// The connection for the next statement, which is a write point.
+    async fn next(&mut self) -> &mut AnyConnection {
+        if let Some(points) = &self.points {
+            points.pass().await;
+        }
+        &mut self.inner
     }
 }
 
@@ -30,19 +53,19 @@ impl StorageTransaction for StoreTransaction {
         key: &Idempotency,
         now: Timestamp,
     ) -> Result<Claim, StorageError> {
-        idempotency::claim(&mut self.inner, tenant, key, now).await
+        idempotency::claim(self.next().await, tenant, key, now).await
     }
 
     async fn save_idempotent_answer(&mut self, tenant: TenantId, key: &str, answer: &str) -> Result<(), StorageError> {
-        idempotency::save_answer(&mut self.inner, tenant, key, answer).await
+        idempotency::save_answer(self.next().await, tenant, key, answer).await
     }
 
     async fn find_products(&mut self, tenant: TenantId, ids: &[ProductId]) -> Result<Vec<Product>, StorageError> {
-        products::find(&mut self.inner, tenant, ids).await
+        products::find(self.next().await, tenant, ids).await
     }
 
     async fn put_product(&mut self, product: &Product) -> Result<bool, StorageError> {
-        products::put(&mut self.inner, product).await
+        products::put(self.next().await, product).await
     }
 
     async fn put_stock(
@@ -51,7 +74,7 @@ impl StorageTransaction for StoreTransaction {
         product: ProductId,
         on_hand: i64,
     ) -> Result<StoredStock, StorageError> {
-        products::put_stock(&mut self.inner, tenant, product, on_hand).await
+        products::put_stock(self.next().await, tenant, product, on_hand).await
     }
 
     async fn reserve_stock(
@@ -60,7 +83,7 @@ impl StorageTransaction for StoreTransaction {
         product: ProductId,
         quantity: i64,
     ) -> Result<Option<Shortage>, StorageError> {
-        products::reserve(&mut self.inner, tenant, product, quantity).await
+        products::reserve(self.next().await, tenant, product, quantity).await
     }
 
     async fn take_reserved_stock(
@@ -69,15 +92,15 @@ impl StorageTransaction for StoreTransaction {
         product: ProductId,
         quantity: i64,
     ) -> Result<StockLevel, StorageError> {
-        products::take_reserved(&mut self.inner, tenant, product, quantity).await
+        products::take_reserved(self.next().await, tenant, product, quantity).await
     }
 
     async fn release_stock(&mut self, tenant: TenantId, product: ProductId, quantity: i64) -> Result<(), StorageError> {
-        products::release(&mut self.inner, tenant, product, quantity).await
+        products::release(self.next().await, tenant, product, quantity).await
     }
 
     async fn insert_checkout(&mut self, checkout: &Checkout) -> Result<(), StorageError> {
-        checkouts::insert(&mut self.inner, checkout).await
+        checkouts::insert(self.next().await, checkout).await
     }
 
     async fn settle_checkout(
@@ -86,27 +109,91 @@ impl StorageTransaction for StoreTransaction {
         id: CheckoutId,
         settlement: &Settlement,
     ) -> Result<bool, StorageError> {
-        checkouts::settle(&mut self.inner, tenant, id, settlement).await
+        checkouts::settle(self.next().await, tenant, id, settlement).await
     }
 
-    async fn end_void(&mut self, tenant: TenantId, id: PaymentId, at: Timestamp) -> Result<bool, StorageError> {
-        checkouts::end_void(&mut self.inner, tenant, id, at).await
+    async fn hold_payment(&mut self, tenant: TenantId, id: PaymentId) -> Result<Option<CheckoutId>, StorageError> {
+        let kind = self.kind;
+        transfers::hold_payment(self.next().await, kind, tenant, id).await
+    }
+
+    async fn put_quote(&mut self, tenant: TenantId, id: PaymentId, quote: &RailQuote) -> Result<(), StorageError> {
+        transfers::put_quote(self.next().await, tenant, id, quote).await
+    }
+
+    async fn update_payment(&mut self, tenant: TenantId, payment: &Payment) -> Result<(), StorageError> {
+        transfers::update_payment(self.next().await, tenant, payment).await
+    }
+
+    async fn update_order(&mut self, order: &Order) -> Result<(), StorageError> {
+        transfers::update_order(self.next().await, order).await
+    }
+
+    async fn insert_transfer(&mut self, transfer: &Transfer) -> Result<(), StorageError> {
+        transfers::insert(self.next().await, transfer).await
+    }
+
+    async fn transfer(&mut self, tenant: TenantId, id: TransferId) -> Result<Option<Transfer>, StorageError> {
+        let kind = self.kind;
+        transfers::hold(self.next().await, kind, tenant, id).await
+    }
+
+    async fn update_transfer(&mut self, transfer: &Transfer) -> Result<(), StorageError> {
+        transfers::update(self.next().await, transfer).await
+    }
+
+    async fn write_batch(&mut self, batch: &Batch) -> Result<(), StorageError> {
+        ledger::write(self.next().await, batch).await
+    }
+
+    async fn balance(&mut self, tenant: TenantId, account: &Account, asset: Asset) -> Result<Balance, StorageError> {
+        let kind = self.kind;
+        ledger::hold_balance(self.next().await, kind, tenant, account, asset).await
+    }
+
+    async fn seller_standings(
+        &mut self,
+        tenant: TenantId,
+        sellers: &[SellerId],
+        month: Timestamp,
+    ) -> Result<BTreeMap<SellerId, SellerStanding>, StorageError> {
+        sellers::standings(self.next().await, tenant, sellers, month).await
+    }
+
+    async fn put_seller_terms(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        terms: SellerTerms,
+    ) -> Result<(), StorageError> {
+        sellers::put_terms(self.next().await, tenant, seller, terms).await
+    }
+
+    async fn add_seller_sales(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        month: Timestamp,
+        usd_minor: i64,
+    ) -> Result<(), StorageError> {
+        sellers::add_sales(self.next().await, tenant, seller, month, usd_minor).await
     }
 
     async fn checkout(&mut self, tenant: TenantId, id: CheckoutId) -> Result<Option<Checkout>, StorageError> {
-        checkouts::find(&mut self.inner, tenant, id).await
+        checkouts::find(self.next().await, tenant, id).await
     }
 
     async fn insert_decisions(&mut self, decisions: &[&DecisionRecord]) -> Result<(), StorageError> {
-        decisions::insert(&mut self.inner, decisions).await
+        decisions::insert(self.next().await, decisions).await
     }
 
     async fn insert_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {
-        cases::insert(&mut self.inner, case).await
+        cases::insert(self.next().await, case).await
     }
 
     async fn case(&mut self, tenant: TenantId, id: DecisionId) -> Result<Option<FraudCase>, StorageError> {
-        cases::hold(&mut self.inner, self.kind, tenant, id).await
+        let kind = self.kind;
+        cases::hold(self.next().await, kind, tenant, id).await
     }
 
     async fn next_case(
@@ -115,11 +202,12 @@ impl StorageTransaction for StoreTransaction {
         reviewer: &str,
         now: Timestamp,
     ) -> Result<Option<FraudCase>, StorageError> {
-        cases::next(&mut self.inner, self.kind, tenant, reviewer, now).await
+        let kind = self.kind;
+        cases::next(self.next().await, kind, tenant, reviewer, now).await
     }
 
     async fn update_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {
-        cases::update(&mut self.inner, case).await
+        cases::update(self.next().await, case).await
     }
 
     async fn add_stock(
@@ -128,11 +216,12 @@ impl StorageTransaction for StoreTransaction {
         product: ProductId,
         quantity: i64,
     ) -> Result<StockLevel, StorageError> {
-        products::add_stock(&mut self.inner, tenant, product, quantity).await
+        products::add_stock(self.next().await, tenant, product, quantity).await
     }
 
     async fn reorder(&mut self, tenant: TenantId, id: ReorderId) -> Result<Option<ReorderProposal>, StorageError> {
-        reorders::hold(&mut self.inner, self.kind, tenant, id).await
+        let kind = self.kind;
+        reorders::hold(self.next().await, kind, tenant, id).await
     }
 
     async fn waiting_reorder(
@@ -140,31 +229,34 @@ impl StorageTransaction for StoreTransaction {
         tenant: TenantId,
         product: ProductId,
     ) -> Result<Option<ReorderProposal>, StorageError> {
-        reorders::waiting(&mut self.inner, self.kind, tenant, product).await
+        let kind = self.kind;
+        reorders::waiting(self.next().await, kind, tenant, product).await
     }
 
     async fn put_reorder(&mut self, proposal: &ReorderProposal) -> Result<(), StorageError> {
-        reorders::put(&mut self.inner, proposal).await
+        reorders::put(self.next().await, proposal).await
     }
 
     async fn reorder_budgets(&mut self, tenant: TenantId) -> Result<ReorderBudgets, StorageError> {
-        reorders::hold_budgets(&mut self.inner, self.kind, tenant).await
+        let kind = self.kind;
+        reorders::hold_budgets(self.next().await, kind, tenant).await
     }
 
     async fn put_reorder_budgets(&mut self, tenant: TenantId, budgets: &ReorderBudgets) -> Result<(), StorageError> {
-        reorders::put_budgets(&mut self.inner, tenant, budgets).await
+        reorders::put_budgets(self.next().await, tenant, budgets).await
     }
 
     async fn approved_reorder_cost(&mut self, tenant: TenantId, from: Timestamp) -> Result<i64, StorageError> {
-        reorders::approved_cost(&mut self.inner, tenant, from).await
+        reorders::approved_cost(self.next().await, tenant, from).await
     }
 
     async fn route_plan(&mut self, tenant: TenantId, id: PlanId) -> Result<Option<RoutePlan>, StorageError> {
-        route_plans::hold(&mut self.inner, self.kind, tenant, id).await
+        let kind = self.kind;
+        route_plans::hold(self.next().await, kind, tenant, id).await
     }
 
     async fn put_route_plan(&mut self, plan: &RoutePlan) -> Result<(), StorageError> {
-        route_plans::put(&mut self.inner, plan).await
+        route_plans::put(self.next().await, plan).await
     }
 
     async fn progress_route_plan(
@@ -175,19 +267,25 @@ impl StorageTransaction for StoreTransaction {
         progress: &RoutePlanProgress,
         at: Timestamp,
     ) -> Result<bool, StorageError> {
-        route_plans::progress(&mut self.inner, tenant, id, state, progress, at).await
+        route_plans::progress(self.next().await, tenant, id, state, progress, at).await
     }
 
     async fn append_events(&mut self, events: &[OutboxEvent], at: Timestamp) -> Result<(), StorageError> {
-        outbox::append(&mut self.inner, events, at).await
+        outbox::append(self.next().await, events, at).await
     }
 
     async fn put_model_serving(&mut self, serving: &ModelServing) -> Result<(), StorageError> {
-        models::put(&mut self.inner, serving).await
+        models::put(self.next().await, serving).await
     }
 
-    async fn commit(self) -> Result<(), StorageError> {
-        self.inner.commit().await.map_err(storage_error)
+    async fn commit(mut self) -> Result<(), StorageError> {
+        self.next().await;
+        let points = self.points.clone();
+        self.inner.commit().await.map_err(storage_error)?;
+        if let Some(points) = points {
+            points.pass().await;
+        }
+        Ok(())
     }
 
     async fn rollback(self) -> Result<(), StorageError> {

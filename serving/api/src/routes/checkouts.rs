@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::{
-    CartLine, Checkout, CheckoutRequest, CheckoutState, Order, OrderFilter, OrderState, Page, Quote, Storage,
+    CartLine, Checkout, CheckoutRequest, CheckoutState, Order, OrderFilter, OrderState, OutboxRecord, Page, Quote,
+    Storage,
 };
-use dhow_events::{BuyerId, CheckoutId, OrderId, SellerId};
-use serde::Deserialize;
+use dhow_events::{BuyerId, CheckoutId, Fact, OrderId, SellerId, cloudevents};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::fraud::unless_no_model;
@@ -136,4 +137,46 @@ pub(crate) async fn get_order(
     let order = app.engine.store().order(caller.tenant, id).await?;
     let order = order.ok_or_else(|| Problem::not_found(format!("order {id}")))?;
     Ok(([(header::ETAG, etag(order.version))], Json(order)).into_response())
+}
+
+/// Events of a timeline at most; of more the last.
+const TIMELINE_EVENTS_MAX: u32 = 2_000;
+
+/// A step of an order's way.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TimelineStep {
+    /// Its number among the events of the checkout, from 1; those of other orders are left out.
+    sequence: i64,
+    #[schema(value_type = schemas::CloudEvent)]
+    event: serde_json::Value,
+}
+
+/// What happened to an order, in its order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TimelineAnswer {
+    steps: Vec<TimelineStep>,
+}
+
+/// Read what happened to an order: its checkout, score, payment, captures, refunds, as the events that were told of it.
+#[utoipa::path(
+    get, path = "/v1/orders/{id}/timeline", tag = "commerce",
+    params(("id" = String, Path, description = "The order.")),
+    responses((status = 200, body = TimelineAnswer)),
+)]
+pub(crate) async fn get_timeline(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<OrderId>,
+) -> Result<Json<TimelineAnswer>, Problem> {
+    let store = app.engine.store();
+    let order = store.order(caller.tenant, id).await?.ok_or_else(|| Problem::not_found(format!("order {id}")))?;
+    let told = store.history(caller.tenant, &order.checkout.to_string(), TIMELINE_EVENTS_MAX).await?;
+    let is_of_order = |record: &OutboxRecord| match &record.event.fact {
+        Fact::OrderPlaced(fact) => fact.order == id,
+        Fact::ItemOrdered(fact) => fact.order == id,
+        _ => true,
+    };
+    let step =
+        |record: &OutboxRecord| TimelineStep { sequence: record.sequence, event: cloudevents::to_json(&record.event) };
+    Ok(Json(TimelineAnswer { steps: told.iter().filter(|record| is_of_order(record)).map(step).collect() }))
 }

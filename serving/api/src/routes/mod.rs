@@ -14,7 +14,9 @@ mod fraud_rules;
 mod fraud_scores;
 mod health;
 mod keys;
+mod ledger;
 mod models;
+mod payments;
 mod plans;
 mod products;
 mod recommendations;
@@ -86,6 +88,18 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(checkouts::get_checkout))
         .routes(routes!(checkouts::get_orders))
         .routes(routes!(checkouts::get_order))
+        .routes(routes!(checkouts::get_timeline))
+        .routes(routes!(payments::get_payment))
+        .routes(routes!(payments::post_capture))
+        .routes(routes!(payments::post_void))
+        .routes(routes!(payments::post_refunds))
+        .routes(routes!(payments::post_payouts))
+        .routes(routes!(payments::get_transfers))
+        .routes(routes!(payments::get_transfer))
+        .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
+        .routes(routes!(payments::post_notice))
+        .routes(routes!(ledger::get_trial_balance))
+        .routes(routes!(ledger::get_journal))
         .routes(routes!(features::get_features))
         .routes(routes!(features::post_features))
         .routes(routes!(texts::post_text_similarity))

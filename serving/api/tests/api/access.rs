@@ -8,7 +8,7 @@ use dhow_commerce::Permission;
 use dhow_events::{Clock, ManualClock, SystemClock, Timestamp};
 use serde_json::{Value, json};
 
-use crate::document::Document;
+use crate::document::{Document, Operation};
 use crate::events::cross_join;
 use crate::world::{World, product, view};
 
@@ -22,8 +22,9 @@ fn the_document_is_openapi_3_1_and_every_operation_declares_its_permission() {
     for operation in &operations {
         let shown = format!("{} {}", operation.method, operation.template);
         let permission = operation.permission();
-        assert!(permission == "none" || Permission::from_word(permission).is_some(), "{shown}: {permission}");
-        assert_eq!(permission == "none", operation.json["security"].is_null(), "{shown}");
+        let keyless = ["none", "signature"].contains(&permission);
+        assert!(keyless || Permission::from_word(permission).is_some(), "{shown}: {permission}");
+        assert_eq!(keyless, operation.json["security"].is_null(), "{shown}");
         assert!(!operation.template.starts_with("/v1/") || permission != "none", "{shown} is open to everybody");
         assert!(operation.json["summary"].is_string(), "{shown} has no summary");
         assert!(ids.insert(operation.json["operationId"].as_str().unwrap().to_owned()), "{shown}: the id is taken");
@@ -41,7 +42,10 @@ async fn every_route_wants_a_key_in_force_that_grants_its_permission() {
     let world = World::new().await;
     // No route asks for this one.
     let (_, other) = world.key("ten_default", &[Permission::OrdersWrite]).await;
-    for operation in world.document.operations().iter().filter(|operation| operation.permission() != "none") {
+    let unsigned = world.ask("POST", "/v1/webhooks/payments/simulator").json(&json!({})).send().await;
+    assert_eq!((unsigned.status, unsigned.code().as_str()), (401, "bad_signature"));
+    let keyless = |operation: &&Operation| ["none", "signature"].contains(&operation.permission());
+    for operation in world.document.operations().iter().filter(|operation| !keyless(operation)) {
         let shown = format!("{} {}", operation.method, operation.template);
         let ask = || world.ask(&operation.method, operation.path());
         let without = ask().send().await;

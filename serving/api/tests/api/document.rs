@@ -23,6 +23,9 @@ impl Operation {
         let prefix = match parts.next().unwrap_or("") {
             "trust" if parts.next() == Some("sellers") => "sel",
             "trust" => "buy",
+            "payments" => "pay",
+            "transfers" => "trf",
+            "sellers" => "sel",
             "decisions" | "fraud" => "dec",
             "checkouts" => "chk",
             "orders" => "ord",
@@ -34,7 +37,7 @@ impl Operation {
         };
         let id = format!("{prefix}_{uuid}");
         let path = self.template.replace("{id}", &id).replace("{product}", &id).replace("{entity_id}", &id);
-        path.replace("{kind}", "card").replace("{effect}", "block")
+        path.replace("{kind}", "card").replace("{effect}", "block").replace("{rail}", "simulator")
     }
 
     pub fn permission(&self) -> &str {

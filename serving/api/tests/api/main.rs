@@ -7,6 +7,7 @@ mod events;
 mod fraud;
 mod models;
 mod operation;
+mod payments;
 mod planning;
 mod risk;
 mod routes;

@@ -26,6 +26,9 @@ pub const START: &str = "2026-03-01T12:00:00Z";
 /// Vectors that are compared with what the fraud model learned from at once.
 pub const MONITOR_WINDOW: usize = 40;
 
+/// What the payment rail signs its messages with.
+pub const RAIL_SECRET: &[u8] = b"the rail's own secret";
+
 pub struct World {
     pub engine: Arc<Engine>,
     pub router: Router,
@@ -208,6 +211,7 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
         monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
         tenants: vec![TenantId::default()],
         rates: ExchangeRates::new(clock.now(), rates).unwrap(),
+        rail_secret: Some(RAIL_SECRET.to_vec()),
         clock,
         stopwatch,
         id_seed: [7; 32],

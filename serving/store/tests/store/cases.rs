@@ -353,10 +353,14 @@ pub async fn the_database_refuses_a_refund_above_the_capture_and_more_reserved_t
     let payment = answered.value.payment.expect("there is a payment").id.to_string();
     let mut connection = AnyConnection::connect(&world.url).await.expect("the database answers");
     let mut change = async |authorised: i64, captured: i64, refunded: i64| {
-        sqlx::query("UPDATE payments SET authorised_minor = $2, captured_minor = $3, refunded_minor = $4 WHERE id = $1")
+        let set = "UPDATE payments SET authorised_minor = $2, capture_asked_minor = $3, captured_minor = $4, \
+                   refund_asked_minor = $5, refunded_minor = $6 WHERE id = $1";
+        sqlx::query(set)
             .bind(payment.clone())
             .bind(authorised)
             .bind(captured)
+            .bind(captured)
+            .bind(refunded)
             .bind(refunded)
             .execute(&mut connection)
             .await
@@ -365,8 +369,8 @@ pub async fn the_database_refuses_a_refund_above_the_capture_and_more_reserved_t
     };
     assert_eq!(change(2000, 1500, 1500).await, Ok(1), "all of the capture may go back");
     for (authorised, captured, refunded, rule) in [
-        (2000, 1500, 1501, "payments_refunded_within_captured"),
-        (2000, 2001, 0, "payments_captured_within_authorised"),
+        (2000, 1500, 1501, "within_captured"),
+        (2000, 2001, 0, "within_authorised"),
         (2001, 0, 0, "payments_authorised_within_amount"),
         (2000, 0, -1, "payments_refunded_not_negative"),
     ] {

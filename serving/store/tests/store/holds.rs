@@ -68,17 +68,19 @@ pub async fn a_declined_order_gives_its_stock_back_and_its_amount_at_the_rail_on
     let given_up = stored(&world, held.id).await;
     assert_eq!((states(&given_up), given_up.refusal), (GIVEN_UP, Some(RefusalReason::Fraud)));
     assert_eq!(world.stock(CUP).await, (10, 0));
-    assert!(world.rail.voided.lock().expect("no panic").is_empty(), "no rail is called inside a transaction");
+    assert!(world.rail.moved.lock().expect("no panic").is_empty(), "no rail is called inside a transaction");
 
-    world.rail.loses_voids.store(true, Ordering::SeqCst);
+    world.rail.loses_answers.store(true, Ordering::SeqCst);
     assert_eq!(world.shop.recover_pending().await.expect("recovery works"), Recovery::default());
     assert_eq!(states(&stored(&world, held.id).await), GIVEN_UP, "without an answer it is asked again");
-    world.rail.loses_voids.store(false, Ordering::SeqCst);
+    world.rail.loses_answers.store(false, Ordering::SeqCst);
     let recovery = world.shop.recover_pending().await.expect("recovery works");
-    assert_eq!(recovery, Recovery { voided_count: 1, ..Recovery::default() });
+    assert_eq!(recovery, Recovery { transferred_count: 1, ..Recovery::default() });
     assert_eq!(states(&stored(&world, held.id).await), VOIDED);
     assert_eq!(world.shop.recover_pending().await.expect("recovery works"), Recovery::default());
-    assert_eq!(world.facts().await[3..], ["checkout_refused", "fraud_labelled", "payment_voided"]);
+    let facts = ["checkout_refused", "fraud_labelled", "payment_voided", "transfer_settled"];
+    assert_eq!(world.facts().await[3..], facts);
+    assert_eq!(world.rail.sum(TransferKind::Void), REVIEW_USD_MINOR, "the rail was asked twice and gave up once");
 }
 
 pub async fn a_verdict_before_the_rail_has_answered_counts_when_it_does(world: World) {
@@ -115,7 +117,7 @@ pub async fn nobody_deciding_in_time_refuses_the_checkout_and_keeps_its_case(wor
     let held = bought_for_review(&world).await;
     world.clock.advance(AUTHORISATION_MICROS - HOLD_MARGIN_MICROS + 1);
     let recovery = world.shop.recover_pending().await.expect("recovery works");
-    assert_eq!(recovery, Recovery { expired_count: 1, voided_count: 1, ..Recovery::default() });
+    assert_eq!(recovery, Recovery { expired_count: 1, transferred_count: 1, ..Recovery::default() });
     let ended = stored(&world, held.id).await;
     assert_eq!((states(&ended), ended.refusal), (VOIDED, Some(RefusalReason::ReviewExpired)));
     assert_eq!(world.stock(CUP).await, (10, 0));

@@ -1,8 +1,11 @@
 //! What commerce promises on a database, each promise tried on SQLite and on PostgreSQL; HTTP is tested elsewhere.
 
 mod cases;
+mod deaths;
+mod faults;
 mod fraud;
 mod holds;
+mod money;
 mod reorders;
 mod route_plans;
 mod server;
@@ -45,6 +48,25 @@ on_both_databases! {
         products_change_by_version_and_write_their_events,
         api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revoked,
         decisions_and_servings_of_models_are_read_back,
+    }
+    money {
+        a_payment_is_captured_refunded_and_voided_in_parts_with_its_books,
+        more_than_there_is_another_currency_and_a_foreign_order_are_refused,
+        a_payment_given_up_calls_its_orders_off_and_brings_their_stock_back,
+        a_repeated_refund_gets_its_answer_and_a_lost_one_is_in_flight_until_it_is_found,
+        the_news_of_a_transfer_counts_once_in_whatever_order_it_comes,
+        a_message_of_the_rail_settles_a_checkout_that_waits_for_it,
+        a_payment_in_crypto_is_quoted_until_it_comes_or_the_quote_runs_out,
+        two_refunds_of_sixty_never_both_pass_on_a_capture_of_a_hundred,
+        sixty_four_refunds_at_once_with_messages_of_the_rail_never_exceed_the_capture,
+        sellers_are_paid_out_what_they_are_owed_and_no_more,
+        a_commission_is_frozen_when_the_order_is_made_by_plan_and_sales_of_the_month_before,
+        the_database_keeps_the_same_books_as_memory_for_random_batches,
+        batches_of_a_thousand_entries_are_written_whole,
+        a_thousand_checkouts_at_once_for_the_last_unit_make_one_order,
+    }
+    deaths {
+        whatever_dies_and_is_lost_money_moves_exactly_once,
     }
     fraud {
         a_decision_for_review_opens_one_case_in_its_transaction,

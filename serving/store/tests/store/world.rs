@@ -1,14 +1,16 @@
 //! A small marketplace for each test: a database, two sellers' products, a rail and a model that do as they are told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use dhow_commerce::*;
+use dhow_commission::CommissionTables;
 use dhow_events::*;
-use dhow_store::{Store, StoreSettings, sqlite_url};
+use dhow_store::{Store, StoreSettings, WritePoints, sqlite_url};
 use tokio::sync::Barrier;
 
+use crate::faults::{Fault, Faults};
 use crate::server;
 
 /// A checkout of this many cents is declined by the model.
@@ -22,22 +24,84 @@ pub enum Database {
     Postgres,
 }
 
-/// A rail that keeps books of what it holds, and can take a process down after it did.
+/// What the rail's own books say of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    pub tenant: TenantId,
+    pub kind: TransferKind,
+    pub amount: Money,
+    /// Taken back after it was done.
+    pub taken_back: bool,
+}
+
+/// A rail that keeps books of what it holds and moved, and can lose answers or take a process down.
 #[derive(Clone)]
 pub struct TestRail {
     inner: SimulatedRail,
     pub approved: Arc<Mutex<BTreeSet<String>>>,
-    /// The keys of what was voided.
-    pub voided: Arc<Mutex<BTreeSet<String>>>,
-    /// Where set, requests to void get no answer.
-    pub loses_voids: Arc<AtomicBool>,
+    /// What was moved, by key.
+    pub moved: Arc<Mutex<BTreeMap<String, Moved>>>,
+    /// Where set, transfers get no answer after they were done.
+    pub loses_answers: Arc<AtomicBool>,
     pub dies_after_approving: Arc<AtomicBool>,
     /// Where set, answers wait until as many requests are under way as the barrier asks for.
     pub meeting: Arc<Mutex<Option<Arc<Barrier>>>>,
+    /// Faults by a seed.
+    pub faults: Arc<Mutex<Option<Faults>>>,
+    /// Where set, each side of the rail is a write point too.
+    pub points: Arc<Mutex<Option<Arc<WritePoints>>>>,
+}
+
+/// What the rail's messages are signed with.
+pub const RAIL_SECRET: &[u8] = b"the rail's secret";
+
+impl TestRail {
+    /// The sum of what was moved for the default tenant by transfers of a kind and not taken back.
+    pub fn sum(&self, kind: TransferKind) -> i64 {
+        self.sum_of(tenant(), kind)
+    }
+
+    /// The same for any tenant.
+    pub fn sum_of(&self, tenant: TenantId, kind: TransferKind) -> i64 {
+        let moved = self.moved.lock().expect("no test panics here");
+        let counts = |moved: &&Moved| moved.tenant == tenant && moved.kind == kind && !moved.taken_back;
+        moved.values().filter(counts).map(|moved| moved.amount.amount_minor).sum()
+    }
+
+    /// Moves an amount without being asked again, before its message is sent.
+    pub fn book(&self, tenant: TenantId, key: &str, kind: TransferKind, amount: Money) {
+        let mut moved = self.moved.lock().expect("no test panics here");
+        let booked = moved.entry(key.to_owned()).or_insert(Moved { tenant, kind, amount, taken_back: false });
+        assert_eq!((booked.tenant, booked.kind, booked.amount), (tenant, kind, amount), "one key is one request");
+    }
+
+    /// Takes back what was moved.
+    pub fn take_back(&self, key: &str) {
+        let mut moved = self.moved.lock().expect("no test panics here");
+        moved.get_mut(key).expect("it was moved").taken_back = true;
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        self.faults.lock().expect("no test panics here").as_mut().map(Faults::next)
+    }
+
+    async fn pass(&self) {
+        let points = self.points.lock().expect("no test panics here").clone();
+        if let Some(points) = points {
+            points.pass().await;
+        }
+    }
 }
 
 impl PaymentRail for TestRail {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
     async fn authorise(&self, request: &AuthorisationRequest) -> Result<Authorisation, RailError> {
+        self.pass().await;
+        let fault = self.next_fault();
+        Fault::before(fault)?;
         let answer = self.inner.authorise(request).await;
         if matches!(answer, Ok(Authorisation::Approved { .. })) {
             self.approved.lock().expect("no test panics here").insert(request.idempotency_key.clone());
@@ -49,17 +113,37 @@ impl PaymentRail for TestRail {
         if let Some(meeting) = meeting {
             meeting.wait().await;
         }
+        self.pass().await;
+        Fault::after(fault)?;
         answer
     }
 
-    async fn void(&self, request: &VoidRequest) -> Result<(), RailError> {
-        let held = self.approved.lock().expect("no test panics here").contains(&request.idempotency_key);
-        assert!(held && request.reference.ends_with(&request.idempotency_key), "only what is held is given up");
-        self.voided.lock().expect("no test panics here").insert(request.idempotency_key.clone());
-        if self.loses_voids.load(Ordering::SeqCst) {
+    async fn transfer(&self, request: &TransferRequest) -> Result<TransferAnswer, RailError> {
+        self.pass().await;
+        let fault = self.next_fault();
+        Fault::before(fault)?;
+        if fault == Some(Fault::Pending) {
+            return Ok(TransferAnswer::Pending);
+        }
+        if request.kind == TransferKind::Void {
+            let reference = request.payment_reference.as_deref().unwrap_or_default();
+            let held = self.approved.lock().expect("no test panics here");
+            assert!(held.iter().any(|key| reference.ends_with(key.as_str())), "only what is held is given up");
+        }
+        let answer = self.inner.transfer(request).await;
+        if matches!(answer, Ok(TransferAnswer::Done { .. })) {
+            self.book(request.tenant, &request.idempotency_key, request.kind, request.amount);
+        }
+        self.pass().await;
+        Fault::after(fault)?;
+        if self.loses_answers.load(Ordering::SeqCst) {
             return Err(RailError::NoAnswer("lost".to_owned()));
         }
-        self.inner.void(request).await
+        answer
+    }
+
+    fn read_notice(&self, signed: &SignedNotice<'_>) -> Result<RailNotice, NoticeError> {
+        self.inner.read_notice(signed)
     }
 }
 
@@ -124,12 +208,14 @@ impl World {
         };
         let clock = Arc::new(ManualClock::new("2026-03-01T12:00:00Z".parse().expect("a valid time")));
         let rail = TestRail {
-            inner: SimulatedRail::new(clock.clone()),
+            inner: SimulatedRail::new(clock.clone()).with_secret(RAIL_SECRET),
             approved: Arc::default(),
-            voided: Arc::default(),
-            loses_voids: Arc::default(),
+            moved: Arc::default(),
+            loses_answers: Arc::default(),
             dies_after_approving: Arc::default(),
             meeting: Arc::default(),
+            faults: Arc::default(),
+            points: Arc::default(),
         };
         let shop = open(&url, rail.clone(), clock.clone(), 1).await;
         shop.import_products(tenant(), &[imported(CUP, 1, 500, 10), imported(POT, 2, 2000, 5)])
@@ -141,6 +227,29 @@ impl World {
     /// Another process on the same database and rail.
     pub async fn another_process(&self, seed: u8) -> Arc<Shop> {
         open(&self.url, self.rail.clone(), self.clock.clone(), seed).await
+    }
+
+    /// A process whose requests wait for the database as long as it takes.
+    pub async fn patient_process(&self) -> Arc<Shop> {
+        let acquire_timeout = std::time::Duration::from_secs(300);
+        let settings = StoreSettings { acquire_timeout, ..StoreSettings::default() };
+        let store = Store::connect(&self.url, settings).await.expect("the database opens");
+        shop(store, self.rail.clone(), self.clock.clone(), 9)
+    }
+
+    /// A process on the same database and rail that ends at one of its write points.
+    pub async fn mortal_process(&self, seed: u8, points: &Arc<WritePoints>) -> Arc<Shop> {
+        let store = Store::connect(&self.url, StoreSettings::default()).await.expect("the database opens");
+        shop(store.with_write_points(points.clone()), self.rail.clone(), self.clock.clone(), seed)
+    }
+
+    /// Sends a message of the rail.
+    pub async fn notice(&self, tenant: TenantId, key: &str, outcome: RailOutcome) -> Result<(), CommerceError> {
+        let body = serde_json::to_vec(&RailNotice { tenant, key: key.to_owned(), outcome }).expect("it is written");
+        let timestamp = (self.clock.now().micros() / SECOND_MICROS).to_string();
+        let signature = sign(RAIL_SECRET, "msg_1", &timestamp, &body);
+        let signed = SignedNotice { id: "msg_1", timestamp: &timestamp, signature: &signature, body: &body };
+        self.shop.take_notice("simulator", &signed).await
     }
 
     pub async fn stock(&self, product: ProductId) -> (i64, i64) {
@@ -173,8 +282,13 @@ impl World {
 
 async fn open(url: &str, rail: TestRail, clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
     let store = Store::connect(url, StoreSettings::default()).await.expect("the database opens");
+    shop(store, rail, clock, seed)
+}
+
+fn shop(store: Store, rail: TestRail, clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
     let rates = ExchangeRates::new(clock.now(), [(Currency::EUR, 900_000)]).expect("positive rates");
-    Arc::new(Commerce::new(store, rail, Arc::new(TestModel), rates, clock, IdSource::new([seed; 32])))
+    let commission = CommissionTables::marketplace().expect("the built-in rates");
+    Arc::new(Commerce::new(store, rail, Arc::new(TestModel), rates, commission, clock, IdSource::new([seed; 32])))
 }
 
 pub fn input(seller: u128, price_usd_minor: i64) -> ProductInput {

@@ -1,0 +1,107 @@
+//! What each step of a transfer writes into the books: pure functions from a transfer to a batch of entries.
+//!
+//! | Step | Debit | Credit |
+//! |---|---|---|
+//! | capture done | clearing | seller, commission |
+//! | capture reversed | chargeback loss | clearing |
+//! | refund asked | seller, commission | refunds |
+//! | refund done | refunds | clearing |
+//! | refund failed | refunds | seller, commission |
+//! | refund reversed | clearing | seller, commission |
+//! | payout asked | seller | payout |
+//! | payout done | payout | clearing |
+//! | payout failed | payout | seller |
+//! | payout reversed | clearing | seller |
+
+use dhow_events::{SellerId, Timestamp};
+use dhow_ledger::{Account, AccountError, AccountKind, Asset, Batch, BatchId, Entry, Move};
+
+use crate::{Transfer, TransferKind, TransferState};
+
+/// The batch of a transfer that is asked for; none where only its end touches the books.
+pub(crate) fn asked(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
+    let own = Account::own;
+    let entries = match transfer.kind {
+        TransferKind::Refund => from_sales(transfer, own(AccountKind::Refunds))?,
+        TransferKind::Payout => pair(transfer, seller(transfer)?, own(AccountKind::Payout)),
+        TransferKind::Capture | TransferKind::Void => return Ok(None),
+    };
+    Ok(Some(batch(transfer, "asked", entries, at)))
+}
+
+/// The batch of a transfer that came to an end; none where the end moves no money.
+pub(crate) fn ended(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
+    let own = Account::own;
+    let clearing = Account::of(AccountKind::Clearing, transfer.rail.as_str())?;
+    let entries = match (transfer.kind, transfer.state) {
+        (TransferKind::Void, _) | (TransferKind::Capture, TransferState::Failed) | (_, TransferState::Pending) => {
+            return Ok(None);
+        }
+        (TransferKind::Capture, TransferState::Done) => opposite(from_sales(transfer, clearing)?),
+        (TransferKind::Capture, TransferState::Reversed) => pair(transfer, own(AccountKind::ChargebackLoss), clearing),
+        (TransferKind::Refund, TransferState::Done) => pair(transfer, own(AccountKind::Refunds), clearing),
+        (TransferKind::Refund, TransferState::Failed) => opposite(from_sales(transfer, own(AccountKind::Refunds))?),
+        (TransferKind::Refund, TransferState::Reversed) => opposite(from_sales(transfer, clearing)?),
+        (TransferKind::Payout, TransferState::Done) => pair(transfer, own(AccountKind::Payout), clearing),
+        (TransferKind::Payout, TransferState::Failed) => pair(transfer, own(AccountKind::Payout), seller(transfer)?),
+        (TransferKind::Payout, TransferState::Reversed) => pair(transfer, clearing, seller(transfer)?),
+    };
+    Ok(Some(batch(transfer, transfer.state.word(), entries, at)))
+}
+
+/// The account of what a seller is owed.
+pub(crate) fn seller_account(seller: SellerId) -> Result<Account, AccountError> {
+    Account::of(AccountKind::Seller, seller.to_string())
+}
+
+fn seller(transfer: &Transfer) -> Result<Account, AccountError> {
+    let owner = transfer.seller.map(|seller| seller.to_string());
+    Account::of(AccountKind::Seller, owner.unwrap_or_default())
+}
+
+fn asset(transfer: &Transfer) -> Asset {
+    Asset::from(transfer.amount.currency)
+}
+
+fn pair(transfer: &Transfer, debit: Account, credit: Account) -> Vec<Entry> {
+    let (asset, amount) = (asset(transfer), transfer.amount.amount_minor);
+    vec![Entry::debit(debit, asset, amount), Entry::credit(credit, asset, amount)]
+}
+
+/// Takes each order's part from its seller and the commission, and credits the whole to `to`.
+fn from_sales(transfer: &Transfer, to: Account) -> Result<Vec<Entry>, AccountError> {
+    let asset = asset(transfer);
+    let mut entries = Vec::with_capacity(transfer.shares.len() + 2);
+    let mut commission_minor = 0;
+    for share in &transfer.shares {
+        commission_minor += share.commission_minor;
+        entries.push(Entry::debit(seller_account(share.seller)?, asset, share.amount_minor - share.commission_minor));
+    }
+    entries.push(Entry::debit(Account::own(AccountKind::Commission), asset, commission_minor));
+    entries.push(Entry::credit(to, asset, transfer.amount.amount_minor));
+    entries.retain(|entry| entry.amount != 0);
+    Ok(entries)
+}
+
+fn opposite(mut entries: Vec<Entry>) -> Vec<Entry> {
+    for entry in &mut entries {
+        entry.amount = -entry.amount;
+    }
+    entries
+}
+
+/// Each step of a transfer has one batch: its id is made of both, so that no step is booked twice.
+fn batch(transfer: &Transfer, step: &str, entries: Vec<Entry>, at: Timestamp) -> Batch {
+    let mut hasher = blake3::Hasher::new_derive_key("dhow 2026 ledger batch of a transfer");
+    hasher.update(&transfer.id.as_u128().to_le_bytes()).update(step.as_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    Batch {
+        id: BatchId(u128::from_le_bytes(id)),
+        tenant: transfer.tenant,
+        at,
+        purpose: format!("{} {step}", transfer.kind),
+        reference: transfer.id.to_string(),
+        does: Move::Post(entries),
+    }
+}
