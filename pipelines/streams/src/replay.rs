@@ -43,12 +43,8 @@ impl<'a> Replay<'a> {
         let count = log.partition_count();
         from.check_partition_count(count)?;
         to.check_partition_count(count)?;
-        let lane = |(&next_offset, &end)| Lane {
-            waiting: Vec::new(),
-            next_offset,
-            end,
-            read_records: READ_RECORDS_FIRST,
-        };
+        let lane =
+            |(&next_offset, &end)| Lane { waiting: Vec::new(), next_offset, end, read_records: READ_RECORDS_FIRST };
         let partitions = from.0.iter().zip(&to.0).map(lane).collect();
         let mut replay = Self { log, partitions, heads: BinaryHeap::new(), current: None, has_failed: false };
         for partition in 0..count {
