@@ -39,27 +39,26 @@ class Row:
 
 
 ROWS = {
-    "x-10s": Row("cvrp_x", 8, 10, 3, ("hgs",)),
-    "x-30s": Row("cvrp_x", 8, 30, 1, ("hgs",)),
-    "x-peers-10s": Row("cvrp_x", 8, 10, 1, ("pyvrp", "vroom")),
-    "x-800-30s": Row("cvrp_x_large", 3, 30, 1, ("pyvrp",)),
+    "x-10s": Row("cvrp_x", 12, 10, 3, ("hgs",)),
+    "x-30s": Row("cvrp_x", 12, 30, 1, ("hgs",)),
+    "x-800-30s": Row("cvrp_x_large", 6, 30, 1, ("pyvrp",)),
     "generated-6000-35s": Row("generated-6000", 1, 35, 1, ("pyvrp",)),
     "generated-30000-60s": Row("generated-30000", 1, 60, 1),
-    "homberger-200-30s": Row("gehring_homberger/homberger_200", 8, 30, 1, ("pyvrp",)),
-    "homberger-400-30s": Row("gehring_homberger/homberger_400", 8, 30, 1, ("pyvrp",)),
-    "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 8, 30, 1, vehicles_first=True),
-    "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 8, 30, 1, vehicles_first=True),
-    "windows-1000-30s": Row("windows-1000", 4, 30, 1, ("pyvrp",)),
-    "solomon-10s": Row("solomon", 5, 10, 1),
-    "li-lim-100-30s": Row("li_lim/li_lim_100", 7, 30, 1, vehicles_first=True),
-    "li-lim-200-30s": Row("li_lim/li_lim_200", 8, 30, 1, vehicles_first=True),
-    **{
-        f"{family}-20s": Row(family, step, 20, 1, ("pyvrp",))
-        for family, step in {"hfvrp": 9, "mdvrptw": 3, "mtvrptwr": 14, "pcvrptw": 4, "vrpb": 8, "ortec": 14}.items()
-    },
     "x-100-200ms": Row("cvrp_x", 1, 0.2, 3, ("vroom",), holds="X-n10 X-n11 X-n12"),
     "x-400-1s": Row("cvrp_x", 1, 1, 3, ("vroom",), holds="X-n37 X-n38 X-n39"),
-    "x-1000-2s": Row("cvrp_x_large", 1, 2, 3, ("vroom",), holds="X-n95 X-n97 X-n1001"),
+    "x-1000-2s": Row("cvrp_x_large", 1, 2, 2, ("vroom",), holds="X-n95 X-n97 X-n1001"),
+    "homberger-200-30s": Row("gehring_homberger/homberger_200", 16, 30, 1, ("pyvrp",)),
+    "homberger-400-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, ("pyvrp",), first=8),
+    "windows-1000-30s": Row("windows-1000", 8, 30, 1, ("pyvrp",)),
+    "solomon-10s": Row("solomon", 7, 10, 1),
+    "li-lim-100-30s": Row("li_lim/li_lim_100", 14, 30, 1, vehicles_first=True),
+    "li-lim-200-30s": Row("li_lim/li_lim_200", 16, 30, 1, vehicles_first=True),
+    "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 16, 30, 1, vehicles_first=True),
+    "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, vehicles_first=True, first=8),
+    **{
+        f"{family}-10s": Row(family, step, 10, 1, ("pyvrp",))
+        for family, step in {"hfvrp": 13, "mdvrptw": 4, "mtvrptwr": 21, "pcvrptw": 8, "vrpb": 11, "ortec": 21}.items()
+    },
 }
 
 
