@@ -24,6 +24,10 @@ MADE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "routes-made"
 VERSIONS = {"hgs": "HGS-CVRP by hygese 0.1.0", "pyvrp": "PyVRP 0.14.1", "vroom": "VROOM by pyvroom 1.15.2"}
 
 
+# What is kept of an outcome beside its cost.
+KEPT = ("vehicles", "mean_distance", "overrun_ms", "cpu_s", "peak_memory_mb")
+
+
 @dataclass(frozen=True)
 class Row:
     """What is measured: a folder, every `step`-th of its files from the `first` on that `holds` keeps, and how."""
@@ -44,19 +48,20 @@ ROWS = {
     "x-800-30s": Row("cvrp_x_large", 6, 30, 1, ("pyvrp",)),
     "generated-6000-35s": Row("generated-6000", 1, 35, 1, ("pyvrp",)),
     "generated-30000-60s": Row("generated-30000", 1, 60, 1),
+    "generated-10000-2s": Row("generated-10000", 1, 2, 3),
     "x-100-200ms": Row("cvrp_x", 1, 0.2, 3, ("vroom",), holds="X-n10 X-n11 X-n12"),
     "x-400-1s": Row("cvrp_x", 1, 1, 3, ("vroom",), holds="X-n37 X-n38 X-n39"),
     "x-1000-2s": Row("cvrp_x_large", 1, 2, 2, ("vroom",), holds="X-n95 X-n97 X-n1001"),
     "homberger-200-30s": Row("gehring_homberger/homberger_200", 16, 30, 1, ("pyvrp",)),
     "homberger-400-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, ("pyvrp",), first=8),
     "windows-1000-30s": Row("windows-1000", 8, 30, 1, ("pyvrp",)),
-    "solomon-10s": Row("solomon", 7, 10, 1),
-    "li-lim-100-30s": Row("li_lim/li_lim_100", 14, 30, 1, vehicles_first=True),
+    "solomon-10s": Row("solomon", 1, 10, 1),
+    "li-lim-100-30s": Row("li_lim/li_lim_100", 7, 30, 1, vehicles_first=True),
     "li-lim-200-30s": Row("li_lim/li_lim_200", 16, 30, 1, vehicles_first=True),
     "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 16, 30, 1, vehicles_first=True),
     "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, vehicles_first=True, first=8),
     **{
-        f"{family}-10s": Row(family, step, 10, 1, ("pyvrp",))
+        f"{family}-20s": Row(family, step, 20, 1, ("pyvrp",))
         for family, step in {"hfvrp": 13, "mdvrptw": 4, "mtvrptwr": 21, "pcvrptw": 8, "vrpb": 11, "ortec": 21}.items()
     },
 }
@@ -106,7 +111,9 @@ def solved(solver: str, row: Row, file: Path, seed: int) -> dict:
         command = [sys.executable, str(ROOT / "benches/peers/routes.py"), solver, str(row.seconds), str(seed)]
     core = os.environ.get("ROUTES_CORE", "0")
     done = compare.measure(" ".join(["taskset", "-c", core, *command, str(file)]))
-    return {"cost": done["mean_cost"], **{key: done[key] for key in ("vehicles", "mean_distance", "cpu_s", "peak_memory_mb") if key in done}}
+    if done.get("missed"):
+        done["mean_cost"] = None
+    return {"cost": done["mean_cost"], **{key: done[key] for key in KEPT if key in done}}
 
 
 def gaps(row: Row, runs: list[dict]) -> dict:
@@ -120,6 +127,8 @@ def gaps(row: Row, runs: list[dict]) -> dict:
             "mean_cost": round(statistics.mean(outcome["cost"] for _, outcome in solvable), 1) if solvable else None,
             "peak_memory_mb": max(outcome["peak_memory_mb"] for _, outcome in outcomes),
         }
+        if all("overrun_ms" in outcome for _, outcome in outcomes):
+            figures[solver]["overrun_ms_max"] = max(outcome["overrun_ms"] for _, outcome in outcomes)
         if row.vehicles_first:
             known = [(run["best"], outcome) for run, outcome in solvable if "vehicles" in run["best"]]
             equal = [(best, outcome) for best, outcome in known if best["vehicles"] == outcome["vehicles"]]
@@ -128,13 +137,18 @@ def gaps(row: Row, runs: list[dict]) -> dict:
                 "vehicles_best_known": sum(best["vehicles"] for best, _ in known),
                 "vehicles_equal_percent": round(100 * len(equal) / len(known), 1),
                 "vehicles_fewer": sum(best["vehicles"] > outcome["vehicles"] for best, outcome in known),
-                "distance_gap_percent_where_equal": round(
-                    100 * statistics.mean(outcome["mean_distance"] / best["distance"] - 1 for best, outcome in equal), 4
-                ),
             }
+            if equal:
+                over = statistics.mean(outcome["mean_distance"] / best["distance"] - 1 for best, outcome in equal)
+                figures[solver]["distance_gap_percent_where_equal"] = round(100 * over, 4)
         elif solvable:
             of = [100 * (outcome["cost"] / run["best"]["cost"] - 1) for run, outcome in solvable]
-            figures[solver] |= {"mean_gap_percent": round(statistics.mean(of), 4), "worst_gap_percent": round(max(of), 4)}
+            figures[solver] |= {
+                "mean_gap_percent": round(statistics.mean(of), 4),
+                "worst_gap_percent": round(max(of), 4),
+                "within_a_tenth_percent": sum(gap <= 0.1 for gap in of),
+                "runs": len(of),
+            }
     return figures
 
 
