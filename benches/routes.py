@@ -92,7 +92,9 @@ def best_known(row: Row, file: Path) -> dict:
     """The best known cost, or vehicles and distance where vehicles come first."""
     if file.with_suffix(".sol").exists():
         lines = file.with_suffix(".sol").read_text().splitlines()
-        return {"cost": next(float(line.split()[-1]) for line in lines if line.lower().startswith("cost"))}
+        cost = next(line.split()[-1] for line in lines if line.lower().startswith("cost"))
+        # Some of this family's are in the published unit, the others, as the instances, in hundredths of thousandths.
+        return {"cost": float(cost) * (1e5 if row.family == "hfvrp" and "." in cost else 1)}
     if row.family == "solomon":
         return {"cost": 1000 * json.loads((DATA / "solomon/BKS.json").read_text())[f"{file.stem}_distance"]["best_known_cost"]}
     if row.vehicles_first:
