@@ -2,9 +2,11 @@
 anywhere, in clusters or half and half, several kinds of amounts, and a capacity for so many stops a route.
 
     benches/routes_generate.py FOLDER STOPS [STOPS …]
+    benches/routes_generate.py FOLDER --unprized OTHER
 
 One instance a number of stops, named G-n<stops + 1>; the depot, the stops, the amounts and the length of routes go round by the
-position in the list, so that equal arguments give equal files.
+position in the list, so that equal arguments give equal files. The second form writes the instances of 1,000 stops with windows
+and prizes in OTHER as Gehring and Homberger's without prizes: every stop must be served, by up to 250 vehicles.
 """
 
 import math
@@ -75,9 +77,21 @@ def instance(name, stops, kind, seed):
     return "\n".join(lines) + "\n"
 
 
+def unprized(text):
+    """The instance without its prizes."""
+    head, rest = text.split("PRIZE_SECTION")
+    lines = [line for line in head.splitlines() if not line.startswith(("TYPE", "VEHICLES"))]
+    kept = [lines[0], "TYPE : VRPTW", "VEHICLES : 250", *lines[1:], rest[rest.index("DEPOT_SECTION") :]]
+    return "\n".join(kept)
+
+
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
+    if sys.argv[2] == "--unprized":
+        for file in sorted(Path(sys.argv[3]).glob("*.vrp")):
+            (folder / file.name).write_text(unprized(file.read_text()))
+        return
     for index, stops in enumerate(map(int, sys.argv[2:])):
         name = f"G-n{stops + 1}-{index}"
         (folder / f"{name}.vrp").write_text(instance(name, stops, KINDS[index % len(KINDS)], index))

@@ -1,7 +1,8 @@
-"""The peers' side of benches/routes.sh: routes.py pyvrp|hgs CPU_SECONDS SEED FILE …
+"""The peers' side of benches/routes.sh: routes.py pyvrp|hgs|vroom CPU_SECONDS SEED FILE …
 
 Prints a line per file and RESULT {json} with the mean cost and, where `.sol` files stand beside the instances, the mean gap.
-Lengths are rounded as Dhow's readers round them: to the nearest integer, to thousandths, or to tenths truncated.
+Lengths are rounded as Dhow's readers round them: to the nearest integer, to thousandths, or to tenths truncated. VROOM, which
+stops by the clock, searches as deep as it can; where that takes longer than the time, its cost is of what it had by then.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import vrplib
 
-ROUNDING = {"mdvrptw": "exact", "hfvrp": "exact", "pcvrptw": "dimacs", "mtvrptwr": "dimacs"}
+ROUNDING = {"mdvrptw": "exact", "hfvrp": "exact", "pcvrptw": "dimacs", "mtvrptwr": "dimacs", "windows-1000": "dimacs"}
 
 
 class CpuTime:
@@ -54,7 +55,7 @@ def solomon(file):
 def by_pyvrp(file, seconds, seed):
     import pyvrp
 
-    if file.suffix == ".txt":
+    if file.suffix == ".txt" and not file.read_text().startswith("NAME"):
         data = solomon(file)
     else:
         data = pyvrp.read(file, round_func=ROUNDING.get(file.parent.name, "round"))
@@ -82,10 +83,28 @@ def by_hgs(file, seconds, seed):
     return float(result.cost), len(result.routes)
 
 
+def by_vroom(file, seconds, _seed):
+    import datetime
+
+    import vroom
+
+    read = vrplib.read_instance(file)
+    problem = vroom.Input()
+    legs = np.rint(read["edge_weight"]).astype(np.uint32)
+    problem.set_durations_matrix("car", legs)
+    count = 2 * int(np.ceil(read["demand"].sum() / read["capacity"]))
+    problem.add_vehicle([vroom.Vehicle(i, start=0, end=0, capacity=[int(read["capacity"])]) for i in range(count)])
+    problem.add_job([vroom.Job(i, location=i, delivery=[int(read["demand"][i])]) for i in range(1, len(legs))])
+    solution = problem.solve(exploration_level=5, nb_threads=1, timeout=datetime.timedelta(seconds=seconds))
+    if solution.summary.unassigned:
+        return None, 0
+    return float(solution.summary.cost), int(solution.summary.routes)
+
+
 def main():
     peer, seconds, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
     files = [Path(name) for name in sys.argv[4:]]
-    solve = {"pyvrp": by_pyvrp, "hgs": by_hgs}[peer]
+    solve = {"pyvrp": by_pyvrp, "hgs": by_hgs, "vroom": by_vroom}[peer]
     costs, gaps, vehicles = [], [], 0
     for file in files:
         cost, used = solve(file, seconds, seed)

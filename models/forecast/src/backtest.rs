@@ -3,6 +3,7 @@
 use crate::conformal::PastErrors;
 use crate::demand::{DailySeries, DemandError, DemandModel, FitSettings, MAX_HORIZON_DAYS, SeriesKey, checked};
 use crate::fitting::LEVELS;
+use crate::market::Market;
 use dhow_univariate::CrostonSba;
 use dhow_univariate::accuracy::{coverage, mase, owa, pinball, pinball_scale, rmsse, smape};
 use dhow_univariate::{ForecastError, Method, Series, check_horizon};
@@ -87,6 +88,31 @@ pub fn backtest_of(
     test_days: usize,
     is_wanted: impl Fn(&SeriesKey) -> bool,
 ) -> Result<BacktestReport, DemandError> {
+    backtest_by(series, settings, test_days, is_wanted, DemandModel::fit)
+}
+
+/// As `backtest_of`, of a model that adds up along the market.
+///
+/// # Errors
+/// As `backtest_of`, and as `DemandModel::fit_market`.
+pub fn backtest_market(
+    series: &[DailySeries],
+    market: &Market,
+    settings: &FitSettings,
+    test_days: usize,
+    is_wanted: impl Fn(&SeriesKey) -> bool,
+) -> Result<BacktestReport, DemandError> {
+    let fit = |series: &[DailySeries], settings: &FitSettings| Ok(DemandModel::fit_market(series, market, settings)?.0);
+    backtest_by(series, settings, test_days, is_wanted, fit)
+}
+
+fn backtest_by(
+    series: &[DailySeries],
+    settings: &FitSettings,
+    test_days: usize,
+    is_wanted: impl Fn(&SeriesKey) -> bool,
+    fit: impl Fn(&[DailySeries], &FitSettings) -> Result<DemandModel, DemandError>,
+) -> Result<BacktestReport, DemandError> {
     check_horizon(test_days, MAX_HORIZON_DAYS)?;
     let histories: Vec<DailySeries> = series.iter().filter_map(|daily| without_last(daily, test_days)).collect();
     let (mut splits, mut series_too_short) = (Vec::new(), 0);
@@ -101,7 +127,7 @@ pub fn backtest_of(
         let needed = fewest_days(settings).saturating_add(test_days);
         return Err(DemandError::NothingToTest { test_days, needed });
     }
-    let model = DemandModel::fit(&histories, &FitSettings { horizon_days: test_days, ..*settings })?;
+    let model = fit(&histories, &FitSettings { horizon_days: test_days, ..*settings })?;
     let of_model = splits.par_iter().map(|split| split.score_model(&model)).collect::<Result<Vec<_>, _>>()?;
     let mut methods = vec![average(MODEL, &of_model)];
     for method in YARDSTICKS {

@@ -1,8 +1,12 @@
 //! Daily demand of many products: fitted series that can be asked and stored as bytes; how they are fitted is in `fitting`.
 
+use crate::adding_up::{Reconciliation, fit_market};
+use crate::beside_naive::Accuracy;
 use crate::conformal::{IntervalMethod, check_levels};
 use crate::fitting::{Fitted, fit_all};
+use crate::market::{Market, Subject};
 use dhow_events::{ProductId, Region};
+use dhow_hierarchy::HierarchyError;
 use dhow_univariate::{ForecastError, Series, check_horizon};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,22 +18,29 @@ pub const MAX_SERIES: usize = 1_000_000;
 /// Latest days of history that a model keeps for charts.
 pub(crate) const RECENT_DAYS: usize = 56;
 /// First byte of a stored model; it changes with the layout.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
-/// What a series is about: a product, in one region or in all.
+/// What a series is about: a product or a group of them, in one region or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeriesKey {
-    /// The product.
-    pub product: ProductId,
+    /// The product or group.
+    pub subject: Subject,
     /// The region; none means all regions together.
     pub region: Option<Region>,
+}
+
+impl SeriesKey {
+    /// A product's series.
+    pub fn product(product: ProductId, region: Option<Region>) -> SeriesKey {
+        SeriesKey { subject: Subject::Product(product), region }
+    }
 }
 
 impl fmt::Display for SeriesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.region {
-            Some(region) => write!(f, "{} in {}", self.product, region.as_str()),
-            None => write!(f, "{} in all regions", self.product),
+            Some(region) => write!(f, "{} in {}", self.subject, region.as_str()),
+            None => write!(f, "{} in all regions", self.subject),
         }
     }
 }
@@ -106,6 +117,19 @@ pub enum DemandError {
         /// What the decoder says.
         message: String,
     },
+    /// Series that add up must end together.
+    #[error("{key} ends before day {ends}, others before day {last_day}; days without demand are zeros")]
+    Uneven {
+        /// Which.
+        key: Box<SeriesKey>,
+        /// The day after its last one.
+        ends: i64,
+        /// The day after the others' last one.
+        last_day: i64,
+    },
+    /// The structure cannot be built or reconciled along.
+    #[error(transparent)]
+    Hierarchy(#[from] HierarchyError),
     /// No series is long enough to be tested.
     #[error("no series is long enough: testing {test_days} days needs at least {needed} days of history")]
     NothingToTest {
@@ -123,6 +147,20 @@ pub(crate) fn checked<'a>(series: &'a DailySeries, settings: &FitSettings) -> Re
     match series.quantities.iter().position(|quantity| *quantity < 0.0) {
         Some(index) => Err(blame(ForecastError::Negative { index, value: series.quantities[index] })),
         None => Ok(checked),
+    }
+}
+
+/// The series by key: sums over them depend on their order in the last digit, so that it must not be the caller's.
+fn sorted<'a>(series: &'a [DailySeries], settings: &FitSettings) -> Result<Vec<&'a DailySeries>, DemandError> {
+    check_horizon(settings.horizon_days, MAX_HORIZON_DAYS)?;
+    if !(1..=MAX_SERIES).contains(&series.len()) {
+        return Err(DemandError::Count { found: series.len() });
+    }
+    let mut sorted: Vec<&DailySeries> = series.iter().collect();
+    sorted.sort_by_key(|daily| daily.key);
+    match sorted.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        Some(pair) => Err(DemandError::Duplicate { key: Box::new(pair[0].key) }),
+        None => Ok(sorted),
     }
 }
 
@@ -173,17 +211,22 @@ impl DemandModel {
     /// When there are no or too many series, one is empty, negative or not finite, a key appears twice, or a setting is out of
     /// range.
     pub fn fit(series: &[DailySeries], settings: &FitSettings) -> Result<DemandModel, DemandError> {
-        check_horizon(settings.horizon_days, MAX_HORIZON_DAYS)?;
-        if !(1..=MAX_SERIES).contains(&series.len()) {
-            return Err(DemandError::Count { found: series.len() });
-        }
-        // Sums over series depend on their order in the last digit, so that it must not be the caller's.
-        let mut sorted: Vec<&DailySeries> = series.iter().collect();
-        sorted.sort_by_key(|daily| daily.key);
-        match sorted.windows(2).find(|pair| pair[0].key == pair[1].key) {
-            Some(pair) => Err(DemandError::Duplicate { key: Box::new(pair[0].key) }),
-            None => Ok(DemandModel { settings: *settings, fitted: fit_all(&sorted, settings)? }),
-        }
+        let sorted = sorted(series, settings)?;
+        Ok(DemandModel { settings: *settings, fitted: fit_all(&sorted, settings, 0)?.fitted })
+    }
+
+    /// Fits every series of a market so that their forecasts add up, and tells what that changed on the last days of the
+    /// histories. The products' forecasts are as good there as those of `fit`. A node without a series has no demand.
+    ///
+    /// # Errors
+    /// As `fit`; and when a series is not the market's, or ends on another day than others.
+    pub fn fit_market(
+        series: &[DailySeries],
+        market: &Market,
+        settings: &FitSettings,
+    ) -> Result<(DemandModel, Reconciliation), DemandError> {
+        let (fitted, reconciliation) = fit_market(&sorted(series, settings)?, market, settings)?;
+        Ok((DemandModel { settings: *settings, fitted }, reconciliation))
     }
 
     /// Forecasts `horizon_days` days from the day after the series' history, with quantiles at rising `levels` (may be empty).
@@ -196,17 +239,28 @@ impl DemandModel {
         horizon_days: usize,
         levels: &[f64],
     ) -> Result<DemandForecast, DemandError> {
+        self.forecast_at(key, horizon_days, levels, |level| level)
+    }
+
+    /// As `forecast`, with quantiles read at other levels than those they are told for.
+    pub(crate) fn forecast_at(
+        &self,
+        key: &SeriesKey,
+        horizon_days: usize,
+        levels: &[f64],
+        moved: impl Fn(f64) -> f64,
+    ) -> Result<DemandForecast, DemandError> {
         check_horizon(horizon_days, self.settings.horizon_days)?;
         let fitted = self.fitted(key).ok_or_else(|| DemandError::Unknown { key: Box::new(*key) })?;
         check_levels(levels)?;
         let days = (0..horizon_days).map(|step| DayForecast {
             day: fitted.next_day.saturating_add(step as i64),
             point: fitted.points[step],
-            quantiles: levels.iter().map(|level| fitted.quantile(step, *level)).collect(),
+            quantiles: levels.iter().map(|level| fitted.quantile(step, moved(*level))).collect(),
         });
         Ok(DemandForecast {
             key: *key,
-            method: fitted.candidate.name(),
+            method: fitted.method(),
             interval: fitted.interval(),
             degraded: fitted.degraded(levels),
             levels: levels.to_vec(),
@@ -223,6 +277,20 @@ impl DemandModel {
     /// All keys, in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &SeriesKey> {
         self.fitted.iter().map(|fitted| &fitted.key)
+    }
+
+    /// How the forecasts of a key did on the last days of the history, from the days before; none where they do not add up with
+    /// others, or the history is too short.
+    pub fn accuracy(&self, key: &SeriesKey) -> Option<Accuracy> {
+        self.fitted(key)?.accuracy
+    }
+
+    /// The keys of a subject in single regions.
+    pub fn regions(&self, subject: Subject) -> impl Iterator<Item = &SeriesKey> {
+        let begin = self.fitted.partition_point(|fitted| fitted.key.subject < subject);
+        let of_subject =
+            self.fitted[begin..].iter().map(|fitted| &fitted.key).take_while(move |key| key.subject == subject);
+        of_subject.filter(|key| key.region.is_some())
     }
 
     /// The settings that it was fitted with.

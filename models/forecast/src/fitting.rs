@@ -4,7 +4,8 @@
 //! expected demand; the quantiles by pinball loss, given the chosen point. Every validated block of days is forecast from the
 //! days before it only, the shared season included.
 
-use crate::candidates::{CANDIDATES, Candidate};
+use crate::beside_naive::{Accuracy, naive};
+use crate::candidates::{CANDIDATES, Candidate, Shape, Technique};
 use crate::choice::{Blocks, Class, Losses, choose};
 use crate::conformal::{IntervalMethod, normal, spread};
 use crate::demand::{DailySeries, DemandError, FitSettings, RECENT_DAYS, SeriesKey, checked};
@@ -16,6 +17,9 @@ use dhow_univariate::accuracy::{pinball, pinball_scale, rmsse};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+/// The method of series that are not worth a choice, and where their quantiles come from where demand is not sparse.
+const PLAIN: Candidate = Candidate { technique: Technique::Discounted { half_life_days: 28 }, shape: Shape::Shared };
+const PLAIN_SOURCE: Source = Source { window_days: 112, relation: Relation::Ratio };
 /// Levels on which sources of quantiles are judged.
 pub(crate) const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
 
@@ -26,6 +30,8 @@ pub(crate) struct Fitted {
     /// The first day after the history.
     pub(crate) next_day: i64,
     pub(crate) candidate: Candidate,
+    /// How the points came to add up with those of other series.
+    coherence: Coherence,
     pub(crate) points: Vec<f64>,
     /// Per day ahead: is next to nothing sold in the region.
     pub(crate) quiet: Vec<bool>,
@@ -35,8 +41,10 @@ pub(crate) struct Fitted {
     /// Standard deviation for a history without enough samples.
     spread: f64,
     has_demand: bool,
-    /// False when the history is too short to be forecast from an earlier day of its own.
-    is_validated: bool,
+    /// What was missing for a method of its own.
+    lacks: Option<Lack>,
+    /// How it did on the validated days, where it adds up with others.
+    pub(crate) accuracy: Option<Accuracy>,
 }
 
 impl Fitted {
@@ -46,6 +54,22 @@ impl Fitted {
             return normal(self.points[step], self.spread, level).max(0.0);
         }
         self.samples.quantile(self.points[step], self.quiet[step], level)
+    }
+
+    /// What the points come from, such as `tsb_shared_season, reconciled 50 %`.
+    pub(crate) fn method(&self) -> String {
+        let own = self.candidate.name();
+        match self.coherence {
+            Coherence::Alone => own,
+            Coherence::SharedOut => own + ", scaled to its product",
+            Coherence::Sum => "sum of its products' forecasts".to_owned(),
+            Coherence::Reconciled { percent } => format!("{own}, reconciled {percent} %"),
+        }
+    }
+
+    /// Replaces the points by ones that add up.
+    pub(crate) fn adjust(&mut self, points: Vec<f64>, coherence: Coherence) {
+        (self.points, self.coherence) = (points, coherence);
     }
 
     pub(crate) fn interval(&self) -> IntervalMethod {
@@ -58,12 +82,15 @@ impl Fitted {
 
     /// Why the forecast with these levels is a fallback, if it is one.
     pub(crate) fn degraded(&self, levels: &[f64]) -> Option<String> {
-        let method = match (self.has_demand, self.is_validated) {
+        let method = match (self.has_demand, self.lacks) {
             (false, _) => Some("the history holds no demand: zero is forecast"),
-            (true, false) => Some(
+            (true, Some(Lack::Days)) => Some(
                 "the history is too short to validate methods on it: that of similar series is used, or the mean without any",
             ),
-            (true, true) => None,
+            (true, Some(Lack::Sales)) => {
+                Some("too few days with a sale for a method of its own: a discounted mean is used")
+            }
+            (true, None) => None,
         };
         let quantiles = match self.samples.is_too_few() {
             _ if levels.is_empty() => None,
@@ -75,6 +102,62 @@ impl Fitted {
         };
         let reasons: Vec<&str> = method.into_iter().chain(quantiles).collect();
         (!reasons.is_empty()).then(|| reasons.join("; "))
+    }
+}
+
+/// Why a series has no method that was chosen for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Lack {
+    /// Its history is too short to be forecast from an earlier day of its own.
+    Days,
+    /// A product hardly sells there.
+    Sales,
+}
+
+/// How the points of a series came to add up with those of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Coherence {
+    /// They are the series' own method's.
+    Alone,
+    /// A product's forecast was shared out to its regions in proportion to their own forecasts.
+    SharedOut,
+    /// They are the sum of the products' forecasts.
+    Sum,
+    /// They went so far of the way to the reconciled ones.
+    Reconciled { percent: u8 },
+}
+
+/// Forecasts of the last validated days from the days before.
+pub(crate) struct Validation<'a> {
+    /// The forecast, and what came.
+    pub(crate) points: Vec<f64>,
+    pub(crate) actual: &'a [f64],
+    /// The days before.
+    pub(crate) before: &'a [f64],
+}
+
+impl Validation<'_> {
+    /// How `points` did beside the naive plan.
+    pub(crate) fn accuracy(&self, points: &[f64], season_days: usize) -> Accuracy {
+        let absent = points.len().saturating_sub(self.actual.len());
+        let mut accuracy = Accuracy::default();
+        for (step, point) in points.iter().enumerate() {
+            let actual = step.checked_sub(absent).map_or(0.0, |at| self.actual[at]);
+            accuracy.add(*point, naive(self.before, season_days, step), actual);
+        }
+        accuracy
+    }
+
+    /// The root mean squared error of `points` in units of the root mean squared one-day difference before; none where the days
+    /// before do not vary.
+    pub(crate) fn scaled_error(&self, points: &[f64]) -> Option<f64> {
+        let changes = self.before.windows(2).map(|pair| (pair[1] - pair[0]).powi(2));
+        let scale = changes.sum::<f64>() / self.before.len().saturating_sub(1).max(1) as f64;
+        // Days before a series' first demand are without.
+        let absent = points.len().saturating_sub(self.actual.len());
+        let actual = std::iter::repeat_n(&0.0, absent).chain(self.actual);
+        let squares: f64 = points.iter().zip(actual).map(|(point, actual)| (point - actual).powi(2)).sum();
+        (scale > 0.0).then(|| (squares / points.len() as f64 / scale).sqrt())
     }
 }
 
@@ -91,19 +174,72 @@ struct Fit<'a> {
     past_profiles: Vec<Profiles>,
 }
 
-/// Fits every series; the result has their order.
-pub(crate) fn fit_all(series: &[&DailySeries], settings: &FitSettings) -> Result<Vec<Fitted>, DemandError> {
+/// Every series fitted, how it did on the last validated days, and the shared seasons.
+pub(crate) struct Fits<'a> {
+    pub(crate) fitted: Vec<Fitted>,
+    pub(crate) validations: Vec<Validation<'a>>,
+    profiles: Profiles,
+    past: Profiles,
+}
+
+/// Fits every series by methods that are chosen on its last days; the results have the order of the series. The last
+/// `validated` days are forecast once more from the days before.
+pub(crate) fn fit_all<'a>(
+    series: &'a [&'a DailySeries],
+    settings: &'a FitSettings,
+    validated: usize,
+) -> Result<Fits<'a>, DemandError> {
     let fit = Fit::new(series, settings)?;
     let losses = fit.of_each(|at| fit.point_losses(at))?;
     let suits = |at: usize, method: usize| fit.suits(at, CANDIDATES[method]);
     let candidates = choose(&fit.classes, &losses, suits);
     let quantile_losses = fit.of_each(|at| fit.quantile_losses(at, CANDIDATES[candidates[at]]))?;
     let sources = choose(&fit.classes, &quantile_losses, |_, _| true);
-    fit.of_each(|at| fit.fitted(at, CANDIDATES[candidates[at]], SOURCES[sources[at]]))
+    let lacks = |at: usize| fit.origins(at).next().is_none().then_some(Lack::Days);
+    let fitted = fit.of_each(|at| fit.fitted(at, CANDIDATES[candidates[at]], SOURCES[sources[at]], lacks(at)))?;
+    let past = learned(&fit.histories, validated, settings.season_days);
+    let validations = match validated {
+        0 => Vec::new(),
+        days => fit.of_each(|at| fit.validation(at, CANDIDATES[candidates[at]], days, &past))?,
+    };
+    Ok(Fits { fitted, validations, profiles: fit.profiles, past })
+}
+
+/// Fits every series by one method that costs next to nothing, with the shared seasons of others.
+pub(crate) fn fit_plainly<'a>(
+    series: &'a [&'a DailySeries],
+    settings: &'a FitSettings,
+    validated: usize,
+    others: &Fits,
+) -> Result<(Vec<Fitted>, Vec<Validation<'a>>), DemandError> {
+    let fit = Fit::with_profiles(series, settings, others.profiles.clone())?;
+    let source = |at: usize| if fit.classes[at].is_sparse { SOURCES[0] } else { PLAIN_SOURCE };
+    let lacks = |at: usize| series[at].key.subject.is_product().then_some(Lack::Sales);
+    let fitted = fit.of_each(|at| fit.fitted(at, PLAIN, source(at), lacks(at)))?;
+    Ok((fitted, fit.of_each(|at| fit.validation(at, PLAIN, validated, &others.past))?))
+}
+
+/// The profiles that were known so many days before the end.
+fn learned(histories: &[History], back: usize, season_days: usize) -> Profiles {
+    let before: Vec<History> = histories.iter().filter_map(|history| history.without_last(back)).collect();
+    Profiles::learn(&before, season_days)
 }
 
 impl<'a> Fit<'a> {
     fn new(series: &'a [&'a DailySeries], settings: &'a FitSettings) -> Result<Fit<'a>, DemandError> {
+        let mut fit = Fit::with_profiles(series, settings, Profiles::default())?;
+        let past: Vec<usize> = fit.blocks.back().collect();
+        let learned = |back: &usize| learned(&fit.histories, *back, settings.season_days);
+        fit.past_profiles = past.par_iter().map(learned).collect();
+        fit.profiles = Profiles::learn(&fit.histories, settings.season_days);
+        Ok(fit)
+    }
+
+    fn with_profiles(
+        series: &'a [&'a DailySeries],
+        settings: &'a FitSettings,
+        profiles: Profiles,
+    ) -> Result<Fit<'a>, DemandError> {
         let (mut histories, mut patterns, mut classes) = (Vec::new(), Vec::new(), Vec::new());
         for daily in series {
             let pattern = DemandPattern::of(&checked(daily, settings)?);
@@ -114,14 +250,7 @@ impl<'a> Fit<'a> {
         }
         let longest = histories.iter().map(|history| history.values.len()).max().unwrap_or(0);
         let blocks = Blocks::of(longest, settings.horizon_days);
-        let past: Vec<usize> = blocks.back().collect();
-        let learned = |back: &usize| {
-            let before: Vec<History> = histories.iter().filter_map(|history| history.without_last(*back)).collect();
-            Profiles::learn(&before, settings.season_days)
-        };
-        let past_profiles = past.par_iter().map(learned).collect();
-        let profiles = Profiles::learn(&histories, settings.season_days);
-        Ok(Fit { settings, series, histories, patterns, classes, blocks, profiles, past_profiles })
+        Ok(Fit { settings, series, histories, patterns, classes, blocks, profiles, past_profiles: Vec::new() })
     }
 
     fn of_each<T: Send>(&self, of: impl Fn(usize) -> Result<T, ForecastError> + Sync) -> Result<Vec<T>, DemandError> {
@@ -149,6 +278,26 @@ impl<'a> Fit<'a> {
             let origin = before.values.len();
             Some((before, &history.values[origin..origin + days], profiles))
         })
+    }
+
+    /// The candidate's forecast of the last `days` from those before; the mean of these where they are few, or zero.
+    fn validation(
+        &self,
+        at: usize,
+        candidate: Candidate,
+        days: usize,
+        past: &Profiles,
+    ) -> Result<Validation<'a>, ForecastError> {
+        let history = self.histories[at];
+        let (before, actual) = history.values.split_at(history.values.len().saturating_sub(days));
+        let points = match history.without_last(days) {
+            Some(earlier) if before.len() >= self.shortest() => {
+                let region = past.of(earlier.region, self.settings.season_days);
+                candidate.forecast(&earlier, self.settings.season_days, &region, days)?
+            }
+            _ => vec![before.iter().sum::<f64>() / before.len().max(1) as f64; days],
+        };
+        Ok(Validation { points, actual, before })
     }
 
     /// Root mean squared scaled error of every candidate; none when nothing can be validated.
@@ -202,7 +351,13 @@ impl<'a> Fit<'a> {
         Ok((origins > 0.0).then_some(Losses { origins, by_method }))
     }
 
-    fn fitted(&self, at: usize, candidate: Candidate, source: Source) -> Result<Fitted, ForecastError> {
+    fn fitted(
+        &self,
+        at: usize,
+        candidate: Candidate,
+        source: Source,
+        lacks: Option<Lack>,
+    ) -> Result<Fitted, ForecastError> {
         let (history, season_days) = (self.histories[at], self.settings.season_days);
         let region = self.profiles.of(history.region, season_days);
         let followed = candidate.profile(&history, season_days, &region);
@@ -212,6 +367,7 @@ impl<'a> Fit<'a> {
             key: self.series[at].key,
             next_day,
             candidate,
+            coherence: Coherence::Alone,
             points: candidate.forecast(&history, season_days, &region, horizon)?,
             quiet: (next_day..).take(horizon).map(|day| region.is_quiet(day)).collect(),
             recent: history.values[history.values.len().saturating_sub(RECENT_DAYS)..].to_vec(),
@@ -219,7 +375,8 @@ impl<'a> Fit<'a> {
             samples: source.collect(&history, &region, &followed).thinned(),
             spread: spread(history.values),
             has_demand: self.patterns[at] != DemandPattern::None,
-            is_validated: self.origins(at).next().is_some(),
+            lacks,
+            accuracy: None,
         })
     }
 }

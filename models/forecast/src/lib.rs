@@ -6,7 +6,9 @@
 //! beside trivial methods and [`judge_stored`] judges one that was fitted earlier; [`accuracy`] holds the measures,
 //! [`conformal`] quantiles from past errors of a single method, and [`chart`] draws a fan chart.
 //!
+//! [`Market`] is what the series of a marketplace add up to; [`DemandModel::fit_market`] makes their forecasts do so.
 //! [`GlobalModel`] learns boosted trees from all series of a [`Panel`] with prices, promotions, events and days without stock.
+//! [`LiveDemand`] takes every sale into the series that hold it, so that a model's intervals follow what comes.
 //! [`LiveSeries`] is a series' state that every sale updates. [`AdaptiveQuantiles`] gives intervals that
 //! follow a stream of errors, and [`coverage`] counts what intervals held.
 //!
@@ -19,7 +21,9 @@
 //! ```
 
 mod adaptive;
+mod adding_up;
 mod backtest;
+mod beside_naive;
 mod candidates;
 pub mod chart;
 mod choice;
@@ -31,11 +35,15 @@ mod global;
 mod global_features;
 mod global_panel;
 mod live;
+mod live_demand;
+mod market;
 mod profile;
 mod samples;
 
 pub use adaptive::AdaptiveQuantiles;
-pub use backtest::{Backtest, BacktestReport, StoredBacktest, backtest, backtest_of, judge_stored};
+pub use adding_up::Reconciliation;
+pub use backtest::{Backtest, BacktestReport, StoredBacktest, backtest, backtest_market, backtest_of, judge_stored};
+pub use beside_naive::Accuracy;
 pub use conformal::{IntervalMethod, MAX_LEVELS};
 pub use demand::{
     DailySeries, DayForecast, DemandError, DemandForecast, DemandModel, FitSettings, MAX_HORIZON_DAYS, MAX_SERIES,
@@ -51,3 +59,5 @@ pub use global::{
 pub use global_features::FEATURES;
 pub use global_panel::{GlobalError, MAX_PANEL_SERIES, Panel, PanelSeries};
 pub use live::{LiveError, LiveSeries, MAX_GAP_DAYS};
+pub use live_demand::{LiveDemand, Sale};
+pub use market::{Market, Member, Subject};

@@ -95,7 +95,7 @@ fn normalised(mut factors: Vec<f64>) -> Profile {
 }
 
 /// The profile of each region, and of series over all regions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Profiles {
     by_region: BTreeMap<Option<Region>, Profile>,
 }

@@ -21,6 +21,56 @@ pub const DERIVED_FEATURES: [&str; 9] = [
     "checkout_quantity_to_usual",
 ];
 
+/// What reasons call the numbers.
+pub const DERIVED_WORDS: [&str; DERIVED_FEATURES.len()] = [
+    "The hour of the day (UTC)",
+    "Whether it is night (UTC)",
+    "Whether the checkout comes from another region than the account was opened in",
+    "Whether the account was opened within a day",
+    "Whether an older account uses this device for the first time",
+    "Whether an older account orders to an address that was added within a day",
+    "Whether an older account pays with another card than before",
+    "The number of new things (device, address, card) at once",
+    "The quantity beside the buyer's usual one",
+];
+
+/// For each number the features that it follows from, besides the time.
+const FOLLOW_FROM: [&[&str]; DERIVED_FEATURES.len()] = [
+    &[],
+    &[],
+    &["buyer_region_registered_count_ever"],
+    &["buyer_registered_time_since_first_ever"],
+    &[
+        "buyer_registered_time_since_first_ever",
+        "buyer_device_registered_count_ever",
+        "buyer_device_sign_ins_time_since_first_ever",
+        "buyer_device_checkouts_count_ever",
+    ],
+    &[
+        "buyer_registered_time_since_first_ever",
+        "buyer_address_added_time_since_first_ever",
+        "buyer_address_checkouts_count_ever",
+    ],
+    &[
+        "buyer_registered_time_since_first_ever",
+        "checkout_by_card",
+        "buyer_checkouts_count_ever",
+        "buyer_card_checkouts_count_ever",
+    ],
+    &[
+        "buyer_registered_time_since_first_ever",
+        "buyer_device_registered_count_ever",
+        "buyer_device_sign_ins_time_since_first_ever",
+        "buyer_device_checkouts_count_ever",
+        "buyer_address_added_time_since_first_ever",
+        "buyer_address_checkouts_count_ever",
+        "checkout_by_card",
+        "buyer_checkouts_count_ever",
+        "buyer_card_checkouts_count_ever",
+    ],
+    &["buyer_checkouts_count_ever", "buyer_checkouts_quantity_mean_ever", "checkout_submitted_quantity"],
+];
+
 /// An account, a device or an address is new for so long.
 const NEW_FOR_SECONDS: f64 = 86_400.0;
 /// The hours (UTC) from which and until which it is night.
@@ -60,6 +110,11 @@ impl Derived {
             *place = found.ok_or(MissingFeature { name: source, given: names.len() })?;
         }
         Ok(Self { places })
+    }
+
+    /// Number `index` of [`DERIVED_FEATURES`]: the features that it follows from, besides the time.
+    pub const fn follows_from(index: usize) -> &'static [&'static str] {
+        FOLLOW_FROM[index]
     }
 
     /// The numbers of a checkout at `at`, in the order of [`DERIVED_FEATURES`]; `vector` is as long as the names were.

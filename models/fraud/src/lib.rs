@@ -37,7 +37,7 @@ pub use boosted::BoostedFraud;
 pub use boosting::{Boosting, BoostingReport, BoostingSettings, MAX_BOOSTING_CANDIDATES, TriedBoosting, train_boosted};
 pub use calibration::{CalibrationMethod, CalibrationReport};
 pub use costs::{Action, Bands, Costs, CostsError, MoneyReport, Thresholds};
-pub use derived::{DERIVED_FEATURES, Derived};
+pub use derived::{DERIVED_FEATURES, DERIVED_WORDS, Derived};
 pub use file::{ModelFileError, read_scorer};
 pub use frame::{FitReport, Trained};
 pub use kinds::{KindError, KindModel, KindScores, KindTable, RiskKind};

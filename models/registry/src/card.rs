@@ -69,6 +69,8 @@ word_enum! {
         Fraud = "fraud",
         /// Predicts demand.
         Forecast = "forecast",
+        /// Predicts how long parcels take.
+        Delivery = "delivery",
         /// Plans vehicle routes.
         Routes = "routes",
         /// Turns text into vectors.

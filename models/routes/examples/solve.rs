@@ -27,6 +27,10 @@ struct Outcome {
     cost: f64,
     distance: f64,
     vehicles: usize,
+    /// Stops left out that have no prize as the price for it.
+    missed: usize,
+    /// CPU time beyond what was given.
+    overrun_ms: f64,
     gap_percent: Option<f64>,
 }
 
@@ -56,7 +60,10 @@ fn solve(path: &Path, settings: &Settings) -> Result<Outcome, Box<dyn std::error
         gap_percent.map_or("unknown".to_owned(), |gap| format!("{gap:.3} %")),
     );
     let (cost, distance, vehicles) = (plan.cost as f64, plan.distance_m as f64, plan.routes.len());
-    Ok(Outcome { cost, distance, vehicles, gap_percent })
+    let stops = instance.problem.stops();
+    let missed = plan.unassigned.iter().filter(|left| stops[left.stop].prize.is_none()).count();
+    let overrun_ms = 1e3 * (used - settings.seconds);
+    Ok(Outcome { cost, distance, vehicles, missed, overrun_ms, gap_percent })
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -78,11 +85,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gaps: Option<Vec<f64>> = outcomes.iter().map(|outcome| outcome.gap_percent).collect();
     let gap = gaps.map_or("null".to_owned(), |gaps| format!("{:.4}", gaps.iter().sum::<f64>() / count));
     println!(
-        "RESULT {{\"files\": {}, \"mean_cost\": {:.2}, \"mean_distance\": {:.2}, \"vehicles\": {}, \"mean_gap_percent\": {gap}}}",
+        "RESULT {{\"files\": {}, \"mean_cost\": {:.2}, \"mean_distance\": {:.2}, \"vehicles\": {}, \
+         \"missed\": {}, \"overrun_ms\": {:.1}, \"mean_gap_percent\": {gap}}}",
         outcomes.len(),
         mean(|outcome| outcome.cost),
         mean(|outcome| outcome.distance),
         outcomes.iter().map(|outcome| outcome.vehicles).sum::<usize>(),
+        outcomes.iter().map(|outcome| outcome.missed).sum::<usize>(),
+        outcomes.iter().map(|outcome| outcome.overrun_ms).fold(f64::NEG_INFINITY, f64::max),
     );
     Ok(())
 }

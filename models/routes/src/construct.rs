@@ -3,10 +3,10 @@
 use crate::general::{Item, items};
 use crate::nearest::nearest_stops;
 use crate::plan::{Plan, Step};
-use crate::problem::Problem;
+use crate::problem::{Problem, Stop};
 use crate::schedule::{loads_fit, plan_of, schedule, whole_route, with_breaks};
 use crate::segment::Segment;
-use crate::timeline::evaluate;
+use crate::timeline::{evaluate, simulate};
 use crate::working::Working;
 
 /// Nearest stops of each stop for which a saving is computed.
@@ -14,17 +14,37 @@ const SAVING_NEIGHBOURS: usize = 100;
 /// Vehicle classes that are tried as the model of all routes.
 const MOST_MODEL_CLASSES: usize = 8;
 
-/// Nearest neighbour: each vehicle in turn drives from where it is to the nearest stop that it can still serve (least
-/// metres, then seconds) until none is left; a shipment is delivered as soon as it is picked up, and a vehicle that may reload
-/// does so when nothing else fits. Small and large fleets are used in the order given.
+/// Nearest neighbour: each vehicle in turn drives from where it is to the nearest stop that it can still serve until none is
+/// left; a shipment is delivered as soon as it is picked up, and a vehicle that may reload does so when nothing else fits.
+/// Small and large fleets are used in the order given. Nearest is what takes the least metres, then seconds; where windows may
+/// force a wait, a second plan goes to the stop whose service can start soonest, and the better of the two is returned.
 pub fn nearest_neighbour(problem: &Problem) -> Plan {
+    let may_wait = problem.stops().iter().any(|stop| stop.windows.iter().any(|window| window.opens_s > 0));
+    let nearest = go_to_nearest(problem, Near::InMetres);
+    if !may_wait {
+        return nearest;
+    }
+    let missed = |plan: &Plan| plan.unassigned.iter().map(|left| problem.stops()[left.stop].weight()).sum::<i64>();
+    let soonest = go_to_nearest(problem, Near::InTime);
+    if (missed(&soonest), soonest.cost) < (missed(&nearest), nearest.cost) { soonest } else { nearest }
+}
+
+/// What nearest means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Near {
+    InMetres,
+    /// Service can start soonest there.
+    InTime,
+}
+
+fn go_to_nearest(problem: &Problem, near: Near) -> Plan {
     let mut open = items(problem);
     let prefixes: Vec<usize> = problem.vehicles().iter().flat_map(|vehicle| vehicle.prefix.clone()).collect();
     open.retain(|item| !item.stops(problem).iter().any(|stop| prefixes.contains(stop)));
     let mut tours = Vec::with_capacity(problem.vehicles().len());
     for (vehicle, limits) in problem.vehicles().iter().enumerate() {
         let mut steps: Vec<Step> = limits.prefix.iter().map(|&stop| Step::Stop(stop)).collect();
-        while let Some((index, longer)) = nearest_extension(problem, vehicle, &steps, &open) {
+        while let Some((index, longer)) = nearest_extension(problem, vehicle, &steps, &open, near) {
             open.remove(index);
             steps = longer;
         }
@@ -33,14 +53,37 @@ pub fn nearest_neighbour(problem: &Problem) -> Plan {
     plan_of(problem, &tours)
 }
 
+/// When the vehicle is through with these steps.
+fn through_s(problem: &Problem, vehicle: usize, steps: &[Step]) -> i64 {
+    let opens_s = problem.vehicles()[vehicle].shift.opens_s;
+    let mut through_s = opens_s;
+    simulate(problem, vehicle, steps, opens_s, &mut |moment| {
+        through_s = moment.start_s + moment.setup_s + moment.service_s;
+    });
+    through_s
+}
+
+/// When service at the stop can start on an arrival then; never, for all that ranking cares, when its windows are over.
+fn served_s(stop: &Stop, arrival_s: i64) -> i64 {
+    let open = stop.windows.iter().filter(|window| window.closes_s >= arrival_s);
+    open.map(|window| window.opens_s.max(arrival_s)).min().unwrap_or(i64::MAX)
+}
+
 /// The nearest item that the vehicle can serve next, and its steps with it.
-fn nearest_extension(problem: &Problem, vehicle: usize, steps: &[Step], open: &[Item]) -> Option<(usize, Vec<Step>)> {
+fn nearest_extension(
+    problem: &Problem,
+    vehicle: usize,
+    steps: &[Step],
+    open: &[Item],
+    near: Near,
+) -> Option<(usize, Vec<Step>)> {
     let limits = &problem.vehicles()[vehicle];
     let place = steps.last().map_or(limits.start, |step| match step {
         Step::Stop(stop) => Some(problem.stops()[*stop].location),
         Step::Reload(location) => Some(*location),
         Step::Break(_) => None,
     });
+    let now_s = if near == Near::InTime { through_s(problem, vehicle, steps) } else { 0 };
     let choices = open.iter().enumerate().flat_map(|(index, item)| match item {
         Item::OneOf(_) => item.stops(problem).into_iter().map(|stop| (index, vec![stop])).collect(),
         Item::Stop(_) | Item::Shipment(_) => vec![(index, item.stops(problem))],
@@ -48,13 +91,17 @@ fn nearest_extension(problem: &Problem, vehicle: usize, steps: &[Step], open: &[
     let mut ranked: Vec<_> = choices
         .map(|(index, stops)| {
             let leg = problem.leg_by(limits.profile, place, Some(problem.stops()[stops[0]].location));
-            (leg.distance_m, leg.duration_s, index, stops)
+            let served_s = match near {
+                Near::InMetres => 0,
+                Near::InTime => served_s(&problem.stops()[stops[0]], now_s + i64::from(leg.duration_s)),
+            };
+            (served_s, leg.distance_m, leg.duration_s, index, stops)
         })
         .collect();
     ranked.sort_unstable();
     let reloads = limits.reload.iter().flat_map(|reload| &reload.locations).map(|&place| vec![Step::Reload(place)]);
     for before in std::iter::once(Vec::new()).chain(reloads.filter(|_| matches!(steps.last(), Some(Step::Stop(_))))) {
-        for (_, _, index, stops) in &ranked {
+        for (.., index, stops) in &ranked {
             let longer = steps.iter().chain(&before).copied().chain(stops.iter().map(|&stop| Step::Stop(stop)));
             let longer: Vec<Step> = longer.collect();
             let fits = stops.iter().all(|&stop| problem.may_serve(vehicle, stop))

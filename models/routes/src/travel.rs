@@ -35,6 +35,7 @@ pub enum Rounding {
 
 impl Rounding {
     /// Units of this rounding in one unit of the coordinates.
+    #[inline]
     pub fn scale(self) -> i64 {
         match self {
             Rounding::None => 1_000,
@@ -44,12 +45,21 @@ impl Rounding {
     }
 
     /// A length, time or cost of the caller in units of this rounding. Not a number and what is too large become `i64`'s bounds.
+    #[inline]
     pub fn apply(self, value: f64) -> i64 {
         let scaled = value * self.scale() as f64;
         match self {
             Rounding::None | Rounding::Nearest => nearest(scaled),
             Rounding::Trunc | Rounding::Trunc10 => scaled as i64,
         }
+    }
+
+    /// The length of the straight line between two points of checked travel, which are at most `MAX_LEG` apart, so that squares
+    /// need no care.
+    #[inline]
+    pub(crate) fn straight(self, a: [f64; 2], b: [f64; 2]) -> i64 {
+        let (across, along) = (a[0] - b[0], a[1] - b[1]);
+        self.apply((across * across + along * along).sqrt())
     }
 }
 
@@ -153,6 +163,14 @@ impl Legs {
         self.planar
     }
 
+    /// The points and how lengths of straight lines become integers, where legs are computed as such.
+    pub(crate) fn straight(&self) -> Option<(&[Place], Rounding)> {
+        match self.kind {
+            Kind::Planar { rounding } => Some((&self.places, rounding)),
+            Kind::Table { .. } | Kind::GreatCircle { .. } => None,
+        }
+    }
+
     pub(crate) fn get(&self, from: usize, to: usize) -> Leg {
         match &self.kind {
             Kind::Table { width, legs } => legs[from * width + to],
@@ -163,9 +181,7 @@ impl Legs {
             }
             Kind::Planar { rounding } => {
                 let (a, b) = (self.places[from], self.places[to]);
-                let (across, along) = (a.lon - b.lon, a.lat - b.lat);
-                // Both differences are at most `MAX_LEG`: their squares need no care.
-                let length = rounding.apply((across * across + along * along).sqrt()) as u32;
+                let length = rounding.straight([a.lon, a.lat], [b.lon, b.lat]) as u32;
                 Leg { distance_m: length, duration_s: length }
             }
         }

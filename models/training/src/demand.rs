@@ -1,12 +1,14 @@
-//! Trains demand forecasts: one series for each product, and for each product and region that sells often enough.
+//! Trains demand forecasts: of each product, category and seller and of all, in each region and in all, so that they add up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::{DAY_MICROS, ProductId, Region, Timestamp};
 use dhow_forecast::{
-    Backtest, DailySeries, DemandModel, FitSettings, MAX_HORIZON_DAYS, SeriesKey, backtest, backtest_of, judge_stored,
+    Backtest, DailySeries, DemandModel, FitSettings, MAX_HORIZON_DAYS, Market, Member, Reconciliation, SeriesKey,
+    Subject, backtest_market, backtest_of, judge_stored,
 };
-use dhow_offline::tables::{DemandRow, daily_demand};
+use dhow_offline::SqlSession;
+use dhow_offline::tables::{CatalogueRow, DemandRow, catalogue, daily_demand};
 use dhow_registry::{ModelFormat, Task};
 
 use crate::error::trainer;
@@ -19,8 +21,8 @@ const TASK: &str = "forecast";
 const HORIZON_DAYS: usize = MAX_HORIZON_DAYS;
 /// The days at the end that the figures are of, or a quarter of the history where that is less.
 const TEST_DAYS: usize = 28;
-/// A product's sales in one region become a series of their own from so many days with a sale.
-const REGION_SALE_DAYS_MIN: usize = 20;
+/// A product in one region is judged from so many days with a sale on.
+const JUDGED_SALE_DAYS_MIN: usize = 20;
 /// The season of daily demand.
 const SEASON_DAYS: usize = 7;
 
@@ -29,23 +31,26 @@ const SEASON_DAYS: usize = 7;
 /// # Errors
 /// Nothing was sold, or a failing table or registry.
 pub async fn train_demand(input: &TrainingInput<'_>) -> Result<TaskReport, TrainingError> {
-    let rows = daily_demand(&input.sql()?, input.until).await?;
+    let session = input.sql()?;
+    let rows = daily_demand(&session, input.until).await?;
+    let members = members(&session, input.until).await?;
     let until_day = input.until.day();
-    let series = daily_series(&rows, until_day);
-    let (Some(first_day), false) = (series.iter().map(|one| one.first_day).min(), series.is_empty()) else {
-        return Err(TrainingError::Data { task: TASK, reason: "the lake holds no orders".into() });
-    };
+    let demand = Demand::of(&rows, &members, until_day)?;
     let settings = FitSettings { season_days: SEASON_DAYS, horizon_days: HORIZON_DAYS };
+    let first_day = demand.first_day;
     let test_days = TEST_DAYS.min((until_day - first_day) as usize / 4).max(1);
-    let report = backtest(&series, &settings, test_days).map_err(trainer(TASK))?;
+    let is_judged = |key: &SeriesKey| demand.is_judged(key);
+    let report =
+        backtest_market(&demand.series, &demand.market, &settings, test_days, is_judged).map_err(trainer(TASK))?;
     let figures = figures(&report.methods)?;
-    let champion = judge_champion(input, &series, &settings, until_day - test_days as i64, test_days)?;
-    let model = DemandModel::fit(&series, &settings).map_err(trainer(TASK))?;
+    let champion = judge_champion(input, &demand, &settings, until_day - test_days as i64, test_days)?;
+    let (model, reconciliation) =
+        DemandModel::fit_market(&demand.series, &demand.market, &settings).map_err(trainer(TASK))?;
     register(
         input,
         Candidate {
             task: Task::Forecast,
-            name: "statistical".to_owned(),
+            name: "market".to_owned(),
             format: ModelFormat::Postcard,
             artifact: model.to_bytes().map_err(trainer(TASK))?,
             feature_schema_hash: None,
@@ -62,29 +67,71 @@ pub async fn train_demand(input: &TrainingInput<'_>) -> Result<TaskReport, Train
             training_rows: rows.len() as u64,
             test_rows: report.series_tested as u64,
             figures,
-            notes: Vec::new(),
+            notes: vec![adding_up(&reconciliation)],
             champion,
         },
     )
 }
 
-/// The rows as whole series from each one's first sale to the day before `until_day`, days without a sale being zero.
-pub fn daily_series(rows: &[DemandRow], until_day: i64) -> Vec<DailySeries> {
-    let mut sold: BTreeMap<(ProductId, Option<Region>), BTreeMap<i64, f64>> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.day < until_day) {
-        for region in [None, Some(row.region)] {
-            *sold.entry((row.product, region)).or_default().entry(row.day).or_default() += row.quantity;
+/// The demand of a market up to a day.
+struct Demand {
+    market: Market,
+    series: Vec<DailySeries>,
+    first_day: i64,
+    /// The products in regions that sell often.
+    frequent: BTreeSet<SeriesKey>,
+}
+
+impl Demand {
+    fn of(rows: &[DemandRow], members: &BTreeMap<ProductId, Member>, until_day: i64) -> Result<Demand, TrainingError> {
+        let rows: Vec<&DemandRow> = rows.iter().filter(|row| row.day < until_day).collect();
+        let Some(first_day) = rows.iter().map(|row| row.day).min() else {
+            return Err(TrainingError::Data { task: TASK, reason: "the lake holds no orders".into() });
+        };
+        let mut sale_days: BTreeMap<(ProductId, Region), usize> = BTreeMap::new();
+        for row in &rows {
+            *sale_days.entry((row.product, row.region)).or_default() += 1;
+        }
+        let market = Market::new(&sale_days.keys().copied().collect(), members).map_err(trainer(TASK))?;
+        let days = (until_day - first_day) as usize;
+        let sold = rows.iter().map(|row| (row.product, row.region, row.day, row.quantity));
+        let series = market.series(sold, first_day, days).map_err(trainer(TASK))?;
+        let frequent = sale_days.iter().filter(|(_, days)| **days >= JUDGED_SALE_DAYS_MIN);
+        let frequent = frequent.map(|((product, region), _)| SeriesKey::product(*product, Some(*region))).collect();
+        Ok(Demand { market, series, first_day, frequent })
+    }
+
+    /// Products in all regions, and in those where they sell often. Groups are left out: they would count as series beside the
+    /// products that they are made of.
+    fn is_judged(&self, key: &SeriesKey) -> bool {
+        match (key.subject, key.region) {
+            (Subject::Product(_), None) => true,
+            (Subject::Product(_), Some(_)) => self.frequent.contains(key),
+            _ => false,
         }
     }
-    let frequent = |(key, days): &(&(ProductId, Option<Region>), &BTreeMap<i64, f64>)| {
-        key.1.is_none() || days.len() >= REGION_SALE_DAYS_MIN
+}
+
+/// How the forecasts add up, in words.
+fn adding_up(told: &Reconciliation) -> String {
+    let way = match told.percent {
+        0 => "groups are sums of their products".to_owned(),
+        percent => format!("products and groups went {percent} % of the way to the nearest that add up"),
     };
-    let series = |(key, days): (&(ProductId, Option<Region>), &BTreeMap<i64, f64>)| {
-        let first_day = days.keys().next().copied().unwrap_or(until_day);
-        let quantities = (first_day..until_day).map(|day| days.get(&day).copied().unwrap_or(0.0)).collect();
-        DailySeries { key: SeriesKey { product: key.0, region: key.1 }, first_day, quantities }
-    };
-    sold.iter().filter(frequent).map(series).collect()
+    let ([products_alone, products], [groups_alone, groups]) = (told.of_products, told.of_groups);
+    match told.days {
+        0 => format!("forecasts add up: {way}, as the history is too short to validate another way"),
+        days => format!(
+            "forecasts add up: {way}; scaled error on the last {days} days: products {products:.3} ({products_alone:.3} alone), groups {groups:.3} ({groups_alone:.3} alone)"
+        ),
+    }
+}
+
+/// The category and the seller of every product, as it was listed.
+async fn members(session: &SqlSession, until: Timestamp) -> Result<BTreeMap<ProductId, Member>, TrainingError> {
+    let listed = catalogue(session, until).await?;
+    let member = |row: CatalogueRow| (row.product, Member { category: Some(row.category), seller: Some(row.seller) });
+    Ok(listed.into_iter().map(member).collect())
 }
 
 /// The model's figures with those of the other methods beside them; the first backtest is the model's.
@@ -127,7 +174,7 @@ fn deciding(tested: &Backtest) -> Option<f64> {
 /// Both are judged on the series that the champion knows.
 fn judge_champion(
     input: &TrainingInput<'_>,
-    series: &[DailySeries],
+    demand: &Demand,
     settings: &FitSettings,
     test_day: i64,
     test_days: usize,
@@ -140,11 +187,13 @@ fn judge_champion(
         Ok(champion) => champion,
         Err(unreadable) => return Ok(Champion::Incomparable(unreadable.to_string())),
     };
-    let Some(theirs) = judge_stored(&champion, series, test_day, test_days).map_err(trainer(TASK))? else {
+    let judged: Vec<DailySeries> = demand.series.iter().filter(|one| demand.is_judged(&one.key)).cloned().collect();
+    let Some(theirs) = judge_stored(&champion, &judged, test_day, test_days).map_err(trainer(TASK))? else {
         return Ok(Champion::Incomparable("it reaches none of the tested days".to_owned()));
     };
     let is_judged = |key: &SeriesKey| theirs.keys.binary_search(key).is_ok();
-    let ours = backtest_of(series, settings, test_days, is_judged).map_err(trainer(TASK))?;
+    let ours =
+        backtest_market(&demand.series, &demand.market, settings, test_days, is_judged).map_err(trainer(TASK))?;
     match (deciding(&theirs.figures), ours.methods.first().and_then(deciding)) {
         (Some(theirs), Some(ours)) => Ok(Champion::Judged { theirs, ours }),
         _ => Ok(Champion::Incomparable("no series that it knows varies".to_owned())),
@@ -156,19 +205,21 @@ fn judge_champion(
 /// # Errors
 /// No whole day since, an artifact that is no demand model, or a failing table.
 pub(crate) async fn evaluate_demand(input: &TrainingInput<'_>, model: &Judged) -> Result<Evaluation, TrainingError> {
-    let rows = daily_demand(&input.sql()?, input.until).await?;
-    let demand = DemandModel::from_bytes(&model.artifact).map_err(trainer(TASK))?;
+    let session = input.sql()?;
+    let rows = daily_demand(&session, input.until).await?;
+    let judged = DemandModel::from_bytes(&model.artifact).map_err(trainer(TASK))?;
     let (first_day, until_day) = (model.learned_until.day(), input.until.day());
-    let days = usize::try_from(until_day - first_day).unwrap_or(0).min(demand.settings().horizon_days);
+    let days = usize::try_from(until_day - first_day).unwrap_or(0).min(judged.settings().horizon_days);
     if days == 0 {
         return Err(model.nothing_since());
     }
     let end_day = first_day + days as i64;
-    let series = daily_series(&rows, end_day);
-    let stored = judge_stored(&demand, &series, first_day, days).map_err(trainer(TASK))?;
+    let demand = Demand::of(&rows, &members(&session, input.until).await?, end_day)?;
+    let series: Vec<DailySeries> = demand.series.iter().filter(|one| demand.is_judged(&one.key)).cloned().collect();
+    let stored = judge_stored(&judged, &series, first_day, days).map_err(trainer(TASK))?;
     let Some(stored) = stored else { return Err(model.nothing_since()) };
     let is_judged = |key: &SeriesKey| stored.keys.binary_search(key).is_ok();
-    let beside = backtest_of(&series, demand.settings(), days, is_judged).map_err(trainer(TASK))?;
+    let beside = backtest_of(&series, judged.settings(), days, is_judged).map_err(trainer(TASK))?;
     let methods: Vec<Backtest> = std::iter::once(stored.figures).chain(beside.methods.into_iter().skip(1)).collect();
     Ok(model.evaluation(input, stored.keys.len(), figures(&methods)?))
 }

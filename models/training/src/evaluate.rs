@@ -3,6 +3,7 @@
 use dhow_events::{ModelId, Timestamp};
 use dhow_registry::{Alias, Task};
 
+use crate::delivery::evaluate_delivery;
 use crate::demand::evaluate_demand;
 use crate::fraud::evaluate_fraud;
 use crate::recommend::evaluate_recommend;
@@ -62,6 +63,7 @@ pub async fn evaluate(
         Task::Recommend => evaluate_recommend(input, &judged).await,
         Task::Fraud => evaluate_fraud(input, &judged).await,
         Task::Forecast => evaluate_demand(input, &judged).await,
+        Task::Delivery => evaluate_delivery(input, &judged).await,
         other => Err(refused(format!("models of `{}` are not judged on the lake", other.as_str()))),
     }
 }

@@ -163,8 +163,7 @@ pub async fn fraud_rows(input: &TrainingInput<'_>) -> Result<FraudRows, Training
     for row in order {
         let event = &set.spine[row];
         let Fact::CheckoutSubmitted(submitted) = &event.fact else { continue };
-        rows.values.extend_from_slice(set.row(row));
-        rows.values.extend_from_slice(&links[row]);
+        rows.values.extend(vector.values(set.row(row), event.event_time, &links[row]));
         let label = labels.get(&submitted.checkout).copied().unwrap_or_default();
         rows.labels.push(label.fraud);
         rows.kinds.push(label.kind);
@@ -238,7 +237,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
             artifact: FraudBundle::new(trained.file.clone(), thresholds, Reference::of(&latest))
                 .with_kinds(kinds.bundle)
                 .to_bytes()?,
-            feature_schema_hash: Some(FraudVector::schema_hash(&input.features)),
+            feature_schema_hash: Some(FraudVector::new(&input.features)?.schema_hash().to_owned()),
             data_fingerprint: fingerprint(&rows),
             training_span: (rows.times[0], rows.times[count - 1] + 1),
             settings: BTreeMap::from([

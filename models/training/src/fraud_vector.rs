@@ -1,19 +1,22 @@
-//! What a fraud model sees of a checkout: the planned features and those of its links, online and point in time; no label.
+//! What a fraud model sees of a checkout: the planned features, what follows from them, and those of its links, online and point in time; no label.
 
 use std::collections::BTreeSet;
 
 use dhow_definitions::{DefinitionError, FeatureSet, VectorPlan};
-use dhow_events::{Event, Fact, FactKind};
-use dhow_fraud::{ReasonBook, RiskKind};
+use dhow_events::{Event, Fact, FactKind, Timestamp};
+use dhow_fraud::{DERIVED_FEATURES, DERIVED_WORDS, Derived, ReasonBook, RiskKind};
 use dhow_links::{FEATURE_WORDS, FEATURES, LinkQuery, LinkSettings, PastLinks};
 use dhow_offline::OfflineError;
 use dhow_streams::{Log, Offsets, Replay};
 
-/// The vector of a checkout: the columns of the feature definitions, then those of the links.
+/// The vector of a checkout: the columns of the feature definitions, then what is derived from them, where the definitions
+/// have all that it follows from, then those of the links.
 #[derive(Debug, Clone)]
 pub struct FraudVector {
     plan: VectorPlan,
+    derived: Option<Derived>,
     names: Vec<String>,
+    schema_hash: String,
     /// For each of [`RiskKind::ALL`] the columns that cannot be read when the kind is asked for.
     hidden: [Vec<usize>; RiskKind::ALL.len()],
 }
@@ -34,10 +37,25 @@ impl FraudVector {
     /// Definitions that give no vector of a checkout.
     pub fn new(features: &FeatureSet) -> Result<Self, DefinitionError> {
         let plan = VectorPlan::new(features, FactKind::CheckoutSubmitted)?;
-        let links = FEATURES.iter().map(|name| (*name).to_owned());
-        let names: Vec<String> = plan.names().iter().cloned().chain(links).collect();
+        let derived = Derived::of(plan.names()).ok();
+        let derived_names = derived.iter().flat_map(|_| DERIVED_FEATURES);
+        let added: Vec<&str> = derived_names.chain(FEATURES).collect();
+        let names: Vec<String> =
+            plan.names().iter().cloned().chain(added.iter().map(|name| (*name).to_owned())).collect();
         let hidden = RiskKind::ALL.map(|kind| hidden_columns(features, &plan, &names, kind));
-        Ok(Self { plan, names, hidden })
+        let schema_hash = schema_hash(features, &added);
+        Ok(Self { plan, derived, names, schema_hash, hidden })
+    }
+
+    /// The whole vector of a checkout at `at`, from the values of the plan and those of its links.
+    pub fn values(&self, planned: &[f64], at: Timestamp, links: &[f64; FEATURES.len()]) -> Vec<f64> {
+        let derived = self.derived.map(|derived| derived.values(planned, at));
+        [planned, derived.as_ref().map_or(&[][..], |values| values), links].concat()
+    }
+
+    /// Whether a column stands in the feature definitions; the others follow from these, or are of links.
+    pub fn is_planned(name: &str) -> bool {
+        !DERIVED_FEATURES.contains(&name) && !FEATURES.contains(&name)
     }
 
     /// The columns that cannot be read when `kind` is asked for: of other entities and amounts than the question names, of
@@ -56,21 +74,16 @@ impl FraudVector {
         &self.names
     }
 
-    /// The hash over the feature definitions and the names of the links' features.
-    pub fn schema_hash(features: &FeatureSet) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(features.schema_hash().as_bytes());
-        for name in FEATURES {
-            hasher.update(b"\0").update(name.as_bytes());
-        }
-        hasher.finalize().to_hex().to_string()
+    /// The hash over the feature definitions and the names of what was added to them.
+    pub fn schema_hash(&self) -> &str {
+        &self.schema_hash
     }
 
-    /// How reasons call the features of the links.
+    /// How reasons call the columns that are not of the definitions.
     pub(crate) fn reasons() -> ReasonBook {
-        FEATURES
-            .iter()
-            .zip(FEATURE_WORDS)
+        let derived = DERIVED_FEATURES.iter().zip(DERIVED_WORDS);
+        derived
+            .chain(FEATURES.iter().zip(FEATURE_WORDS))
             .fold(ReasonBook::default(), |book, (name, words)| book.with(name, &name.to_uppercase(), words))
     }
 }
@@ -87,7 +100,21 @@ fn hidden_columns(features: &FeatureSet, plan: &VectorPlan, names: &[String], ki
             seen.insert(ratio.name.clone());
         }
     }
+    for (index, name) in DERIVED_FEATURES.into_iter().enumerate() {
+        if Derived::follows_from(index).iter().all(|source| seen.contains(*source)) {
+            seen.insert(name.to_owned());
+        }
+    }
     (0..names.len()).filter(|column| !seen.contains(&names[*column])).collect()
+}
+
+fn schema_hash(features: &FeatureSet, added: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(features.schema_hash().as_bytes());
+    for name in added {
+        hasher.update(b"\0").update(name.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// The features of the links of each checkout as of its event time: what was known by then, as a request at that time

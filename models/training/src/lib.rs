@@ -4,6 +4,7 @@
 //! validation part → judge once on the test part, beside trivial baselines and the champion in force → train again with
 //! the chosen settings on everything → register with a card → promote unless the champion did better on the same part.
 
+mod delivery;
 mod demand;
 mod error;
 mod evaluate;
@@ -14,7 +15,8 @@ mod promotion;
 mod recommend;
 mod report;
 
-pub use demand::{daily_series, train_demand};
+pub use delivery::train_delivery;
+pub use demand::train_demand;
 pub use error::TrainingError;
 pub use evaluate::evaluate;
 pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud};

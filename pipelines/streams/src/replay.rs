@@ -7,8 +7,9 @@ use dhow_events::Timestamp;
 
 use crate::{Log, LogError, Offsets, Record};
 
-/// The records of one partition that are read at once.
-const READ_RECORDS: usize = 1024;
+/// The records of one partition that are read at once: few at first, because many replays end after a few records.
+const READ_RECORDS_FIRST: usize = 16;
+const READ_RECORDS_MAX: usize = 1024;
 
 /// The records of a log between two [`Offsets`], ordered by known time, then partition, then offset.
 ///
@@ -29,6 +30,8 @@ struct Lane {
     waiting: Vec<Record>,
     next_offset: u64,
     end: u64,
+    /// How many are read next; twice as many each time.
+    read_records: usize,
 }
 
 impl<'a> Replay<'a> {
@@ -40,7 +43,8 @@ impl<'a> Replay<'a> {
         let count = log.partition_count();
         from.check_partition_count(count)?;
         to.check_partition_count(count)?;
-        let lane = |(&next_offset, &end)| Lane { waiting: Vec::new(), next_offset, end };
+        let lane =
+            |(&next_offset, &end)| Lane { waiting: Vec::new(), next_offset, end, read_records: READ_RECORDS_FIRST };
         let partitions = from.0.iter().zip(&to.0).map(lane).collect();
         let mut replay = Self { log, partitions, heads: BinaryHeap::new(), current: None, has_failed: false };
         for partition in 0..count {
@@ -61,7 +65,8 @@ impl<'a> Replay<'a> {
     fn head(&mut self, partition: u32) -> Result<Option<(Timestamp, u32)>, LogError> {
         let lane = &mut self.partitions[partition as usize];
         if lane.waiting.is_empty() && lane.next_offset < lane.end {
-            let wanted = (lane.end - lane.next_offset).min(READ_RECORDS as u64) as usize;
+            let wanted = (lane.end - lane.next_offset).min(lane.read_records as u64) as usize;
+            lane.read_records = READ_RECORDS_MAX.min(lane.read_records * 2);
             self.log.read(partition, lane.next_offset, wanted, &mut lane.waiting)?;
             let read = lane.waiting.len();
             if read == 0 {

@@ -526,6 +526,8 @@ pub enum TrainTask {
     Fraud,
     /// The demand forecasts.
     Forecast,
+    /// The delivery times.
+    Delivery,
 }
 
 /// Arguments of `models`.

@@ -7,7 +7,7 @@ use crate::arguments::{EvaluateArguments, EvaluateProtocol, TrainTask};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
-use crate::train::{ALL, TrainingParts, print_figures};
+use crate::train::{ALWAYS, TrainingParts, print_figures};
 use crate::{evaluate_forecast, evaluate_fraud, evaluate_interactions, evaluate_sessions};
 
 /// Runs the command.
@@ -50,13 +50,14 @@ pub async fn run(arguments: &EvaluateArguments, configuration: &Configuration) -
     }
     let parts = TrainingParts::open(configuration)?;
     let input = parts.input(configuration, arguments.until, arguments.seed)?;
-    let tasks = if arguments.tasks.is_empty() { &ALL[..] } else { &arguments.tasks[..] };
+    let tasks = if arguments.tasks.is_empty() { &ALWAYS[..] } else { &arguments.tasks[..] };
     let mut evaluations = Vec::with_capacity(tasks.len());
     for task in tasks {
         let task = match task {
             TrainTask::Recommend => Task::Recommend,
             TrainTask::Fraud => Task::Fraud,
             TrainTask::Forecast => Task::Forecast,
+            TrainTask::Delivery => Task::Delivery,
         };
         evaluations.push(evaluate(&input, task, arguments.model).await?);
     }

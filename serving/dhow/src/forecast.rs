@@ -28,7 +28,7 @@ pub fn run(arguments: &ForecastArguments, configuration: &Configuration) -> Resu
     let registry = Registry::open(Folders::of(&configuration.data_dir).registry)?;
     let champion = registry.resolve(&configuration.tenant, Task::Forecast, Alias::Champion)?;
     let model = DemandModel::from_bytes(&registry.load(champion)?.1)?;
-    let key = SeriesKey { product, region: arguments.region };
+    let key = SeriesKey::product(product, arguments.region);
     let forecast = model.forecast(&key, arguments.horizon, &LEVELS).map_err(Failure::input)?;
     if let Some(path) = &arguments.chart {
         std::fs::write(path, chart::svg(&forecast))

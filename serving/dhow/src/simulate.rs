@@ -36,7 +36,7 @@ pub fn run(arguments: &SimulateArguments) -> Result<(), Failure> {
         settings.products = products;
         settings.sellers = settings.sellers.max(products / 100);
     }
-    let mut simulation = Simulation::new(&settings)?;
+    let mut simulation = Simulation::new(&settings).map_err(Failure::input)?;
     let mut out = writer(arguments.out.as_deref())?;
     let (mut shape, mut ceilings) = (ShapeCollector::new(), CeilingCollector::new());
     let mut buffer = Vec::new();

@@ -8,7 +8,9 @@ use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
 use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
 use dhow_streams::{Log, Offsets, Replay};
-use dhow_training::{Figure, TaskReport, TrainingInput, train_demand, train_fraud, train_recommend};
+use dhow_training::{
+    Figure, TaskReport, TrainingError, TrainingInput, train_delivery, train_demand, train_fraud, train_recommend,
+};
 
 use crate::arguments::{TrainArguments, TrainTask};
 use crate::configuration::Configuration;
@@ -16,8 +18,10 @@ use crate::failure::Failure;
 use crate::output::{json, progress, table, thousands};
 use crate::platform::{lake, link_settings, online_settings, open_log, require_data_dir};
 
-/// Every task, in the order in which they are trained.
-pub const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
+/// What every marketplace has data for, in the order in which it is trained.
+pub const ALWAYS: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
+/// What is left out, saying so, where a marketplace has too little data for it and it was not named.
+const WHERE_POSSIBLE: [TrainTask; 1] = [TrainTask::Delivery];
 
 /// Runs the command.
 ///
@@ -26,8 +30,10 @@ pub const ALL: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, Trai
 pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> Result<(), Failure> {
     let parts = TrainingParts::open(configuration)?;
     let input = parts.input(configuration, arguments.until, arguments.seed)?;
-    let tasks = if arguments.tasks.is_empty() { &ALL[..] } else { &arguments.tasks[..] };
-    let reports = train_tasks(&input, tasks).await?;
+    let reports = match &arguments.tasks[..] {
+        [] => train_possible(&input).await?,
+        tasks => train_tasks(&input, tasks).await?,
+    };
     if arguments.json {
         return json(&reports);
     }
@@ -107,25 +113,42 @@ pub async fn train_all(
         seed,
         code_version: env!("CARGO_PKG_VERSION"),
     };
-    train_tasks(&input, &ALL).await
+    train_possible(&input).await
+}
+
+async fn train_possible(input: &TrainingInput<'_>) -> Result<Vec<TaskReport>, Failure> {
+    let mut reports = train_tasks(input, &ALWAYS).await?;
+    for task in WHERE_POSSIBLE {
+        match train_task(input, task).await {
+            Ok(report) => reports.push(report),
+            Err(TrainingError::Data { task, reason }) => tracing::warn!(task, reason, "not trained"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(reports)
 }
 
 async fn train_tasks(input: &TrainingInput<'_>, tasks: &[TrainTask]) -> Result<Vec<TaskReport>, Failure> {
     let bar = progress("train", tasks.len() as u64);
     let mut reports = Vec::with_capacity(tasks.len());
     for task in tasks {
-        let begin = SystemClock.now();
-        let report = match task {
-            TrainTask::Recommend => train_recommend(input).await?,
-            TrainTask::Fraud => train_fraud(input).await?,
-            TrainTask::Forecast => train_demand(input).await?,
-        };
-        tracing::info!(task = report.task, seconds = SystemClock.now().micros_since(begin) as f64 / 1e6, "trained");
-        reports.push(report);
+        reports.push(train_task(input, *task).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
     Ok(reports)
+}
+
+async fn train_task(input: &TrainingInput<'_>, task: TrainTask) -> Result<TaskReport, TrainingError> {
+    let begin = SystemClock.now();
+    let report = match task {
+        TrainTask::Recommend => train_recommend(input).await?,
+        TrainTask::Fraud => train_fraud(input).await?,
+        TrainTask::Forecast => train_demand(input).await?,
+        TrainTask::Delivery => train_delivery(input).await?,
+    };
+    tracing::info!(task = report.task, seconds = SystemClock.now().micros_since(begin) as f64 / 1e6, "trained");
+    Ok(report)
 }
 
 /// The newest known time in the log.

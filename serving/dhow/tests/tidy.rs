@@ -256,6 +256,23 @@ fn no_written_page_holds_both_sides_of_a_merge() {
 }
 
 #[test]
+fn no_unit_test_stands_in_a_library_whose_tests_are_not_run() {
+    let is_tested = |member: &str| {
+        let manifest: toml::Table =
+            fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap().parse().unwrap();
+        manifest.get("lib").and_then(|lib| lib.get("test")).and_then(|test| test.as_bool()) != Some(false)
+    };
+    let of_library = |member: &str, path: &str| path.starts_with(&format!("{member}/src/"));
+    let problems = sources()
+        .into_iter()
+        .filter(|(member, path, text)| {
+            of_library(member, path) && text.contains("\n#[cfg(test)]") && !is_tested(member)
+        })
+        .map(|(member, path, _)| format!("{path}: its tests never run: {member}/Cargo.toml says `test = false`"));
+    report(problems.collect());
+}
+
+#[test]
 fn versions_and_features_stand_once_in_the_workspace_manifest() {
     let mut problems = Vec::new();
     for member in members() {

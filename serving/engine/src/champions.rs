@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use dhow_delivery::DeliveryModel;
 use dhow_events::{ModelId, TenantId, Timestamp};
-use dhow_forecast::DemandModel;
+use dhow_forecast::{DemandModel, LiveDemand, LiveError, Sale};
 use dhow_recommend::{Interaction, LiveRecommender, LiveState, RecommendModel};
 use dhow_registry::{Alias, Registry, RegistryError, Task, TextEmbedder, open_embedder};
 use dhow_training::{FraudBundle, OpenFraud};
@@ -48,6 +49,9 @@ pub(crate) struct TenantModels {
     /// Why a model that should look on does not.
     pub shadow_failures: Vec<String>,
     pub forecast: Option<Champion<DemandModel>>,
+    /// The same model with what sold since.
+    pub live_demand: Option<Arc<LiveDemand>>,
+    pub delivery: Option<Champion<DeliveryModel>>,
     pub embedder: Option<Champion<TextEmbedder>>,
 }
 
@@ -91,7 +95,15 @@ impl Champions {
         }
         if let Some((id, label, bytes)) = champion(registry, tenant, Task::Forecast)? {
             let model = Arc::new(DemandModel::from_bytes(&bytes).map_err(failed("forecast model"))?);
+            models.live_demand = match (&old.live_demand, &old.forecast) {
+                (Some(live), Some(before)) if before.id == id => Some(live.clone()),
+                _ => Some(Arc::new(LiveDemand::new(model.clone()))),
+            };
             models.forecast = Some(Champion { id, label, model });
+        }
+        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Delivery)? {
+            let model = Arc::new(DeliveryModel::from_bytes(&bytes).map_err(failed("delivery model"))?);
+            models.delivery = Some(Champion { id, label, model });
         }
         models.embedder = match (&old.embedder, champion(registry, tenant, Task::Embedding)?) {
             (Some(before), Some((id, ..))) if before.id == id => Some(before.clone()),
@@ -112,6 +124,15 @@ impl Champions {
         }
     }
 
+    /// Tells the tenant's forecasts of a sale.
+    ///
+    /// # Errors
+    /// A quantity that is none.
+    pub(crate) fn observe_sale(&self, tenant: TenantId, sale: &Sale) -> Result<(), LiveError> {
+        let live = self.0.read().get(&tenant).and_then(|models| models.live_demand.clone());
+        live.map_or(Ok(()), |live| live.sale(sale))
+    }
+
     /// The live state of every tenant's recommender.
     pub(crate) fn live(&self) -> Vec<Arc<LiveState>> {
         self.0.read().values().filter_map(|models| models.live.clone()).collect()
@@ -130,6 +151,7 @@ impl Champions {
             ("recommend", models.recommend.as_ref().map(|champion| champion.label.to_string())),
             ("fraud", models.fraud.as_ref().map(|champion| champion.label.to_string())),
             ("forecast", models.forecast.as_ref().map(|champion| champion.label.to_string())),
+            ("delivery", models.delivery.as_ref().map(|champion| champion.label.to_string())),
             ("embedding", models.embedder.as_ref().map(|champion| champion.label.to_string())),
         ];
         labels.into_iter().filter_map(|(task, label)| label.map(|label| (task, label))).collect()

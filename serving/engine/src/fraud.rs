@@ -47,7 +47,7 @@ impl FraudCheck for FraudDesk {
         let read = read.map_err(|error| FraudCheckError(error.to_string()))?;
         let query = LinkQuery::checkout(request.tenant, request.checkout);
         let (links, links_as_of) = self.shared.links.features(&query, request.now);
-        let values = [&read.values[..], &links].concat();
+        let values = self.vector.values(&read.values, request.now, &links);
         let score = model.score(&values).map_err(|error| FraudCheckError(error.to_string()))?;
         let band = band(thresholds.decide(&score, request.checkout.total_usd_minor));
         let shadows = models.shadows.iter().map(|shadow| shadow_score(shadow, &values));
@@ -72,7 +72,7 @@ impl FraudCheck for FraudDesk {
 }
 
 impl FraudDesk {
-    /// The features of a checkout without those of its links.
+    /// The planned features of a checkout.
     pub(crate) fn read(
         &self,
         tenant: TenantId,

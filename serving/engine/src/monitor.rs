@@ -10,11 +10,10 @@ use std::time::Duration;
 use dhow_commerce::{DecisionFilter, DecisionKind, DecisionRecord, PAGE_LIMIT_MAX, PageRequest, Storage};
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{DecisionId, TenantId, Timestamp};
-use dhow_links::FEATURES;
 use dhow_offline::{ParityReport, ServedVector, check_parity};
 use dhow_quality::{Column, Drift, DriftSettings, Expectations, Violation, drift};
 use dhow_store::Store;
-use dhow_training::Reference;
+use dhow_training::{FraudVector, Reference};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
@@ -288,10 +287,10 @@ pub(crate) async fn fraud_decisions(
     Ok(records)
 }
 
-/// The part of the feature definitions; that of the links is in `link_parity`.
+/// The part of the feature definitions, from which the derived part follows; that of the links is in `link_parity`.
 fn served_vector(record: &DecisionRecord) -> Result<ServedVector, EngineError> {
     let fact: CheckoutSubmitted = serde_json::from_value(record.request.clone()).map_err(failed("decision record"))?;
-    let of_definitions = record.features.iter().filter(|feature| !FEATURES.contains(&feature.name.as_str()));
+    let of_definitions = record.features.iter().filter(|feature| FraudVector::is_planned(&feature.name));
     Ok(ServedVector {
         decision: record.id.to_string(),
         fact: fact.into(),

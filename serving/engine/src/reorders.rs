@@ -158,7 +158,7 @@ impl Engine {
 
 /// The units wanted until the next order could arrive; the same product has the same draws whenever it is asked.
 fn demand(model: &DemandModel, item: &ReorderItem) -> Result<Demand, String> {
-    let key = SeriesKey { product: item.product, region: None };
+    let key = SeriesKey::product(item.product, None);
     let days = (item.lead_days + item.review_days) as usize;
     let forecast = model.forecast(&key, days, &LEVELS).map_err(|error| error.to_string())?;
     let days: Vec<Vec<f64>> = forecast.days.into_iter().map(|day| day.quantiles).collect();

@@ -159,13 +159,13 @@ impl FraudDesk {
         if model.feature_names() != self.vector.names() {
             return Err(unscored("it reads other features than the definitions in force"));
         }
-        let mut read = self.read(tenant, checkout, now).map_err(unread)?;
-        read.values.extend([f64::NAN; FEATURES.len()]);
-        let score = model.score(&mut read.values, DEFAULT_REASONS).map_err(failed("fraud model"))?;
+        let read = self.read(tenant, checkout, now).map_err(unread)?;
+        let mut values = self.vector.values(&read.values, now, &[f64::NAN; FEATURES.len()]);
+        let score = model.score(&mut values, DEFAULT_REASONS).map_err(failed("fraud model"))?;
         let stake_usd_minor = question.stake_usd_minor().unwrap_or(bands.stake_usd_minor);
         let judged = (score.probability, band(bands.thresholds.decide(&score, stake_usd_minor)));
         let named = (checkout, question.named_fields());
-        let (rules, set) = self.rules.judge_by_lists(tenant, named, now, &read.values, judged)?;
+        let (rules, set) = self.rules.judge_by_lists(tenant, named, now, &values, judged)?;
         Ok(FraudDecision {
             probability: score.probability,
             action: action(rules.outcome.action),
@@ -174,7 +174,7 @@ impl FraudDesk {
             rules: Some(rules),
             shadows: Vec::new(),
             model: champion.label.to_string(),
-            features: self.named(&read.values),
+            features: self.named(&values),
             applied_offsets: applied_offsets(&read.as_of),
             degraded: false,
             latency_us: self.shared.stopwatch.now().micros_since(begin),

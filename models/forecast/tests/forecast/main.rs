@@ -4,6 +4,7 @@ mod global;
 mod intervals;
 mod live;
 mod m3;
+mod market;
 
 use dhow_events::{ProductId, Region};
 use dhow_forecast::accuracy::{coverage, mase, owa, pinball, pinball_scale, rmsse, smape};
@@ -13,7 +14,7 @@ use proptest::prelude::*;
 const LEVELS: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
 fn key(product: u128) -> SeriesKey {
-    SeriesKey { product: ProductId::from_u128(product), region: None }
+    SeriesKey::product(ProductId::from_u128(product), None)
 }
 
 fn daily(product: u128, quantities: Vec<f64>) -> DailySeries {

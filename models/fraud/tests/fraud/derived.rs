@@ -2,6 +2,8 @@
 
 use dhow_events::{HOUR_MICROS, Timestamp};
 use dhow_fraud::{DERIVED_FEATURES, Derived};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// The derived numbers of a checkout at an hour, by name, where the vector holds what is given and nothing else.
 fn derived(given: &[(&str, f64)], hour: f64) -> impl Fn(&str) -> f64 + use<> {
@@ -80,4 +82,41 @@ fn a_quantity_is_compared_with_the_buyers_own_the_more_so_the_more_there_are() {
 fn a_vector_without_a_needed_feature_is_refused_by_its_name() {
     let refused = Derived::of(&["checkout_by_card".to_owned()]).unwrap_err();
     assert_eq!((refused.name, refused.given), ("buyer_registered_time_since_first_ever", 1));
+}
+
+#[test]
+fn each_number_follows_from_the_features_that_it_names_and_from_no_other() {
+    let set = dhow_definitions::FeatureSet::marketplace().unwrap();
+    let plan = dhow_definitions::VectorPlan::new(&set, dhow_events::FactKind::CheckoutSubmitted).unwrap();
+    let derived = Derived::of(plan.names()).unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let draw = |random: &mut ChaCha8Rng| -> Vec<f64> {
+        let value = |random: &mut ChaCha8Rng| [f64::NAN, 0.0, 1.0, 4.0, 90_000.0, 9e6][random.random_range(0..6)];
+        plan.names().iter().map(|_| value(random)).collect()
+    };
+    let mut moved = [false; DERIVED_FEATURES.len()];
+    for _ in 0..2_000 {
+        let at = Timestamp::from_micros(random.random_range(0..HOUR_MICROS * 24));
+        let (one, other) = (draw(&mut random), draw(&mut random));
+        let before = derived.values(&one, at);
+        for (index, before) in before.iter().enumerate() {
+            let named = Derived::follows_from(index);
+            let mix = |named_from: &[f64], rest_from: &[f64]| -> Vec<f64> {
+                let value = |(place, name): (usize, &String)| {
+                    if named.contains(&name.as_str()) { named_from[place] } else { rest_from[place] }
+                };
+                plan.names().iter().enumerate().map(value).collect()
+            };
+            let same = derived.values(&mix(&one, &other), at)[index];
+            assert_eq!(
+                same.to_bits(),
+                before.to_bits(),
+                "{} moved with what it does not name",
+                DERIVED_FEATURES[index]
+            );
+            moved[index] |= derived.values(&mix(&other, &one), at)[index].to_bits() != before.to_bits();
+        }
+    }
+    let named = |index: usize| !Derived::follows_from(index).is_empty();
+    assert!((0..moved.len()).all(|index| moved[index] == named(index)), "{moved:?}");
 }

@@ -9,7 +9,7 @@ pub use feature::Feature;
 pub use stop::{Lateness, Shipment, Stop, TimeWindow};
 pub use vehicle::{Break, Overtime, Reload, SpeedChange, Vehicle};
 
-use crate::travel::{Leg, Legs, Place, Travel};
+use crate::travel::{Leg, Legs, Place, Rounding, Travel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -238,6 +238,12 @@ impl Problem {
             (Some(from), Some(to)) => self.profiles[profile].get(from, to),
             _ => Leg::default(),
         }
+    }
+
+    /// The points of a profile's locations and how straight lines between them become integers, where its legs are computed as
+    /// such when they are asked for.
+    pub(crate) fn straight(&self, profile: usize) -> Option<(&[Place], Rounding)> {
+        self.profiles[profile].straight()
     }
 
     /// Where a location is, when the problem says so. Planar points have `x` as longitude and `y` as latitude.

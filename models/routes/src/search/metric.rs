@@ -2,7 +2,7 @@
 //! too large; it knows no units.
 
 use crate::problem::Problem;
-use crate::travel::Place;
+use crate::travel::{Place, Rounding};
 
 /// Nodes up to which a table is kept.
 const MOST_TABULATED: usize = 3_000;
@@ -24,10 +24,35 @@ pub(super) struct Metric<'a> {
     pub(super) rate: Rate,
     source: Source<'a>,
     width: usize,
+    /// Where legs are computed as straight lines.
+    plane: Option<Plane>,
     /// Row = from; empty when values are computed.
     leaving: Vec<i32>,
     /// Row = to; empty when values are computed or the table is symmetric.
     arriving: Vec<i32>,
+}
+
+/// Straight lines between nodes that all have a point; a unit of length costs so much.
+#[derive(Debug)]
+struct Plane {
+    points: Vec<[f64; 2]>,
+    rounding: Rounding,
+    price: i64,
+}
+
+impl Plane {
+    /// None where the problem measures otherwise, or a price is not whole.
+    fn of(source: Source, rate: Rate) -> Option<Plane> {
+        let (places, rounding) = source.problem.straight(rate.profile).filter(|_| rate.unit == 1)?;
+        let point = |location: &Option<usize>| location.map(|location| [places[location].lon, places[location].lat]);
+        let points: Option<Vec<[f64; 2]>> = source.places.iter().map(point).collect();
+        Some(Plane { points: points?, rounding, price: rate.per_metre + rate.per_second })
+    }
+
+    #[inline]
+    fn get(&self, from: usize, to: usize) -> i64 {
+        self.price * self.rounding.straight(self.points[from], self.points[to])
+    }
 }
 
 /// Where the nodes are.
@@ -49,7 +74,7 @@ impl Source<'_> {
 impl<'a> Metric<'a> {
     pub(super) fn new(source: Source<'a>, rate: Rate) -> Metric<'a> {
         let width = source.places.len();
-        let mut metric = Metric { rate, source, width, leaving: Vec::new(), arriving: Vec::new() };
+        let mut metric = Metric { rate, source, width, plane: None, leaving: Vec::new(), arriving: Vec::new() };
         if width <= MOST_TABULATED {
             let cell = |cell: usize| source.value(rate, cell / width, cell % width).min(LARGEST) as i32;
             let leaving: Vec<i32> = (0..width * width).map(cell).collect();
@@ -59,6 +84,8 @@ impl<'a> Metric<'a> {
                 metric.arriving = transposed.collect();
             }
             metric.leaving = leaving;
+        } else {
+            metric.plane = Plane::of(source, rate);
         }
         metric
     }
@@ -76,7 +103,10 @@ impl<'a> Metric<'a> {
     #[inline]
     pub(super) fn get(&self, from: usize, to: usize) -> i64 {
         if self.leaving.is_empty() {
-            return self.source.value(self.rate, from, to);
+            return match &self.plane {
+                Some(plane) => plane.get(from, to),
+                None => self.source.value(self.rate, from, to),
+            };
         }
         i64::from(self.leaving[from * self.width + to])
     }

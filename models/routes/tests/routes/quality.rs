@@ -143,6 +143,24 @@ fn the_solver_beats_savings_and_savings_beats_nearest_neighbour() {
 }
 
 #[test]
+fn the_nearest_neighbour_plan_does_not_wait_for_a_near_stop_while_others_are_open() {
+    // The stop next door opens late: going there first would leave no time for the two beyond it.
+    let places = [0.0, 0.01, 0.05, 0.06].map(|east| Place { lat: 0.0, lon: east }).to_vec();
+    let windows = [(30_000, 40_000), (0, 20_000), (0, 20_000)];
+    let stops = windows
+        .iter()
+        .enumerate()
+        .map(|(i, &(opens, closes))| Stop::new(format!("s{i}"), i + 1).between(opens, closes).taking(60));
+    let vans = (0..3).map(|i| Vehicle::new(format!("v{i}"), 0).working(0, 50_000)).collect();
+    let problem = Problem::new(stops.collect(), vans, Travel::GreatCircle { places, speed_kmh: 30.0 })
+        .expect("the problem is well formed");
+    let plan = nearest_neighbour(&problem);
+    assert_eq!((plan.routes.len(), plan.unassigned.len()), (1, 0));
+    let visited: Vec<usize> = plan.routes[0].visits.iter().map(|visit| visit.stop).collect();
+    assert_eq!(visited, [1, 2, 0]);
+}
+
+#[test]
 fn maps_hold_every_route_and_stop() {
     let problem = scattered(30, 3, 2);
     let plan = solve(&problem, 100);

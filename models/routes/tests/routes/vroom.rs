@@ -186,3 +186,75 @@ fn the_old_field_for_one_matrix_of_durations_is_read() {
     let plan = request.solve(&Budget { iterations: 50, seed: 1 }, &never).expect("the budget is in range");
     assert_eq!(request.response(&plan)["summary"]["cost"], json!(2_100 + 2_250 + 1_100));
 }
+
+/// The first example of VROOM's own description of its requests: coordinates, skills, a break and a shipment; only the times of
+/// travel are left to the server.
+#[test]
+fn the_first_example_of_vrooms_description_is_planned() {
+    let request = json!({
+        "vehicles": [
+            { "id": 1, "start": [2.35044, 48.71764], "end": [2.35044, 48.71764], "capacity": [4], "skills": [1, 14],
+              "time_window": [28_800, 43_200] },
+            { "id": 2, "start": [2.35044, 48.71764], "end": [2.35044, 48.71764], "capacity": [4], "skills": [2, 14],
+              "time_window": [28_800, 43_200],
+              "breaks": [{ "id": 1, "service": 300, "time_windows": [[32_400, 34_200]] }] }
+        ],
+        "jobs": [
+            { "id": 1, "service": 300, "delivery": [1], "location": [1.98935, 48.701], "skills": [1],
+              "time_windows": [[32_400, 36_000]] },
+            { "id": 2, "service": 300, "pickup": [1], "location": [2.03655, 48.61128], "skills": [1] },
+            { "id": 5, "service": 300, "delivery": [1], "location": [2.28325, 48.5958], "skills": [14] },
+            { "id": 6, "service": 300, "delivery": [1], "location": [2.89357, 48.90736], "skills": [14] }
+        ],
+        "shipments": [{
+            "amount": [1], "skills": [2],
+            "pickup": { "id": 4, "service": 300, "location": [2.41808, 49.22619] },
+            "delivery": { "id": 3, "service": 300, "location": [2.39719, 49.07611] }
+        }]
+    });
+    let request = parse(request.to_string().as_bytes(), 60.0).expect("the request is well formed");
+    let plan = request.solve(&Budget { iterations: 500, seed: 1 }, &never).expect("the budget is in range");
+    assert_eq!(check(&request.problem, &plan), vec![]);
+    let answer = request.response(&plan);
+    assert_eq!((&answer["code"], &answer["summary"]["unassigned"]), (&json!(0), &json!(0)));
+    let steps_of = |vehicle: u64| -> Vec<&Value> {
+        let routes = answer["routes"].as_array().expect("an answer has routes");
+        let route = routes.iter().find(|route| route["vehicle"] == json!(vehicle)).expect("both vehicles drive");
+        route["steps"].as_array().expect("a route has steps").iter().collect()
+    };
+    let ids = |vehicle: u64, kind: &str| -> Vec<u64> {
+        let of_kind = steps_of(vehicle).into_iter().filter(|step| step["type"] == json!(kind));
+        of_kind.filter_map(|step| step["id"].as_u64()).collect()
+    };
+    // As VROOM plans it: each vehicle gets what its skills allow, and its break lies in the break's window.
+    assert!(ids(1, "job").contains(&1) && ids(1, "job").contains(&2));
+    assert_eq!((ids(2, "pickup"), ids(2, "delivery"), ids(2, "break")), (vec![4], vec![3], vec![1]));
+    let pause = steps_of(2).into_iter().find(|step| step["type"] == json!("break")).expect("the break is taken");
+    let begins = pause["arrival"].as_i64().unwrap_or(0) + pause["waiting_time"].as_i64().unwrap_or(0);
+    assert!((32_400..=34_200).contains(&begins), "{begins}");
+}
+
+/// What VROOM's public front-end sends: places picked on a map, named, and geometries asked for.
+#[test]
+fn a_request_of_vrooms_front_end_is_answered_with_a_line_for_each_route() {
+    let request = json!({
+        "jobs": [
+            { "id": 0, "description": "Rue de Rivoli", "location": [2.3522, 48.8566] },
+            { "id": 1, "description": "Montmartre", "location": [2.3431, 48.8867] },
+            { "id": 2, "description": "La Defense", "location": [2.2387, 48.8924] }
+        ],
+        "vehicles": [{ "id": 0, "description": "Vehicle 1", "start": [2.3730, 48.8443], "end": [2.3730, 48.8443] }],
+        "options": { "g": true }
+    });
+    let request = parse(request.to_string().as_bytes(), 40.0).expect("the request is well formed");
+    let plan = request.solve(&Budget { iterations: 50, seed: 1 }, &never).expect("the budget is in range");
+    assert_eq!(check(&request.problem, &plan), vec![]);
+    let answer = request.response(&plan);
+    assert_eq!(answer["summary"]["unassigned"], json!(0));
+    assert!(answer["summary"]["distance"].as_i64().is_some_and(|metres| metres > 20_000));
+    let route = &answer["routes"][0];
+    assert!(route["geometry"].as_str().is_some_and(|line| line.len() > 10), "{}", route["geometry"]);
+    let described: Vec<&str> =
+        route["steps"].as_array().into_iter().flatten().filter_map(|step| step["description"].as_str()).collect();
+    assert_eq!(described.len(), 3, "{route}");
+}

@@ -1,10 +1,10 @@
-//! Demand forecasts by product and region.
+//! Demand forecasts by product, category, seller and region.
 
 use axum::Json;
 use axum::extract::State;
 use dhow_commerce::FieldProblem;
-use dhow_engine::{Answer, EngineError, ForecastAsk, ForecastDay};
-use dhow_events::{DAY_MICROS, ProductId, Region, Timestamp};
+use dhow_engine::{Answer, EngineError, ForecastAsk, ForecastDay, SeriesKey, Subject};
+use dhow_events::{Category, DAY_MICROS, ProductId, Region, SellerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -68,6 +68,79 @@ pub(crate) struct ForecastAnswer {
     days: Vec<DayAnswer>,
     #[serde(flatten)]
     model: ModelPart,
+}
+
+/// Of which group, and how.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct GroupParameters {
+    /// Of this category and those below it, such as `home` or `home/garden`; of all products without it.
+    #[param(value_type = Option<String>)]
+    category: Option<Category>,
+    /// Of this seller; not together with a category.
+    #[param(value_type = Option<String>)]
+    seller: Option<SellerId>,
+    /// In this region; in all together where it is absent.
+    #[param(value_type = Option<String>)]
+    region: Option<Region>,
+    /// Days ahead; 30 where it is absent.
+    horizon: Option<usize>,
+    /// Between 0 and 1, with commas; `0.1,0.5,0.9` where it is absent.
+    #[param(example = "0.1,0.5,0.9")]
+    quantiles: Option<String>,
+}
+
+/// The demand of the coming days of a group of products.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GroupForecastAnswer {
+    /// Null where it is not of a category.
+    #[schema(value_type = Option<String>, required)]
+    category: Option<Category>,
+    /// Null where it is not of a seller.
+    #[schema(value_type = Option<String>, required)]
+    seller: Option<SellerId>,
+    /// Null for all regions together.
+    #[schema(value_type = Option<String>, required)]
+    region: Option<Region>,
+    days: Vec<DayAnswer>,
+    /// The model.
+    model: String,
+    /// How the forecast was made.
+    method: String,
+    /// Why a fallback answered; null where none did.
+    #[schema(required)]
+    degraded: Option<String>,
+}
+
+/// Forecast the demand of a category, a seller or all products.
+///
+/// It is what the forecasts of its products add up to. It decides nothing about a product, and is not recorded.
+#[utoipa::path(
+    get, path = "/v1/forecasts", tag = "models", params(GroupParameters),
+    responses((status = 200, body = GroupForecastAnswer)),
+)]
+pub(crate) async fn get_group_forecast(
+    State(app): State<Shared>,
+    caller: Caller,
+    Parameters(parameters): Parameters<GroupParameters>,
+) -> Result<Json<GroupForecastAnswer>, Problem> {
+    let GroupParameters { category, seller, region, horizon, quantiles: asked } = parameters;
+    let subject = match (category, seller) {
+        (Some(_), Some(_)) => {
+            let message = "must not stand beside `category`: ask for one of them";
+            return Err(Problem::invalid([FieldProblem::new("/seller", message)]).into_parameter());
+        }
+        (Some(category), None) => Subject::Category(category),
+        (None, Some(seller)) => Subject::Seller(seller),
+        (None, None) => Subject::All,
+    };
+    let levels = quantiles(asked.as_deref().unwrap_or(QUANTILES_DEFAULT))?;
+    let key = SeriesKey { subject, region };
+    let forecast = app.engine.forecast_group(caller.tenant, &key, horizon.unwrap_or(HORIZON_DAYS_DEFAULT), &levels);
+    let forecast = forecast.map_err(|error| Problem::from(error).into_parameter())?;
+    let days = forecast.days.into_iter().map(|day| day_answer(&levels, day)).collect();
+    let (model, method, degraded) = (forecast.model, forecast.method, forecast.degraded);
+    Ok(Json(GroupForecastAnswer { category, seller, region, days, model, method, degraded }))
 }
 
 /// Forecast a product's demand.
@@ -173,16 +246,17 @@ fn told(
     answer: Answer<Vec<ForecastDay>>,
 ) -> ForecastAnswer {
     let (days, model) = ModelPart::split(answer);
-    let day = |day: ForecastDay| DayAnswer {
+    let days = days.into_iter().map(|day| day_answer(quantiles, day)).collect();
+    ForecastAnswer { product, region, days, model }
+}
+
+fn day_answer(quantiles: &[f64], day: ForecastDay) -> DayAnswer {
+    let levels = quantiles.iter().zip(day.quantiles);
+    DayAnswer {
         day: Timestamp::from_micros(day.day * DAY_MICROS).to_string().chars().take(10).collect(),
         expected: day.expected,
-        quantiles: quantiles
-            .iter()
-            .zip(day.quantiles)
-            .map(|(quantile, units)| QuantileAnswer { quantile: *quantile, units })
-            .collect(),
-    };
-    ForecastAnswer { product, region, days: days.into_iter().map(day).collect(), model }
+        quantiles: levels.map(|(quantile, units)| QuantileAnswer { quantile: *quantile, units }).collect(),
+    }
 }
 
 fn quantiles(text: &str) -> Result<Vec<f64>, Problem> {

@@ -3,9 +3,11 @@
 pub(crate) mod answers;
 mod checkouts;
 mod decisions;
+mod delivery_times;
 mod events;
 mod experiments;
 mod features;
+mod forecast_quality;
 mod forecasts;
 mod fraud;
 mod fraud_cases;
@@ -61,6 +63,10 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(fraud_lists::get_list, fraud_lists::post_list, fraud_lists::delete_list))
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))
+        .routes(routes!(delivery_times::post_delivery_times))
+        .routes(routes!(forecasts::get_group_forecast))
+        .routes(routes!(forecast_quality::get_forecast_accuracy))
+        .routes(routes!(forecast_quality::get_forecast_regions))
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::post_forecasts))
         .routes(routes!(plans::post_routes))

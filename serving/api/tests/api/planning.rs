@@ -1,6 +1,7 @@
 //! What planners do over HTTP: forecasts of many series, reorder proposals from them, approvals within a budget.
 
-use dhow_events::ProductId;
+use dhow_events::{CarrierId, Category, ProductId, SellerId};
+use dhow_forecast::Member;
 use serde_json::{Value, json};
 
 use crate::trained;
@@ -44,6 +45,102 @@ async fn a_batch_forecasts_what_the_model_knows_and_names_the_rest() {
     assert_eq!(world.post("/v1/forecasts/batch", &far).await.pointers(), ["/horizon"]);
     let odd = json!({ "series": asked["series"], "quantiles": [1.5] });
     assert_eq!(world.post("/v1/forecasts/batch", &odd).await.pointers(), ["/quantiles"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forecasts_of_groups_are_what_their_products_add_up_to() {
+    let world = World::new().await;
+    let mut products = Vec::new();
+    for title in ["Cup", "Pot", "Doll"] {
+        products.push(world.product(title, 1_000, 10).await.parse::<ProductId>().unwrap());
+    }
+    let seller = SellerId::from_u128(7);
+    let member = |category: &str| Member { category: Category::new(category).ok(), seller: Some(seller) };
+    let sold = [
+        (products[0], member("home/kitchen"), 4.0),
+        (products[1], member("home"), 9.0),
+        (products[2], member("toys"), 2.0),
+    ];
+    trained::market(&world, &sold);
+    let expected = async |path: String| {
+        let answer = world.get(path).await.json();
+        let days = answer["days"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+        assert_eq!(days.len(), 30, "{answer}");
+        days.iter().map(|day| day["expected"].as_f64().unwrap()).collect::<Vec<f64>>()
+    };
+    let mut rows = Vec::new();
+    for product in &products {
+        rows.push(expected(format!("/v1/forecasts/{product}")).await);
+    }
+    for (path, members) in [
+        ("/v1/forecasts".to_owned(), &rows[..]),
+        ("/v1/forecasts?category=home".to_owned(), &rows[..2]),
+        (format!("/v1/forecasts?seller={seller}"), &rows[..]),
+    ] {
+        for (day, total) in expected(path.clone()).await.into_iter().enumerate() {
+            let sum: f64 = members.iter().map(|row| row[day]).sum();
+            assert!((sum - total).abs() < 1e-6 * total, "{path}: {sum} against {total}");
+        }
+    }
+    let of_region = world.get("/v1/forecasts?category=toys&region=GB&quantiles=0.5".to_owned()).await.json();
+    let method = of_region["method"].as_str().unwrap();
+    assert!(method.starts_with("sum of") || method.contains(", reconciled "), "{of_region}");
+    assert_eq!(of_region["days"][0]["quantiles"].as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/v1/forecasts?category=gardens".to_owned()).await.status, 404);
+    let regions = world.get("/v1/forecasts/regions?category=home&horizon=30".to_owned()).await.json();
+    let rows = regions["regions"].as_array().unwrap_or_else(|| panic!("{regions}"));
+    let of_home: f64 = expected("/v1/forecasts?category=home".to_owned()).await.iter().sum();
+    let by_region: f64 = rows.iter().map(|row| row["expected"].as_f64().unwrap()).sum();
+    assert!(rows.len() == 2 && (by_region - of_home).abs() < 1e-6 * of_home, "{regions}");
+    let accuracy = world.get(format!("/v1/forecasts/accuracy?product={}", products[0])).await.json();
+    assert!(accuracy["since"].is_null() && accuracy["validated"]["days"].as_u64().unwrap() > 0, "{accuracy}");
+    assert_eq!(world.get("/v1/forecasts/accuracy?category=gardens".to_owned()).await.status, 404);
+    let two = world.get(format!("/v1/forecasts/regions?product={}&category=home", products[0])).await;
+    assert_eq!(two.pointers(), ["/category"]);
+    let both = world.get(format!("/v1/forecasts?category=toys&seller={seller}")).await;
+    assert_eq!(both.pointers(), ["/seller"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parcel_is_told_its_time_and_the_day_to_promise_for_it() {
+    let world = World::new().await;
+    let parcel = json!({
+        "seller": SellerId::from_u128(1), "origin": "GB", "destination": "KE", "latitude": -1.3, "longitude": 36.8,
+        "weight_grams": 500, "at": "2026-03-02T12:00:00Z",
+    });
+    let path = "/v1/delivery-times";
+    assert_eq!(world.post(path, &parcel).await.status, 503, "no model is in force");
+    trained::delivery(&world);
+    let minutes = async |change: Value| {
+        let mut asked = parcel.clone();
+        asked.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let answer = world.post(path, &asked).await.json();
+        let of = |row: &Value| row["minutes"].as_f64().unwrap();
+        let told: Vec<f64> =
+            answer["quantiles"].as_array().unwrap_or_else(|| panic!("{answer}")).iter().map(of).collect();
+        assert!(told.is_sorted(), "{answer}");
+        (told, answer)
+    };
+    let (from_order, answer) = minutes(json!({})).await;
+    assert!(answer["promise"].is_null() && answer["from"] == "ordered", "{answer}");
+    let of_carrier = |carrier: u128| json!({ "from": "dispatched", "carrier": CarrierId::from_u128(carrier) });
+    let (fast, _) = minutes(of_carrier(1)).await;
+    let (slow, _) = minutes(of_carrier(2)).await;
+    assert!(fast[1] < 1.15 * 2_880.0 && slow[1] > 0.85 * 4_320.0, "{fast:?} {slow:?}");
+    assert!(from_order[0] < fast[2] && from_order[2] > slow[0], "{from_order:?} holds both carriers");
+    let costs = |late: f64| json!({ "costs": { "late_per_day": late, "early_per_day": 1.0 } });
+    let by = |answer: &Value| answer["promise"]["by"].as_str().unwrap().to_owned();
+    let (eager, careful) = (minutes(costs(0.2)).await.1, minutes(costs(30.0)).await.1);
+    assert!(by(&eager) < by(&careful), "{eager} {careful}");
+    assert!(careful["promise"]["probability_late"].as_f64().unwrap() < 0.1);
+    let refused = async |change: Value| {
+        let mut asked = parcel.clone();
+        asked.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        world.post(path, &asked).await.pointers()
+    };
+    assert_eq!(refused(json!({ "latitude": 91.0 })).await, ["/latitude"]);
+    assert_eq!(refused(json!({ "weight_grams": -1 })).await, ["/weight_grams"]);
+    assert_eq!(refused(json!({ "costs": { "early_per_day": 0.0 } })).await, ["/costs/early_per_day"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use dhow_delivery::{Delivery, DeliveryModel, Parcel};
 use dhow_events::*;
-use dhow_forecast::{DailySeries, DemandModel, FitSettings, SeriesKey};
+use dhow_forecast::{DailySeries, DemandModel, FitSettings, Market, Member, SeriesKey};
 use dhow_fraud::{
     Boosting, BoostingSettings, Costs, KindScores, KindTable, RiskKind, Settings, Thresholds, TrainingTable,
 };
@@ -164,7 +165,7 @@ pub fn demand(world: &World, products: &[(ProductId, f64)]) {
     let series: Vec<DailySeries> = products
         .iter()
         .map(|(product, level)| DailySeries {
-            key: SeriesKey { product: *product, region: None },
+            key: SeriesKey::product(*product, None),
             first_day: 20_000,
             quantities: (0..100).map(|day| (level + f64::from(day * 7 % 5) - 2.0).max(0.0)).collect(),
         })
@@ -172,4 +173,45 @@ pub fn demand(world: &World, products: &[(ProductId, f64)]) {
     let settings = FitSettings { season_days: 7, horizon_days: 90 };
     let model = DemandModel::fit(&series, &settings).unwrap();
     promote(world, Task::Forecast, &model.to_bytes().unwrap());
+}
+
+/// Puts a demand model in force that adds up: each of these products sold as many units every day, in two regions.
+pub fn market(world: &World, products: &[(ProductId, Member, f64)]) {
+    let regions = ["GB", "KE"].map(|name| Region::new(name).unwrap());
+    let pairs = products.iter().flat_map(|(product, ..)| regions.map(|region| (*product, region))).collect();
+    let members = products.iter().map(|(product, member, _)| (*product, *member)).collect();
+    let market = Market::new(&pairs, &members).unwrap();
+    let sold = products.iter().flat_map(|(product, _, level)| {
+        let day = move |day: i64| regions.map(|region| (*product, region, 20_000 + day, level + (day * 7 % 5) as f64));
+        (0..100).flat_map(day)
+    });
+    let series = market.series(sold, 20_000, 100).unwrap();
+    let settings = FitSettings { season_days: 7, horizon_days: 90 };
+    let (model, _) = DemandModel::fit_market(&series, &market, &settings).unwrap();
+    promote(world, Task::Forecast, &model.to_bytes().unwrap());
+}
+
+/// Puts a model of delivery times in force: from seller 1 parcels take a day to Germany and two to Kenya, three by carrier 2.
+pub fn delivery(world: &World) {
+    let begin = Timestamp::from_micros(20_000 * DAY_MICROS);
+    let one = |at: i64| {
+        let (destination, latitude, longitude) = if at % 2 == 0 { ("DE", 52.5, 13.4) } else { ("KE", -1.3, 36.8) };
+        let carrier = 1 + (at / 2 % 2) as u128;
+        let days = if at % 2 == 0 { 1.0 } else { 1.0 + carrier as f64 };
+        let parcel = Parcel {
+            seller: SellerId::from_u128(1),
+            carrier: Some(CarrierId::from_u128(carrier)),
+            origin: Region::new("GB").unwrap(),
+            destination: Region::new(destination).unwrap(),
+            latitude,
+            longitude,
+            weight_grams: 500,
+            at: begin + at * HOUR_MICROS,
+        };
+        Delivery { parcel, minutes: days * 1_440.0 * (0.9 + (at * 37 % 21) as f64 / 100.0) }
+    };
+    let deliveries: Vec<Delivery> = (0..1_200).map(one).collect();
+    let until = begin + 1_400 * HOUR_MICROS;
+    let learned = DeliveryModel::learn(&deliveries, &deliveries, until, 1).unwrap();
+    promote(world, Task::Delivery, &learned.model.to_bytes().unwrap());
 }

@@ -1,10 +1,11 @@
-//! The held-out day's parcels as routing problems: one for each place that sends enough, planned over HTTP.
+//! The held-out day's parcels as routing problems: one for each region that gets enough, each parcel due in its part of the day,
+//! planned over HTTP.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dhow_events::Fact;
+use dhow_events::{DAY_MICROS, Fact, HOUR_MICROS, Timestamp};
 use dhow_routes::{map, vroom};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -23,8 +24,21 @@ const VAN_PARCELS: usize = 30;
 const PLANS_MAX: usize = 6;
 /// The speed that the server assumes between coordinates, km/h; the map does not hang on it.
 const SPEED_KMH: f64 = 40.0;
+/// When a van is under way, and the parts of the day in which a parcel may be due, in hours.
+const SHIFT_HOURS: (i64, i64) = (7, 22);
+const SLOT_HOURS: [(i64, i64); 3] = [(8, 12), (12, 16), (16, 20)];
+/// Vans at hand beside twice those that the parcels fill, so that a plan that wastes them still serves everybody.
+const SPARE_VANS: usize = 6;
 /// Places further from the depot than this are reached by the carriers' long hauls, not by a van's round.
 const ROUND_KM_MAX: f64 = 150.0;
+
+/// Where a parcel goes, in degrees, and in which part of the day it is due there.
+#[derive(Debug, Clone, Copy)]
+struct Parcel {
+    longitude: f64,
+    latitude: f64,
+    slot_hours: (i64, i64),
+}
 
 /// One region's plan beside the plan of going to the nearest stop each time.
 #[derive(Debug, Clone, Serialize)]
@@ -71,25 +85,30 @@ impl DayPlans {
 /// # Errors
 /// The server does not answer, or the drawing cannot be written.
 pub async fn plan(history: &History, address: SocketAddr, folder: &Path) -> Result<DayPlans, Failure> {
-    let mut by_region: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut by_region: BTreeMap<String, Vec<Parcel>> = BTreeMap::new();
     for arrival in &history.held_out {
         if let Fact::ShipmentDispatched(parcel) = &arrival.event.fact {
-            by_region.entry(parcel.destination.to_string()).or_default().push((parcel.longitude, parcel.latitude));
+            by_region.entry(parcel.destination.to_string()).or_default().push(Parcel {
+                longitude: parcel.longitude,
+                latitude: parcel.latitude,
+                slot_hours: slot_hours(parcel.promised_at),
+            });
         }
     }
-    let mut regions: Vec<_> = by_region.into_iter().map(|(region, places)| (region, around_busiest(places))).collect();
-    regions.retain(|(_, places)| places.len() >= STOPS_MIN);
-    regions.sort_by_key(|(region, places)| (std::cmp::Reverse(places.len()), region.clone()));
+    let mut regions: Vec<_> =
+        by_region.into_iter().map(|(region, parcels)| (region, around_busiest(parcels))).collect();
+    regions.retain(|(_, parcels)| parcels.len() >= STOPS_MIN);
+    regions.sort_by_key(|(region, parcels)| (std::cmp::Reverse(parcels.len()), region.clone()));
     let mut client = Client::new(address);
     let mut plans = DayPlans::default();
-    for (region, mut places) in regions.into_iter().take(PLANS_MAX) {
-        places.truncate(STOPS_MAX);
-        let problem = problem(&places);
+    for (region, mut parcels) in regions.into_iter().take(PLANS_MAX) {
+        parcels.truncate(STOPS_MAX);
+        let problem = problem(&parcels);
         let answer = client.post("route plan", "/v1/routes", &problem, None).await?;
         if plans.map.is_none() {
             plans.map = Some(draw(&problem, &answer, folder)?);
         }
-        plans.regions.push(figures(region, places.len(), &answer));
+        plans.regions.push(figures(region, parcels.len(), &answer));
     }
     Ok(plans)
 }
@@ -104,27 +123,38 @@ fn draw(problem: &Json, answer: &Json, folder: &Path) -> Result<PathBuf, Failure
     Ok(path)
 }
 
-/// The places within a van's reach of the one that has most others near it.
-fn around_busiest(places: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let near = |centre: &(f64, f64)| {
-        places.iter().filter(|place| distance_km(centre, place) <= ROUND_KM_MAX).copied().collect::<Vec<_>>()
+/// The part of the day that holds the hour of the promise, which is the hour of the order; nights count as the morning after.
+fn slot_hours(promised_at: Timestamp) -> (i64, i64) {
+    let hour = promised_at.micros().rem_euclid(DAY_MICROS) / HOUR_MICROS;
+    let later = SLOT_HOURS.into_iter().rfind(|&(from, _)| from <= hour);
+    later.unwrap_or(SLOT_HOURS[0])
+}
+
+/// The parcels within a van's reach of the one that has most others near it.
+fn around_busiest(parcels: Vec<Parcel>) -> Vec<Parcel> {
+    let near = |centre: &Parcel| {
+        parcels.iter().filter(|parcel| distance_km(centre, parcel) <= ROUND_KM_MAX).copied().collect::<Vec<_>>()
     };
-    places.iter().map(near).max_by_key(Vec::len).unwrap_or_default()
+    parcels.iter().map(near).max_by_key(Vec::len).unwrap_or_default()
 }
 
 /// A distance good enough to group by: equirectangular.
-fn distance_km(a: &(f64, f64), b: &(f64, f64)) -> f64 {
-    let scale = ((a.1 + b.1) / 2.0).to_radians().cos();
-    111.2 * ((a.0 - b.0) * scale).hypot(a.1 - b.1)
+fn distance_km(a: &Parcel, b: &Parcel) -> f64 {
+    let scale = ((a.latitude + b.latitude) / 2.0).to_radians().cos();
+    111.2 * ((a.longitude - b.longitude) * scale).hypot(a.latitude - b.latitude)
 }
 
-fn problem(places: &[(f64, f64)]) -> Json {
-    let count = places.len() as f64;
-    let depot = places.iter().fold((0.0, 0.0), |sum, place| (sum.0 + place.0 / count, sum.1 + place.1 / count));
-    let job = |(index, place): (usize, &(f64, f64))| json!({ "id": index + 1, "location": [place.0, place.1], "service": 180, "delivery": [1] });
-    let jobs: Vec<Json> = places.iter().enumerate().map(job).collect();
-    let vans = places.len().div_ceil(VAN_PARCELS) * 2 + 1;
-    let van = |id: usize| json!({ "id": id, "start": [depot.0, depot.1], "end": [depot.0, depot.1], "capacity": [VAN_PARCELS] });
+fn problem(parcels: &[Parcel]) -> Json {
+    let mean = |of: fn(&Parcel) -> f64| parcels.iter().map(of).sum::<f64>() / parcels.len() as f64;
+    let depot = [mean(|parcel| parcel.longitude), mean(|parcel| parcel.latitude)];
+    let seconds = |(from, to): (i64, i64)| [from * 3_600, to * 3_600];
+    let job = |(index, parcel): (usize, &Parcel)| {
+        json!({ "id": index + 1, "location": [parcel.longitude, parcel.latitude], "service": 180, "delivery": [1],
+            "time_windows": [seconds(parcel.slot_hours)] })
+    };
+    let jobs: Vec<Json> = parcels.iter().enumerate().map(job).collect();
+    let vans = parcels.len().div_ceil(VAN_PARCELS) * 2 + SPARE_VANS;
+    let van = |id: usize| json!({ "id": id, "start": depot, "end": depot, "capacity": [VAN_PARCELS], "time_window": seconds(SHIFT_HOURS) });
     json!({ "jobs": jobs, "vehicles": (1..=vans).map(van).collect::<Vec<_>>() })
 }
 

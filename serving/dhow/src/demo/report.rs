@@ -324,7 +324,8 @@ impl Report {
         println!("The day's parcels, planned\n{}", table(&header, &rows, true));
         if let Some(map) = &self.routes.map {
             println!(
-                "All plans together cost {} less than going to the nearest stop each time and {} less than the savings \
+                "Every parcel is due in the four hours of the day in which it was ordered. All plans together cost {} \
+                 less than going to the nearest stop each time, in metres or in time, and {} less than the savings \
                  plans; a map of the first is in {}.\n",
                 percent(self.routes.saved(|plan| plan.nearest_neighbour_cost)),
                 percent(self.routes.saved(|plan| plan.savings_cost)),

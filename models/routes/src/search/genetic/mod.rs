@@ -23,10 +23,14 @@ const RANDOM_PLANS: usize = 50;
 /// Plans of the annealing that are taken over beside its best, and the share of it after which they are gathered.
 const ANNEALED_PLANS: usize = 25;
 const GATHERED_FROM: f64 = 0.4;
-/// With so many steps a stop the annealing is given the first share of the work, with so few the second: crossover needs
-/// thousands of plans to get ahead, and each takes the longer the more stops there are.
+/// Steps a stop in all of the work, and the share of the work that the annealing is given then; between them it changes evenly.
+/// Crossover needs thousands of plans to get ahead, and each takes the longer the more stops there are: with few steps it is
+/// worth its time up to `SMALL` stops only.
 const MANY_STEPS: (f64, f64) = (14_000.0, 0.2);
+const SOME_STEPS_SMALL: (f64, f64) = (5_000.0, 0.5);
+const FEW_STEPS_SMALL: (f64, f64) = (2_500.0, 1.0);
 const FEW_STEPS: (f64, f64) = (5_000.0, 1.0);
+const SMALL: usize = 500;
 /// Chance that a plan over capacity is mended, and the price of the load by which it is.
 const MEND_CHANCE: f64 = 0.5;
 const MEND_PRICE: i64 = 10;
@@ -61,7 +65,8 @@ impl Genetic {
                 found.push(state.used.iter().map(|&route| state.routes[route as usize].stops().to_vec()).collect());
             }
         };
-        let course = Course { progress, end: &annealed_share, visit: &mut gather, watcher };
+        let end = |steps_per_stop: f64| annealed_share(self.ground.stops, steps_per_stop);
+        let course = Course { progress, end: &end, visit: &mut gather, watcher };
         let steps = anneal(state, random, course);
         found.push(state.best.orders.iter().filter(|order| !order.is_empty()).cloned().collect());
         found.retain(|routes| routes.len() <= self.ground.vehicles);
@@ -106,10 +111,19 @@ impl Genetic {
     }
 }
 
-/// The share of the work that is the annealing's when a stop would get so many steps in all of it.
-fn annealed_share(steps_per_stop: f64) -> f64 {
-    let few = (MANY_STEPS.0 - steps_per_stop) / (MANY_STEPS.0 - FEW_STEPS.0);
-    MANY_STEPS.1 + (FEW_STEPS.1 - MANY_STEPS.1) * few.clamp(0.0, 1.0)
+/// The share of the work that is the annealing's when each of so many stops would get so many steps in all of it.
+fn annealed_share(stops: usize, steps_per_stop: f64) -> f64 {
+    let between = |few: (f64, f64), many: (f64, f64)| {
+        let way = ((steps_per_stop - few.0) / (many.0 - few.0)).clamp(0.0, 1.0);
+        few.1 + way * (many.1 - few.1)
+    };
+    if stops > SMALL {
+        between(FEW_STEPS, MANY_STEPS)
+    } else if steps_per_stop < SOME_STEPS_SMALL.0 {
+        between(FEW_STEPS_SMALL, SOME_STEPS_SMALL)
+    } else {
+        between(SOME_STEPS_SMALL, MANY_STEPS)
+    }
 }
 
 /// A tour through all stops, and the plans that it was made of.
