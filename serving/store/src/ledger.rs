@@ -97,7 +97,7 @@ async fn insert(connection: &mut AnyConnection, batch: &Batch) -> Result<(), Sto
     for rows in equal_statements(&entries) {
         let sql = format!(
             "INSERT INTO ledger_entries (tenant, batch, position, account, asset, amount) VALUES {}",
-            value_rows(rows.len(), 6)
+            value_rows(connection, rows.len(), 6)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (position, entry) in rows {
@@ -126,7 +126,7 @@ async fn raise(connection: &mut AnyConnection, tenant: TenantId, changed: &Balan
              debits_pending = ledger_balances.debits_pending + excluded.debits_pending, \
              credits_pending = ledger_balances.credits_pending + excluded.credits_pending \
              RETURNING account, asset, debits, credits, debits_pending, credits_pending",
-            value_rows(rows.len(), 7)
+            value_rows(connection, rows.len(), 7)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for ((account, asset), change) in rows {

@@ -175,7 +175,7 @@ async fn put_shares(connection: &mut AnyConnection, transfer: &Transfer) -> Resu
         let sql = format!(
             "INSERT INTO transfer_shares (tenant, transfer, order_id, seller, amount_minor, commission_minor) \
              VALUES {} ON CONFLICT (tenant, transfer, order_id) DO UPDATE SET commission_minor = excluded.commission_minor",
-            value_rows(shares.len(), 6)
+            value_rows(connection, shares.len(), 6)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for share in shares {
