@@ -9,7 +9,7 @@
 //! that they never cross (Chernozhukov, Fernández-Val and Galichon 2010).
 //!
 //! [`DeliveryModel::learn`] judges on the latest deliveries before it learns from all; [`DeliveryModel::observe`] takes a
-//! delivery into the means in microseconds; [`promise`] chooses the day whose expected cost of late and early is least.
+//! delivery into the means in microseconds; [`promise()`] chooses the day whose expected cost of late and early is least.
 
 mod error;
 mod history;
