@@ -529,6 +529,9 @@ pub(crate) struct CloudEvent {
     /// When it happened.
     #[schema(example = "2026-01-31T12:00:00Z")]
     time: String,
+    /// `application/json` in every answer; it may be left out of what is sent.
+    #[schema(required = false, example = "application/json")]
+    datacontenttype: String,
     /// The fact's fields.
     #[schema(value_type = Object)]
     data: Json,

@@ -207,10 +207,13 @@ async fn every_route_answers_garbage_with_a_problem() {
         if operation.template.contains('{') {
             let nothing = world.ask(method, operation.template.replace(['{', '}'], "x")).json(&json!({}));
             let nothing = nothing.header("if-match", "\"1\"").send().await;
-            assert!([400, 422].contains(&nothing.status), "{shown}: {nothing:?}");
+            // A rail has a name and no id: that there is none of it is all there is to say.
+            let unknown = if operation.template.contains("{rail}") { 404 } else { 400 };
+            assert!([unknown, 422].contains(&nothing.status), "{shown}: {nothing:?}");
             nothing.code();
         }
-        if operation.json["requestBody"].is_null() {
+        // A rail's message is refused unread where it is not signed; `payments` shows that.
+        if operation.json["requestBody"].is_null() || operation.template.contains("{rail}") {
             continue;
         }
         for (body, code) in [("{\"a\":", "malformed_json"), ("", "malformed_json"), ("[[[", "malformed_json")] {
