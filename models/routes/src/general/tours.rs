@@ -382,16 +382,20 @@ impl<'p> Tours<'p> {
             Step::Break(_) => None,
         };
         let new = Some(problem.stops()[stop].location);
-        let cost = |from: Option<usize>, to: Option<usize>| {
+        let leg = |from: Option<usize>, to: Option<usize>| {
             let leg = problem.leg_by(limits.profile, from, to);
-            limits.leg_cost(i64::from(leg.distance_m), i64::from(leg.duration_s))
+            (i64::from(leg.distance_m), i64::from(leg.duration_s))
         };
         let fixed = if steps.is_empty() { limits.fixed_cost * COST_SCALE } else { 0 };
         let mut positions: Vec<(i64, usize)> = (limits.prefix.len().min(steps.len())..=steps.len())
             .map(|position| {
                 let from = if position == 0 { limits.start } else { place(&steps[position - 1]) };
                 let to = steps.get(position).map_or(limits.end, place);
-                (fixed + cost(from, new) + cost(new, to) - cost(from, to), position)
+                let [there, on, before] = [leg(from, new), leg(new, to), leg(from, to)];
+                let (distance_m, travel_s) = (there.0 + on.0 - before.0, there.1 + on.1 - before.1);
+                // A way round that is quicker than the leg it replaces shortens the duty by that much at most.
+                let duty = limits.duty_cost(travel_s.min(0));
+                (fixed + limits.leg_cost(distance_m, travel_s) + duty, position)
             })
             .collect();
         positions.sort_unstable();

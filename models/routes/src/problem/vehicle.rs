@@ -201,6 +201,12 @@ impl Vehicle {
         self.cost_per_km * distance_m * SCALED_PER_METRE + self.cost_per_travel_hour * travel_s * SCALED_PER_SECOND
     }
 
+    /// What time on duty costs at most, in 1/`COST_SCALE` units.
+    pub(crate) fn duty_cost(&self, duration_s: i64) -> i64 {
+        let overtime = self.overtime.map_or(0, |soft| soft.cost_per_hour);
+        (self.cost_per_duty_hour + overtime) * duration_s * SCALED_PER_SECOND
+    }
+
     /// Cost of a used vehicle in 1/`COST_SCALE` units, lateness aside.
     pub(crate) fn scaled_cost(&self, distance_m: i64, travel_s: i64, duration_s: i64) -> i64 {
         let overtime = self.overtime.map_or(0, |soft| (duration_s - soft.after_s).max(0) * soft.cost_per_hour);

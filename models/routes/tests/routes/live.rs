@@ -25,7 +25,7 @@ fn least_added(problem: &Problem, orders: &[Vec<usize>], stop: usize) -> Option<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_stop_is_inserted_at_the_cheapest_of_all_places(problem in any_problem(2..20), pick in 0..100usize) {
