@@ -59,7 +59,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
     let begin = SystemClock.now();
     report.tasks = train_all(&engine, configuration.tenant, cut, arguments.seed).await?;
     engine.reload_models(configuration.tenant)?;
-    report.stage(Stage::new("train, judge and promote three models", report.training_rows(), begin));
+    report.stage(Stage::new("train, judge and promote the models", report.training_rows(), begin));
 
     let address = listener.local_addr()?;
     let (stop_sender, stop_receiver) = watch::channel(false);
