@@ -15,6 +15,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import shlex
 import statistics
 import subprocess
@@ -63,6 +64,14 @@ def machine() -> dict:
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
     memory = next((line.split()[1] for line in open("/proc/meminfo") if line.startswith("MemTotal")), "0")
     return {"cpu": model, "cores": os.cpu_count(), "memory_gb": round(int(memory) / 1e6, 1), "kernel": platform.release()}
+
+
+def portable(command: str) -> str:
+    """A command as it stands in the archive: folders by what they are called everywhere, not by where this machine has them."""
+    named = {os.environ.get("DHOW_DATA_DIR", ""): "$DHOW_DATA_DIR", str(FOLDER.parents[1]): "."}
+    for folder, name in named.items():
+        command = command.replace(folder, name) if folder.startswith("/") else command
+    return re.sub(re.escape(tempfile.gettempdir()) + r"/[^/ ]+", "$TMPDIR", command)
 
 
 def archive(name: str, record: dict) -> Path:
@@ -114,7 +123,7 @@ def main() -> None:
         ratios = [ours["cpu_s"] / theirs["cpu_s"] for ours, theirs in zip(runs["dhow"], runs["peer"])]
         summary["cpu_ratio_dhow_to_peer"] = round(statistics.median(ratios), 4)
         print(f"CPU seconds, dhow / peer: {summary['cpu_ratio_dhow_to_peer']} (pairs: {', '.join(f'{r:.3f}' for r in ratios)})")
-    record = {"commands": sides, "peer_version": arguments.peer_version, "note": arguments.note, "medians": summary, "runs": runs}
+    record = {"commands": {side: portable(command) for side, command in sides.items()}, "peer_version": arguments.peer_version, "note": arguments.note, "medians": summary, "runs": runs}
     print("archived as", os.path.relpath(archive(arguments.name, record)))
 
 

@@ -178,6 +178,7 @@ def measure(name: str) -> None:
     for solver, of in figures.items():
         print(name, solver, "  ".join(f"{key} {value}" for key, value in of.items()))
     record = {
+        "commands": {"dhow": f"benches/routes.sh {name}"},
         "note": f"{row.seconds} CPU seconds a file, one core; gaps to {reference}",
         "sample": [file.stem for file in files],
         "seeds": row.seeds,

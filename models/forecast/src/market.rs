@@ -54,7 +54,6 @@ pub struct Member {
 pub struct Market {
     pub(crate) hierarchy: Hierarchy,
     pub(crate) keys: Vec<SeriesKey>,
-
     bottoms: FxHashMap<(ProductId, Region), usize>,
 }
 

@@ -1,13 +1,13 @@
 //! Sending sellers what they are owed: asked against the books, carried out by the rail as any transfer; when to pay is the caller's.
 
-use dhow_events::{Currency, Money, SellerId, TenantId, TransferId};
+use dhow_events::{Currency, Money, SellerId, TenantId};
 use dhow_ledger::{Asset, Side};
 
-use crate::bookings::{self, seller_account};
+use crate::bookings::seller_account;
 use crate::idempotency::claim;
+use crate::transfers::insert_asked;
 use crate::{
-    Answered, Commerce, CommerceError, Idempotency, PaymentRail, RECOVERY_AFTER_MICROS, Storage, StorageTransaction,
-    Transfer, TransferKind, TransferState,
+    Answered, Commerce, CommerceError, Idempotency, PaymentRail, Storage, StorageTransaction, Transfer, TransferKind,
 };
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
@@ -38,27 +38,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         if asked_minor > left_minor || asked_minor == 0 {
             return Err(CommerceError::AmountExceeded { what: TransferKind::Payout, asked_minor, left_minor });
         }
-        let transfer = Transfer {
-            tenant,
-            id: TransferId::at(now, self.ids.random()),
-            kind: TransferKind::Payout,
-            state: TransferState::Pending,
-            amount: Money::new(asked_minor, currency),
-            payment: None,
-            seller: Some(seller),
-            shares: Vec::new(),
-            rail: self.rail.name().to_owned(),
-            rail_reference: None,
-            failure: None,
-            created_at: now,
-            updated_at: now,
-            due_at: now + RECOVERY_AFTER_MICROS,
-            idempotency_key: key.map(|key| key.key().to_owned()),
-        };
-        transaction.insert_transfer(&transfer).await?;
-        if let Some(batch) = bookings::asked(&transfer, now)? {
-            transaction.write_batch(&batch).await?;
-        }
+        let amount = Money::new(asked_minor, currency);
+        let transfer = Transfer { seller: Some(seller), ..self.pending(tenant, TransferKind::Payout, amount, key) };
+        insert_asked(&mut transaction, &transfer).await?;
         transaction.commit().await?;
         Ok(Answered { value: self.carry_out(transfer).await?, replayed: false })
     }

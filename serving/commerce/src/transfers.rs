@@ -169,32 +169,47 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 order.commission.commission_returned_minor += share.commission_minor;
             }
         }
+        let amount = Money::new(asked_minor, checkout.total.currency);
         let transfer = Transfer {
-            tenant: checkout.tenant,
-            id: TransferId::at(now, self.ids.random()),
-            kind: change.kind,
-            state: TransferState::Pending,
-            amount: Money::new(asked_minor, checkout.total.currency),
             payment: checkout.payment.as_ref().map(|payment| payment.id),
-            seller: None,
             shares,
-            rail: self.rail.name().to_owned(),
-            rail_reference: None,
-            failure: None,
-            created_at: now,
-            updated_at: now,
             due_at,
-            idempotency_key: key.map(|key| key.key().to_owned()),
+            ..self.pending(checkout.tenant, change.kind, amount, key)
         };
         move_payment(&mut checkout, &transfer, |amounts| amounts.add_asked(transfer.kind, asked_minor))?;
         // Whether there is as much is the database's to say: its constraints hold for whatever comes at the same time.
         let written = write_amounts(transaction, &mut checkout, &transfer, now).await;
         written.map_err(|error| exceeded(error, change.kind, asked_minor, left_minor))?;
-        transaction.insert_transfer(&transfer).await?;
-        if let Some(batch) = bookings::asked(&transfer, now)? {
-            transaction.write_batch(&batch).await?;
-        }
+        insert_asked(transaction, &transfer).await?;
         Ok(transfer)
+    }
+
+    /// A transfer that is asked for now, of nobody yet.
+    pub(crate) fn pending(
+        &self,
+        tenant: TenantId,
+        kind: TransferKind,
+        amount: Money,
+        key: Option<&Idempotency>,
+    ) -> Transfer {
+        let now = self.clock.now();
+        Transfer {
+            tenant,
+            id: TransferId::at(now, self.ids.random()),
+            kind,
+            state: TransferState::Pending,
+            amount,
+            payment: None,
+            seller: None,
+            shares: Vec::new(),
+            rail: self.rail.name().to_owned(),
+            rail_reference: None,
+            failure: None,
+            created_at: now,
+            updated_at: now,
+            due_at: now + RECOVERY_AFTER_MICROS,
+            idempotency_key: key.map(|key| key.key().to_owned()),
+        }
     }
 
     /// Has the rail do it, outside any transaction, and writes how it ended.
@@ -393,6 +408,18 @@ const fn moved(kind: TransferKind, state: TransferState) -> Moved {
         (TransferKind::Refund, TransferState::Reversed) => Moved { asked: -1, done: -1 },
         (_, TransferState::Reversed | TransferState::Pending) => Moved { asked: 0, done: 0 },
     }
+}
+
+/// Writes a transfer that is asked for, with its books.
+pub(crate) async fn insert_asked<X: StorageTransaction>(
+    transaction: &mut X,
+    transfer: &Transfer,
+) -> Result<(), CommerceError> {
+    transaction.insert_transfer(transfer).await?;
+    if let Some(batch) = bookings::asked(transfer, transfer.created_at)? {
+        transaction.write_batch(&batch).await?;
+    }
+    Ok(())
 }
 
 /// The checkout of a payment, whose row is held against other writers until the transaction ends.

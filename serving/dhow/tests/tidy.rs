@@ -273,6 +273,21 @@ fn no_unit_test_stands_in_a_library_whose_tests_are_not_run() {
 }
 
 #[test]
+fn no_archived_command_names_a_folder_of_one_machine() {
+    let mut problems = Vec::new();
+    for entry in fs::read_dir(root().join("benches/runs")).unwrap() {
+        let path = entry.unwrap().path();
+        let run: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let commands = run["commands"].as_object().into_iter().flatten().filter_map(|(_, command)| command.as_str());
+        let everywhere = |word: &&str| !word.starts_with('/') || word.starts_with("/dev/") || word.starts_with("/tmp/");
+        for word in commands.flat_map(str::split_whitespace).filter(|word| !everywhere(word)) {
+            problems.push(format!("{}: {word}", path.display()));
+        }
+    }
+    report(problems);
+}
+
+#[test]
 fn versions_and_features_stand_once_in_the_workspace_manifest() {
     let mut problems = Vec::new();
     for member in members() {

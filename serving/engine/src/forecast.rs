@@ -3,11 +3,11 @@
 use dhow_commerce::{DecisionKind, Reason};
 use dhow_events::facts::ForecastServed;
 use dhow_events::{DecisionId, ProductId, Region, TenantId};
-use dhow_forecast::{Accuracy, DemandError, DemandForecast, DemandModel, SeriesKey, Subject};
+use dhow_forecast::{Accuracy, DemandError, DemandForecast, SeriesKey, Subject};
 
 use crate::champions::TenantModels;
 use crate::decisions::Question;
-use crate::{Answer, Champion, Engine, EngineError};
+use crate::{Answer, Engine, EngineError};
 
 /// A question for a forecast.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,7 @@ impl Engine {
     ) -> Result<GroupForecast, EngineError> {
         let models = self.shared().champions.of(tenant);
         let champion = models.forecast.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
-        let forecast = models.forecast_now(champion, group, horizon_days, quantiles)?;
+        let forecast = models.forecast_now(group, horizon_days, quantiles)?;
         Ok(GroupForecast {
             days: days(&forecast),
             model: champion.label.to_string(),
@@ -78,7 +78,7 @@ impl Engine {
         let models = self.shared().champions.of(tenant);
         let champion = models.forecast.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
         let key = SeriesKey::product(ask.product, ask.region);
-        let forecast = models.forecast_now(champion, &key, ask.horizon_days, &ask.quantiles)?;
+        let forecast = models.forecast_now(&key, ask.horizon_days, &ask.quantiles)?;
         let days = days(&forecast);
         let latency_us = self.stopwatch().now().micros_since(begin);
         let decision = DecisionId::at(now, self.random());
@@ -180,15 +180,12 @@ impl TenantModels {
     /// The champion's forecast, with quantiles that have followed the sales since its history.
     fn forecast_now(
         &self,
-        champion: &Champion<DemandModel>,
         key: &SeriesKey,
         horizon_days: usize,
         quantiles: &[f64],
     ) -> Result<DemandForecast, EngineError> {
-        match &self.live_demand {
-            Some(live) => live.forecast(key, horizon_days, quantiles).map_err(refused),
-            None => champion.model.forecast(key, horizon_days, quantiles).map_err(refused),
-        }
+        let live = self.live_demand.as_ref().ok_or(EngineError::NoModel { task: "forecast" })?;
+        live.forecast(key, horizon_days, quantiles).map_err(refused)
     }
 }
 

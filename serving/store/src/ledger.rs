@@ -21,6 +21,7 @@ pub(crate) async fn write(connection: &mut AnyConnection, batch: &Batch) -> Resu
         Move::Post(_) | Move::Pend { .. } => None,
     };
     insert(connection, batch).await?;
+    // Where they cannot be told, `settle` refuses the batch and says why.
     let changed = changes(batch, pending.as_ref()).unwrap_or_default();
     let after = raise(connection, batch.tenant, &changed).await?;
     let mut before = Balances::new();

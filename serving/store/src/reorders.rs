@@ -52,7 +52,7 @@ pub(crate) async fn hold(
     tenant: TenantId,
     id: ReorderId,
 ) -> Result<Option<ReorderProposal>, StorageError> {
-    select(connection, "id = $2", lock(kind), tenant, id.to_string()).await
+    select(connection, "id = $2", kind.row_lock(), tenant, id.to_string()).await
 }
 
 pub(crate) async fn waiting(
@@ -61,7 +61,7 @@ pub(crate) async fn waiting(
     tenant: TenantId,
     product: ProductId,
 ) -> Result<Option<ReorderProposal>, StorageError> {
-    select(connection, "product = $2 AND state = 'proposed'", lock(kind), tenant, product.to_string()).await
+    select(connection, "product = $2 AND state = 'proposed'", kind.row_lock(), tenant, product.to_string()).await
 }
 
 async fn select(
@@ -145,7 +145,7 @@ pub(crate) async fn hold_budgets(
     kind: DatabaseKind,
     tenant: TenantId,
 ) -> Result<ReorderBudgets, StorageError> {
-    select_budgets(connection, lock(kind), tenant).await
+    select_budgets(connection, kind.row_lock(), tenant).await
 }
 
 async fn select_budgets(
@@ -178,13 +178,6 @@ pub(crate) async fn put_budgets(
     .await
     .map_err(storage_error)?;
     Ok(())
-}
-
-const fn lock(kind: DatabaseKind) -> &'static str {
-    match kind {
-        DatabaseKind::Sqlite => "",
-        DatabaseKind::Postgres => " FOR UPDATE",
-    }
 }
 
 fn proposal(row: &AnyRow) -> Result<ReorderProposal, StorageError> {

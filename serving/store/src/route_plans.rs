@@ -108,11 +108,7 @@ pub(crate) async fn hold(
     tenant: TenantId,
     id: PlanId,
 ) -> Result<Option<RoutePlan>, StorageError> {
-    let lock = match kind {
-        DatabaseKind::Sqlite => "",
-        DatabaseKind::Postgres => " FOR UPDATE",
-    };
-    select(connection, lock, tenant, id).await
+    select(connection, kind.row_lock(), tenant, id).await
 }
 
 async fn select(

@@ -9,11 +9,16 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::rows::{Fields, equal_statements, placeholders, storage_error};
 
-const PLANS: [(Plan, &str); 3] =
-    [(Plan::Free, "free"), (Plan::Professional, "professional"), (Plan::Enterprise, "enterprise")];
+const fn word(plan: Plan) -> &'static str {
+    match plan {
+        Plan::Free => "free",
+        Plan::Professional => "professional",
+        Plan::Enterprise => "enterprise",
+    }
+}
 
-fn plan(word: &str) -> Option<Plan> {
-    PLANS.iter().find(|(_, known)| *known == word).map(|(plan, _)| *plan)
+fn plan(text: &str) -> Option<Plan> {
+    [Plan::Free, Plan::Professional, Plan::Enterprise].into_iter().find(|plan| word(*plan) == text)
 }
 
 fn terms(fields: &Fields<'_>) -> Result<SellerTerms, StorageError> {
@@ -42,14 +47,13 @@ pub(crate) async fn put_terms(
     seller: SellerId,
     terms: SellerTerms,
 ) -> Result<(), StorageError> {
-    let word = PLANS.iter().find(|(plan, _)| *plan == terms.plan).map_or("free", |(_, word)| *word);
     sqlx::query(
         "INSERT INTO seller_terms (tenant, seller, plan, contract_ppm) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (tenant, seller) DO UPDATE SET plan = excluded.plan, contract_ppm = excluded.contract_ppm",
     )
     .bind(tenant.to_string())
     .bind(seller.to_string())
-    .bind(word)
+    .bind(word(terms.plan))
     .bind(terms.contract_ppm.map(i64::from))
     .execute(connection)
     .await

@@ -13,18 +13,27 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use crate::DatabaseKind;
 use crate::checkouts;
 use crate::pages::List;
-use crate::rows::{Fields, Query, equal_statements, placeholders, storage_error, to_json, value_rows};
+use crate::rows::{Fields, Query, equal_statements, storage_error, to_json, value_rows};
 
 const LIST: List = List { table: "transfers", columns: "*", id: "id" };
 
-/// Locks a payment's row where the database locks rows, and gives its checkout; SQLite's one writer needs no lock.
+/// Locks a payment's row where the database locks rows, and gives its checkout.
 pub(crate) async fn hold_payment(
     connection: &mut AnyConnection,
     kind: DatabaseKind,
     tenant: TenantId,
     id: PaymentId,
 ) -> Result<Option<CheckoutId>, StorageError> {
-    let sql = format!("SELECT checkout FROM payments WHERE tenant = $1 AND id = $2{}", kind.row_lock());
+    checkout_of(connection, kind.row_lock(), tenant, id).await
+}
+
+async fn checkout_of(
+    connection: &mut AnyConnection,
+    lock: &str,
+    tenant: TenantId,
+    id: PaymentId,
+) -> Result<Option<CheckoutId>, StorageError> {
+    let sql = format!("SELECT checkout FROM payments WHERE tenant = $1 AND id = $2{lock}");
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(tenant.to_string())
         .bind(id.to_string())
@@ -39,7 +48,7 @@ pub(crate) async fn payment(
     tenant: TenantId,
     id: PaymentId,
 ) -> Result<Option<Checkout>, StorageError> {
-    match hold_payment(connection, DatabaseKind::Sqlite, tenant, id).await? {
+    match checkout_of(connection, "", tenant, id).await? {
         Some(checkout) => checkouts::find(connection, tenant, checkout).await,
         None => Ok(None),
     }
@@ -215,7 +224,7 @@ pub(crate) async fn find(
     tenant: TenantId,
     id: TransferId,
 ) -> Result<Option<Transfer>, StorageError> {
-    hold(connection, DatabaseKind::Sqlite, tenant, id).await
+    select(connection, "", tenant, id).await
 }
 
 /// The same with its row locked where the database locks rows.
@@ -225,7 +234,16 @@ pub(crate) async fn hold(
     tenant: TenantId,
     id: TransferId,
 ) -> Result<Option<Transfer>, StorageError> {
-    let sql = format!("SELECT * FROM transfers WHERE tenant = $1 AND id = $2{}", kind.row_lock());
+    select(connection, kind.row_lock(), tenant, id).await
+}
+
+async fn select(
+    connection: &mut AnyConnection,
+    lock: &str,
+    tenant: TenantId,
+    id: TransferId,
+) -> Result<Option<Transfer>, StorageError> {
+    let sql = format!("SELECT * FROM transfers WHERE tenant = $1 AND id = $2{lock}");
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(tenant.to_string())
         .bind(id.to_string())
@@ -281,10 +299,9 @@ async fn with_shares(
 ) -> Result<Vec<Transfer>, StorageError> {
     let mut shares: BTreeMap<(TenantId, TransferId), Vec<TransferShare>> = BTreeMap::new();
     for part in equal_statements(&transfers) {
-        let places = (0..part.len()).map(|at| format!("({})", placeholders(2 * at + 1, 2))).collect::<Vec<_>>();
         let sql = format!(
             "SELECT * FROM transfer_shares WHERE (tenant, transfer) IN (VALUES {}) ORDER BY transfer, seller",
-            places.join(", ")
+            value_rows(connection, part.len(), 2)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for transfer in part {

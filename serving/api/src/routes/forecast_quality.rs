@@ -47,7 +47,8 @@ pub(crate) struct RegionsParameters {
     horizon: Option<usize>,
 }
 
-fn subject(
+/// What is asked for; the parameters that name it exclude each other.
+pub(super) fn subject(
     product: Option<ProductId>,
     category: Option<Category>,
     seller: Option<SellerId>,

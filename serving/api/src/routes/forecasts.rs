@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use dhow_commerce::FieldProblem;
-use dhow_engine::{Answer, EngineError, ForecastAsk, ForecastDay, SeriesKey, Subject};
+use dhow_engine::{Answer, EngineError, ForecastAsk, ForecastDay, SeriesKey};
 use dhow_events::{Category, DAY_MICROS, ProductId, Region, SellerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answers::ModelPart;
+use super::forecast_quality::subject;
 use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::{JsonBody, Parameters, PathId};
@@ -125,15 +126,7 @@ pub(crate) async fn get_group_forecast(
     Parameters(parameters): Parameters<GroupParameters>,
 ) -> Result<Json<GroupForecastAnswer>, Problem> {
     let GroupParameters { category, seller, region, horizon, quantiles: asked } = parameters;
-    let subject = match (category, seller) {
-        (Some(_), Some(_)) => {
-            let message = "must not stand beside `category`: ask for one of them";
-            return Err(Problem::invalid([FieldProblem::new("/seller", message)]).into_parameter());
-        }
-        (Some(category), None) => Subject::Category(category),
-        (None, Some(seller)) => Subject::Seller(seller),
-        (None, None) => Subject::All,
-    };
+    let subject = subject(None, category, seller)?;
     let levels = quantiles(asked.as_deref().unwrap_or(QUANTILES_DEFAULT))?;
     let key = SeriesKey { subject, region };
     let forecast = app.engine.forecast_group(caller.tenant, &key, horizon.unwrap_or(HORIZON_DAYS_DEFAULT), &levels);
