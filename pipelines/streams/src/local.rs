@@ -264,8 +264,8 @@ impl Writer {
 
     /// Makes all that is staged durable and visible, or undoes it; where that fails too, the log takes no more events.
     fn write_staged(&mut self) -> Result<(), LogError> {
-        let dirty: Vec<&mut Tail> = self.tails.iter_mut().filter(|tail| tail.is_dirty()).collect();
-        let outcome = match dirty.iter().try_for_each(|tail| tail.write()) {
+        let mut dirty: Vec<&mut Tail> = self.tails.iter_mut().filter(|tail| tail.is_dirty()).collect();
+        let outcome = match dirty.iter_mut().try_for_each(|tail| tail.write()) {
             Err(error) => match undo(dirty) {
                 Ok(()) => return Err(error),
                 Err(undone) => Err(undone),

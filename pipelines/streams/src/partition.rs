@@ -9,7 +9,7 @@ use dhow_events::Timestamp;
 use parking_lot::RwLock;
 
 use crate::checkpoint::{UNFINISHED_SUFFIX, create_folder};
-use crate::frame;
+use crate::frame::{self, HEAD_BYTES};
 use crate::segment::{Reach, SEGMENT_HEAD_BYTES, Segment, base_offset_of};
 use crate::{LogError, Record};
 
@@ -55,6 +55,8 @@ pub struct Tail {
     folder: PathBuf,
     segments: Arc<Segments>,
     last: Arc<Segment>,
+    /// Where the last segment's file ends; between its frames and here are zeros.
+    room_end: u64,
     committed: Reach,
     staged: Reach,
     /// Frames that are staged, and the offset and place of each.
@@ -114,6 +116,7 @@ pub fn open(folder: &Path, partition: u32) -> Result<Opened, LogError> {
         folder: folder.to_owned(),
         segments: Arc::clone(&segments),
         last,
+        room_end: committed.position,
         committed,
         staged: committed,
         pending: Vec::new(),
@@ -166,21 +169,27 @@ impl Tail {
         if self.committed.position < segment_bytes {
             return Ok(());
         }
-        // The commit mark must be durable before the segment has a successor.
+        // The commit mark must be durable, and the file's end, before the segment has a successor.
+        self.last.cut(self.committed.position)?;
         self.last.sync()?;
         let Reach { next_offset, last_known, .. } = self.committed;
         let segment = Arc::new(Segment::create(&self.folder, self.partition, next_offset, last_known)?);
         self.committed = segment.beginning();
         self.staged = self.committed;
+        self.room_end = self.committed.position;
         self.segments.push(Arc::clone(&segment));
         self.last = segment;
         Ok(())
     }
 
     /// Writes what is staged, without syncing.
-    pub fn write(&self) -> Result<(), LogError> {
+    pub fn write(&mut self) -> Result<(), LogError> {
         let write = self.last.file.write_all_at(&self.pending, self.committed.position);
-        write.map_err(LogError::io("cannot write", &self.last.path))
+        write.map_err(LogError::io("cannot write", &self.last.path))?;
+        if self.staged.position + HEAD_BYTES as u64 > self.room_end {
+            self.room_end = self.last.make_room(self.staged.position);
+        }
+        Ok(())
     }
 
     /// Makes what was written durable.
@@ -202,6 +211,16 @@ impl Tail {
         self.staged = self.committed;
         self.pending.clear();
         self.noted.clear();
-        self.last.file.set_len(self.committed.position).map_err(LogError::io("cannot shorten", &self.last.path))
+        self.room_end = self.committed.position;
+        self.last.cut(self.committed.position)
+    }
+}
+
+impl Drop for Tail {
+    /// Leaves a file that ends with its last frame; where it cannot, the next to open the log passes over the room.
+    fn drop(&mut self) {
+        if let Err(error) = self.last.cut(self.committed.position) {
+            tracing::warn!(%error, "left room behind the end of the log");
+        }
     }
 }

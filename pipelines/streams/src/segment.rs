@@ -2,7 +2,8 @@
 //!
 //! The head is the magic [`MAGIC`], the format version (u32), the partition (u32), the first record's offset (u64), the
 //! time (i64 µs) before which no record of the segment is known, and the crc32 (u32) of all that, little-endian. Frames
-//! follow (see [`crate::frame`]). A segment that has a successor ends with a commit mark.
+//! follow (see [`crate::frame`]). A segment that has a successor ends with a commit mark; a partition's last one may end
+//! with zeros, the room for what comes.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -29,13 +30,16 @@ const INDEX_INTERVAL_BYTES: u64 = 16 << 10;
 /// The bytes that a read takes from the file at once, at most and at least.
 const CHUNK_BYTES_MAX: usize = 256 << 10;
 const CHUNK_BYTES_MIN: usize = 4 << 10;
+/// How many zeros are written ahead of the end of a partition's last segment: as many bytes as it has, within these.
+const ROOM_BYTES_MIN: u64 = 64 << 10;
+const ROOM_BYTES_MAX: u64 = 1 << 20;
 /// What a record is assumed to take when a short read chooses how much to take from the file.
 const RECORD_BYTES_GUESS: usize = 160;
 
 /// How far a partition was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
-    /// The length of the last segment's file.
+    /// Where the frames of the last segment end.
     pub position: u64,
     /// The offset of the next record.
     pub next_offset: u64,
@@ -176,7 +180,7 @@ impl Segment {
         let mut reach = self.beginning();
         let mut is_marked = true;
         let mut frames = Frames::new(self, SEGMENT_HEAD_BYTES, length, CHUNK_BYTES_MAX);
-        let tear = loop {
+        let problem = loop {
             let position = frames.position();
             match frames.next()? {
                 Step::Frame(Frame::Record { known_time, .. }) => {
@@ -195,29 +199,54 @@ impl Segment {
             }
         };
         reach.position = frames.position();
-        if let Some(problem) = tear {
-            self.cut_torn_tail(reach.position, length, problem)?;
-        }
+        let torn_bytes = match problem {
+            Some(problem) => self.cut_torn_tail(reach.position, length, problem)?,
+            None => 0,
+        };
         if !is_marked {
             self.sync()?;
             reach.position = self.write_mark(reach.position, reach.next_offset)?;
         }
         *self.index.lock() = Some(index);
         self.publish(reach.position, []);
-        Ok((reach, length.saturating_sub(frames.position())))
+        Ok((reach, torn_bytes))
     }
 
-    /// Cuts the file at `position`, unless a commit mark further on shows that acknowledged records are damaged.
-    fn cut_torn_tail(&self, position: u64, length: u64, problem: NoFrame) -> Result<(), LogError> {
+    /// Cuts the file at `position`, unless a commit mark further on shows that acknowledged records are damaged. Gives
+    /// the bytes that were torn: nothing but zeros is room that was not used yet.
+    fn cut_torn_tail(&self, position: u64, length: u64, problem: NoFrame) -> Result<u64, LogError> {
         let mut tail = vec![0; (length - position) as usize];
         self.file.read_exact_at(&mut tail, position).map_err(LogError::io("cannot read", &self.path))?;
         if frame::holds_commit(&tail, position) {
             return Err(self.no_frame(position, problem));
         }
-        let path = self.path.display();
-        tracing::warn!(%path, position, bytes = tail.len(), "cut off a torn tail that was never acknowledged");
-        self.file.set_len(position).map_err(LogError::io("cannot shorten", &self.path))?;
-        self.file.sync_all().map_err(LogError::io("cannot sync", &self.path))
+        let is_room = tail.iter().all(|byte| *byte == 0);
+        if !is_room {
+            let path = self.path.display();
+            tracing::warn!(%path, position, bytes = tail.len(), "cut off a torn tail that was never acknowledged");
+        }
+        self.cut(position)?;
+        self.file.sync_all().map_err(LogError::io("cannot sync", &self.path))?;
+        Ok(if is_room { 0 } else { tail.len() as u64 })
+    }
+
+    /// Ends the file at `position`.
+    pub fn cut(&self, position: u64) -> Result<(), LogError> {
+        self.file.set_len(position).map_err(LogError::io("cannot shorten", &self.path))
+    }
+
+    /// Lengthens the file, which ends at `position`, by zeros, and gives where it ends then. The sync of bytes that
+    /// replace others has no length to write down, for which it would wait for the file system's journal. On a disk
+    /// that is too full for it the file just grows by what is written.
+    pub fn make_room(&self, position: u64) -> u64 {
+        let room = vec![0; position.clamp(ROOM_BYTES_MIN, ROOM_BYTES_MAX) as usize];
+        match self.file.write_all_at(&room, position) {
+            Ok(()) => position + room.len() as u64,
+            Err(error) => {
+                tracing::debug!(path = %self.path.display(), %error, "no room ahead of the log's end");
+                position
+            }
+        }
     }
 
     /// Appends to `into` at most `records_max` records from offset `from`, which is not before the segment's first.

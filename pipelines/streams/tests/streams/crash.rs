@@ -143,16 +143,17 @@ fn a_full_disk_refuses_the_append_and_leaves_what_was_there() {
 #[test]
 fn a_file_cut_at_any_byte_of_its_last_frames_keeps_the_records_before_and_takes_new_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let log = open(folder.path(), 1).unwrap();
+    drop(open(folder.path(), 1).unwrap());
     let mut lengths = vec![];
     let file = &segments(folder.path())[0];
     for number in 0..8 {
+        let log = open(folder.path(), 1).unwrap();
         // The end of a record is before the commit mark of its append, which takes 16 bytes.
         // The last one is longer than what is appended after the tear, so that a tail left behind would show.
         log.append(&[if number == 7 { long_event(number, 200) } else { event(number) }]).unwrap();
+        drop(log);
         lengths.push(fs::metadata(file).unwrap().len() - 16);
     }
-    drop(log);
     let whole = fs::read(file).unwrap();
     for cut in lengths[5] as usize..whole.len() {
         fs::write(file, &whole[..cut]).unwrap();
@@ -167,6 +168,35 @@ fn a_file_cut_at_any_byte_of_its_last_frames_keeps_the_records_before_and_takes_
         let numbers: Vec<u64> = read_all(&log, 0, 100).unwrap().iter().map(number).collect();
         assert_eq!(numbers, (0..kept).chain([100]).collect::<Vec<u64>>(), "cut at {cut}");
     }
+}
+
+#[test]
+fn room_ahead_of_the_end_is_no_damage_whatever_a_crash_leaves_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path(), 1).unwrap();
+    log.append(&events(0..8)).unwrap();
+    let file = &segments(folder.path())[0];
+    let with_room = fs::read(file).unwrap();
+    drop(log);
+    let end = fs::metadata(file).unwrap().len() as usize;
+    assert!(with_room.len() > end + 1000 && with_room[end..].iter().all(|byte| *byte == 0));
+    for cut in (end..end + 40).chain([with_room.len() - 1, with_room.len()]) {
+        fs::write(file, &with_room[..cut]).unwrap();
+        let log = open(folder.path(), 1).unwrap();
+        assert_eq!(log.recovery().torn_bytes, 0, "cut at {cut}");
+        log.append(&[event(8)]).unwrap();
+        let numbers: Vec<u64> = read_all(&log, 0, 100).unwrap().iter().map(number).collect();
+        assert_eq!(numbers, (0..9).collect::<Vec<u64>>(), "cut at {cut}");
+    }
+    // What was written behind the room but never acknowledged is cut off, and damage before it is still found.
+    let mut torn = with_room.clone();
+    torn[end + 100] = 7;
+    fs::write(file, &torn).unwrap();
+    assert_eq!(open(folder.path(), 1).unwrap().recovery().torn_tails, 1);
+    let mut damaged = with_room;
+    damaged[end - 40] ^= 1;
+    fs::write(file, &damaged).unwrap();
+    assert!(matches!(open(folder.path(), 1), Err(LogError::Damaged { .. })));
 }
 
 #[test]
