@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::cuts::cuts_of;
 use crate::error::failed;
+use crate::priority::beside_requests;
 use crate::tasks::stopped;
 use crate::{Engine, EngineError};
 
@@ -184,7 +185,7 @@ impl Engine {
         let (log, features, online) = (self.shared_log(), self.features().clone(), *self.online_settings());
         let plan = self.fraud_desk().vector.plan().clone();
         let check = move || check_parity(&*log, features, online, &plan, tenant, &served);
-        let report = tokio::task::spawn_blocking(check).await.map_err(failed("parity"))?.map_err(failed("parity"))?;
+        let report = beside_requests(check).await.map_err(failed("parity"))?.map_err(failed("parity"))?;
         for difference in &report.differences {
             tracing::error!(
                 decision = %difference.decision, feature = %difference.feature,

@@ -16,6 +16,7 @@ use serde_json::{Value as Json, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::failed;
+use crate::priority::beside_requests;
 use crate::routes::{Baselines, RouteFigures, TaskArrival, figures, parse};
 use crate::{Engine, EngineError};
 
@@ -219,7 +220,7 @@ impl Run {
         let begin = engine.stopwatch().now();
         let search = Search { live: live.clone(), stopwatch: engine.stopwatch().clone(), begin };
         let (plan, previous) = (self.plan.clone(), self.previous.clone());
-        let mut work = tokio::task::spawn_blocking(move || {
+        let mut work = std::pin::pin!(beside_requests(move || {
             let _turn = turn;
             let best = search.best(&request, plan.seconds, plan.seed)?;
             let figures = figures(&request, &best, previous, Baselines::Made);
@@ -231,7 +232,7 @@ impl Run {
                 change: "planned".to_owned(),
             };
             Ok::<_, SolveError>((made, best, figures))
-        });
+        }));
         let solved = loop {
             tokio::select! {
                 solved = &mut work => break solved.map_err(failed("route planner"))?,

@@ -10,12 +10,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::decisions::{DECISION_BATCH_MAX, DECISION_GATHER, Decided};
 use crate::error::failed;
-use crate::priority::give_way_to_requests;
+use crate::priority::{beside_requests, give_way_to_requests};
 use crate::{Engine, EngineError};
 
 /// Events handed from the outbox to the log at once.
 const RELAY_BATCH: u32 = 1_000;
-/// How long an empty outbox is left alone.
+/// How long the outbox is left alone once it has less than a batch: handing over costs a sync and a transaction, which
+/// checkouts wait for, so many events share them.
 const RELAY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a failing part is left alone before it is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -26,6 +27,9 @@ const MERGE_VISITS_MIN: usize = 2_000;
 const VISIT_IDLE_MICROS: i64 = 30 * MINUTE_MICROS;
 /// How often rules and lists are looked at that other servers may have changed.
 const RULES_PAUSE: Duration = Duration::from_secs(2);
+/// How often what the database wrote ahead is copied to its place: the more there is at once, the longer a transaction's
+/// sync waits behind it.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -73,7 +77,8 @@ impl Engine {
         let monitor = self.watch_features(stop.clone());
         let merging = self.merge_visits(stop.clone());
         let rules = self.follow_rules(stop.clone());
-        tokio::join!(writer, recovery, monitor, merging, rules, self.relay_outbox(stop));
+        let checkpoints = self.checkpoint_database(stop.clone());
+        tokio::join!(writer, recovery, monitor, merging, rules, checkpoints, self.relay_outbox(stop));
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -115,8 +120,8 @@ impl Engine {
     async fn relay_outbox(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let pause = match self.relay_once().await {
-                Ok(0) => RELAY_PAUSE,
-                Ok(_) => continue,
+                Ok(handed_over) if handed_over == RELAY_BATCH as usize => continue,
+                Ok(_) => RELAY_PAUSE,
                 Err(error) => {
                     tracing::error!(%error, "the outbox waits; trying again");
                     RETRY_PAUSE
@@ -170,6 +175,18 @@ impl Engine {
         }
     }
 
+    async fn checkpoint_database(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            tokio::select! {
+                () = tokio::time::sleep(CHECKPOINT_PAUSE) => {}
+                () = stopped(&mut stop) => return,
+            }
+            if let Err(error) = self.store().checkpoint().await {
+                tracing::error!(%error, "the database's write-ahead file grows; trying again");
+            }
+        }
+    }
+
     /// Moves visits that ended from the recommenders' small index of fresh ones into the large one.
     async fn merge_visits(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
@@ -182,7 +199,7 @@ impl Engine {
                     continue;
                 }
                 let idle_since = self.clock().now() - VISIT_IDLE_MICROS;
-                match tokio::task::spawn_blocking(move || live.merge_visits(idle_since)).await {
+                match beside_requests(move || live.merge_visits(idle_since)).await {
                     Ok(Ok(_)) => {}
                     Ok(Err(error)) => tracing::error!(%error, "fresh visits could not be merged; trying again later"),
                     Err(error) => tracing::error!(%error, "merging fresh visits broke down; trying again later"),

@@ -12,7 +12,7 @@ use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
 
 use crate::WritePoints;
 use crate::migrations;
-use crate::rows::storage_error;
+use crate::rows::{Fields, storage_error};
 
 /// Bounds of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +25,20 @@ pub struct StoreSettings {
     pub connect_timeout: Duration,
     /// How long SQLite waits for another process that holds its lock.
     pub busy_timeout: Duration,
+    /// The pages of SQLite's write-ahead file from which [`Store::checkpoint`] makes it begin again. Where nobody calls
+    /// that, the commit that brings it to four times as many copies them.
+    pub write_ahead_pages: u32,
 }
 
 impl Default for StoreSettings {
-    /// 16 connections; 10, 5 and 5 seconds.
+    /// 16 connections; 10, 5 and 5 seconds; 16,384 pages of 4 KiB.
     fn default() -> Self {
         Self {
             connections_max: 16,
             acquire_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             busy_timeout: Duration::from_secs(5),
+            write_ahead_pages: 16_384,
         }
     }
 }
@@ -105,6 +109,7 @@ pub struct Store {
     database: String,
     readers: AnyPool,
     writers: AnyPool,
+    settings: StoreSettings,
     points: Option<Arc<WritePoints>>,
 }
 
@@ -132,15 +137,41 @@ impl Store {
             AnyPoolOptions::new()
                 .max_connections(most)
                 .acquire_timeout(settings.acquire_timeout)
-                .after_connect(move |connection, _| Box::pin(prepare(connection, kind, settings.busy_timeout)))
-                .connect_lazy_with(options.clone())
+                .after_connect(move |connection, _| Box::pin(prepare(connection, kind, settings)))
         };
-        let readers = pool(settings.connections_max);
+        let refused = |error: &sqlx::Error| StoreError::Connect { database: database.clone(), why: error.to_string() };
+        let readers = pool(settings.connections_max).connect_lazy_with(options.clone());
         let writers = match kind {
-            DatabaseKind::Sqlite => pool(1),
+            DatabaseKind::Sqlite => pool(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options),
             DatabaseKind::Postgres => readers.clone(),
         };
-        Ok(Self { kind, database, readers, writers, points: None })
+        if kind == DatabaseKind::Sqlite {
+            // It works on a thread with the priority of whoever made it, which is not to be a task beside the requests.
+            drop(writers.acquire().await.map_err(|error| refused(&error))?);
+        }
+        Ok(Self { kind, database, readers, writers, settings, points: None })
+    }
+
+    /// Copies what SQLite's transactions wrote ahead into the database's file, beside them, so that no commit has to,
+    /// behind which all others wait. Call it several times a second where much is written; PostgreSQL does it by itself.
+    ///
+    /// # Errors
+    /// The database's refusal; one that still reads an old state is none, its pages are copied by a later call.
+    pub async fn checkpoint(&self) -> Result<(), StorageError> {
+        if self.kind == DatabaseKind::Postgres {
+            return Ok(());
+        }
+        let pages = checkpoint(&mut *self.reader().await?, "PASSIVE").await?;
+        if pages >= i64::from(self.settings.write_ahead_pages) {
+            // While transactions follow each other without a pause the file never ends; between two of them, what the
+            // pass before left is little. Readers are not waited for.
+            let mut writer = self.writers.acquire().await.map_err(storage_error)?;
+            writer.execute("PRAGMA busy_timeout = 0").await.map_err(storage_error)?;
+            let restarted = checkpoint(&mut writer, "RESTART").await;
+            set_busy_timeout(&mut writer, self.settings.busy_timeout).await.map_err(storage_error)?;
+            restarted?;
+        }
+        Ok(())
     }
 
     /// The same store, whose transactions pass `points`; for tests of what a process leaves behind that ends there.
@@ -251,13 +282,31 @@ async fn first_connection(
     }
 }
 
-async fn prepare(connection: &mut AnyConnection, kind: DatabaseKind, busy: Duration) -> Result<(), sqlx::Error> {
+async fn prepare(
+    connection: &mut AnyConnection,
+    kind: DatabaseKind,
+    settings: StoreSettings,
+) -> Result<(), sqlx::Error> {
     if kind == DatabaseKind::Postgres {
         return Ok(());
     }
-    let busy = format!("PRAGMA busy_timeout = {}", busy.as_millis());
-    connection.execute(sqlx::AssertSqlSafe(busy)).await?;
+    set_busy_timeout(connection, settings.busy_timeout).await?;
     connection.execute("PRAGMA journal_mode = WAL").await?;
+    let most = format!("PRAGMA wal_autocheckpoint = {}", u64::from(settings.write_ahead_pages) * 4);
+    connection.execute(sqlx::AssertSqlSafe(most)).await?;
     connection.execute("PRAGMA foreign_keys = ON").await?;
     Ok(())
+}
+
+async fn set_busy_timeout(connection: &mut AnyConnection, busy: Duration) -> Result<(), sqlx::Error> {
+    let statement = format!("PRAGMA busy_timeout = {}", busy.as_millis());
+    connection.execute(sqlx::AssertSqlSafe(statement)).await?;
+    Ok(())
+}
+
+/// Copies pages of SQLite's write-ahead file and gives how many it holds.
+async fn checkpoint(connection: &mut AnyConnection, how: &str) -> Result<i64, StorageError> {
+    let statement = format!("PRAGMA wal_checkpoint({how})");
+    let row = sqlx::query(sqlx::AssertSqlSafe(statement)).fetch_one(connection).await.map_err(storage_error)?;
+    Fields::new("a checkpoint of the database", &row).integer("log")
 }

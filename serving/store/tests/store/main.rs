@@ -1,6 +1,7 @@
 //! What commerce promises on a database, each promise tried on SQLite and on PostgreSQL; HTTP is tested elsewhere.
 
 mod cases;
+mod checkpoints;
 mod deaths;
 mod faults;
 mod fraud;

@@ -182,7 +182,7 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub rail: TestRail,
     pub shop: Arc<Shop>,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 pub const CUP: ProductId = ProductId::from_u128(0xc0);
@@ -221,7 +221,7 @@ impl World {
         shop.import_products(tenant(), &[imported(CUP, 1, 500, 10), imported(POT, 2, 2000, 5)])
             .await
             .expect("the products are taken over");
-        Self { url, clock, rail, shop, _folder: folder }
+        Self { url, clock, rail, shop, folder }
     }
 
     /// Another process on the same database and rail.
