@@ -32,6 +32,17 @@ columns = "buyer, checkout, session, device, card, address, region, delivery_reg
 checkouts = rows(f"SELECT {columns} FROM checkout_submitted ORDER BY event_time DESC LIMIT 5000")
 for checkout in checkouts:
     checkout["total"] = {"amount": str(checkout.pop("total_minor")), "currency": checkout.pop("total_currency")}
+on_offer = rows("SELECT product, count(*) AS n FROM item_ordered GROUP BY product ORDER BY product LIMIT 1000")
+# Each checkout of two or three products of the catalogue, in turn; one key a request, as a storefront sends it.
+write("checkout", [
+    {
+        "method": "POST", "path": "/v1/checkouts", "keyed": True,
+        "body": {key: checkout[key] for key in ("buyer", "session", "device", "card", "address", "region", "delivery_region", "payment_method")}
+        | {"lines": [{"product": on_offer[(3 * i + j) % len(on_offer)]["product"], "quantity": 1 + (i + j) % 3} for j in range(2 + i % 2)]},
+    }
+    for i, checkout in enumerate(checkouts)
+])
+write("stock", [{"method": "PUT", "path": f"/v1/products/{offer['product']}/stock", "body": {"on_hand": 100_000_000}} for offer in on_offer])
 write("score", [{"method": "POST", "path": "/v1/fraud/scores", "body": checkout} for checkout in checkouts])
 products = rows("SELECT product, count(*) AS n FROM item_ordered GROUP BY product ORDER BY n DESC LIMIT 500")
 write("forecast", [

@@ -35,6 +35,13 @@ pub fn request_bytes(method: &str, path: &str, body: &str, key: Option<&str>) ->
         .into_bytes()
 }
 
+/// The same bytes with one more header.
+pub fn with_header(request: &[u8], name: &str, value: &str) -> Vec<u8> {
+    let first_line = request.windows(2).position(|pair| pair == b"\r\n").map_or(request.len(), |at| at + 2);
+    let header = format!("{name}: {value}\r\n");
+    [&request[..first_line], header.as_bytes(), &request[first_line..]].concat()
+}
+
 /// An answer: its status and where in the bytes read its body begins.
 type Answered = (u16, usize);
 

@@ -8,6 +8,7 @@
 //!
 //! With several rates it finds the highest that the server sustains: they are tried in turn, until one fails.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use dhow_benches::http::{ANSWER_TIME_MAX, Connection, RECEIVE_EVERY, loopback_address, request_bytes};
+use dhow_benches::http::{ANSWER_TIME_MAX, Connection, RECEIVE_EVERY, loopback_address, request_bytes, with_header};
 use dhow_benches::machine::{disk_sync_us, process_cpu_seconds, sharpen_timers, sleep_until};
 use dhow_benches::quantile;
 use serde::Deserialize;
@@ -36,7 +37,8 @@ struct Arguments {
     /// The server, for example http://127.0.0.1:8080; loopback only.
     #[arg(long)]
     url: String,
-    /// A file with one request on each line: {"method":"POST","path":"/v1/…","body":{…}}; they are sent in turn.
+    /// A file with one request on each line: {"method":"POST","path":"/v1/…","body":{…}}; they are sent in turn, one with
+    /// "keyed":true under another `Idempotency-Key` each time.
     #[arg(long)]
     requests: PathBuf,
     /// Requests per second; several, separated by commas, are tried in turn until one is not sustained.
@@ -68,6 +70,26 @@ struct Line {
     path: String,
     #[serde(default)]
     body: serde_json::Value,
+    #[serde(default)]
+    keyed: bool,
+}
+
+/// A request as it is sent.
+struct Prepared {
+    bytes: Vec<u8>,
+    /// Each time it is sent it gets a key of its own.
+    keyed: bool,
+}
+
+impl Prepared {
+    fn bytes(&self, rate: f64, number: u64) -> Cow<'_, [u8]> {
+        if !self.keyed {
+            return Cow::Borrowed(&self.bytes);
+        }
+        // The server may have answered an earlier run, so the process stands in the key.
+        let key = format!("load-{}-{rate}-{number}", std::process::id());
+        Cow::Owned(with_header(&self.bytes, "idempotency-key", &key))
+    }
 }
 
 /// An answered request.
@@ -136,14 +158,15 @@ fn check(arguments: &Arguments) -> Result<(), String> {
     Ok(())
 }
 
-fn prepare(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
+fn prepare(arguments: &Arguments) -> Result<Vec<Prepared>, String> {
     let path = &arguments.requests;
     let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
     let parse = |(number, line): (usize, &str)| {
         let line: Line =
             serde_json::from_str(line).map_err(|e| format!("{} line {}: {e}", path.display(), number + 1))?;
         let body = if line.body.is_null() { String::new() } else { line.body.to_string() };
-        Ok(request_bytes(&line.method, &line.path, &body, arguments.key.as_deref()))
+        let bytes = request_bytes(&line.method, &line.path, &body, arguments.key.as_deref());
+        Ok(Prepared { bytes, keyed: line.keyed })
     };
     let requests: Result<Vec<_>, String> =
         text.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(parse).collect();
@@ -151,7 +174,7 @@ fn prepare(arguments: &Arguments) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// Sends the requests of one rate and sums up what came of them.
-fn measure(arguments: &Arguments, address: SocketAddr, requests: &[Vec<u8>], rate: f64) -> Result<Step, String> {
+fn measure(arguments: &Arguments, address: SocketAddr, requests: &[Prepared], rate: f64) -> Result<Step, String> {
     let disk_sync_us = disk_sync_us().map_err(|e| format!("cannot measure the disk: {e}"))?;
     let connections: Result<Vec<_>, _> = (0..arguments.connections).map(|_| Connection::open(address)).collect();
     let connections = connections.map_err(|e| format!("cannot connect to {address}: {e}"))?;
@@ -188,7 +211,7 @@ fn measure(arguments: &Arguments, address: SocketAddr, requests: &[Vec<u8>], rat
 /// Sends every request when it is due, or as soon after as a connection is free, and receives the answers.
 fn send_all(
     mut connections: Vec<Connection>,
-    requests: &[Vec<u8>],
+    requests: &[Prepared],
     rate: f64,
     total: u64,
 ) -> Result<Vec<Outcome>, String> {
@@ -212,7 +235,8 @@ fn send_all(
             let sent = Instant::now();
             let lateness_us = (due(next) >= all_busy_until).then(|| micros(due(next), sent));
             let request = UnderWay { connection, number: next, sent, lateness_us };
-            match connections[connection].send(&requests[next as usize % requests.len()]) {
+            let bytes = requests[next as usize % requests.len()].bytes(rate, next);
+            match connections[connection].send(&bytes) {
                 Ok(()) => under_way.push(request),
                 Err(_) => {
                     free.push_back(connection);
