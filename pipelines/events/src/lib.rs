@@ -3,8 +3,8 @@
 //! An [`Event`] is an envelope (id, tenant, event time) around one [`Fact`]. Facts are flat records declared once in
 //! [`facts`]; the declaration also yields their tabular [`Column`]s, so that the lake, the feature engine and the JSON
 //! form can never disagree about a field, and a reader of everything that was ever written of them
-//! ([`record`](mod@record)). Two codecs exist: [`codec`] (compact binary, for the log) and
-//! [`cloudevents`] (JSON, for people and other systems).
+//! ([`record`](mod@record)). Codecs: [`codec`] (compact binary, for the log),
+//! [`cloudevents`] (JSON, for people and other systems), and [`segment`], which reads the calls of Segment's libraries.
 
 pub mod cloudevents;
 pub mod codec;
@@ -13,6 +13,7 @@ pub mod facts;
 mod ids;
 mod money;
 pub mod record;
+pub mod segment;
 mod text;
 mod time;
 mod value;

@@ -1,11 +1,14 @@
 //! Who may ask what: the one table of routes and their permissions, keys, and the rate of each caller; it answers no question.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, KeyHash, Permission};
 use dhow_events::{KeyId, TenantId, Timestamp};
 use dhow_store::Store;
@@ -40,6 +43,7 @@ impl Need {
 /// Every route of the OpenAPI document with what it needs. A route that is missing here is answered by nobody.
 pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v1/events", Need::Of(Permission::EventsWrite)),
+    ("POST", "/v1/batch", Need::Of(Permission::EventsWrite)),
     ("POST", "/v1/recommendations", Need::Of(Permission::RecommendationsRead)),
     ("GET", "/v1/products/{id}/related", Need::Of(Permission::RecommendationsRead)),
     ("POST", "/v1/bundles", Need::Of(Permission::RecommendationsRead)),
@@ -241,11 +245,9 @@ impl Keys {
             }
             return Err(unauthorized("send an API key as `Authorization: Bearer <key>`"));
         };
-        let words = authorization.to_str().unwrap_or_default().split_once(' ');
-        let Some((_, secret)) = words.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")) else {
-            return Err(unauthorized("the Authorization header must be `Bearer <key>`"));
-        };
-        let hash = ApiKeySecret::presented(secret.trim()).hash();
+        let secret = presented(authorization.to_str().unwrap_or_default())
+            .ok_or_else(|| unauthorized("the Authorization header must be `Bearer <key>`"))?;
+        let hash = ApiKeySecret::presented(&secret).hash();
         let key = self.find(store, hash, now).await?.filter(|key| key.revoked_at.is_none());
         let key = key.ok_or_else(|| unauthorized("the API key is unknown or revoked"))?;
         self.close();
@@ -297,6 +299,21 @@ impl Keys {
         remembered.insert(hash, Remembered { key: key.clone(), read_at: now });
         Ok(key)
     }
+}
+
+/// The key in an `Authorization` header: of the scheme Bearer, or of Basic as the name of a user without a password, which
+/// is how Segment's libraries send it.
+fn presented(authorization: &str) -> Option<Cow<'_, str>> {
+    let (scheme, credentials) = authorization.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Cow::Borrowed(credentials.trim()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(BASE64.decode(credentials.trim()).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    password.is_empty().then(|| Cow::Owned(user.to_owned()))
 }
 
 fn unauthorized(detail: &str) -> Problem {

@@ -34,11 +34,11 @@ pub(crate) struct EventsAnswer {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RejectedEvent {
     /// Its place in the request, from 0.
-    index: usize,
+    pub index: usize,
     /// A JSON Pointer into the body; of NDJSON, its first part is the line from 0.
-    pointer: String,
+    pub pointer: String,
     /// What is wrong and what would be right.
-    message: String,
+    pub message: String,
 }
 
 /// Take events in.
@@ -92,7 +92,7 @@ fn judge(body: &RawBody, tenant: TenantId, now: Timestamp) -> Result<Judged, Pro
             Problem::new(StatusCode::BAD_REQUEST, "malformed_json", format!("is not UTF-8: {error}"))
         })?;
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        check_count(lines.len())?;
+        check_count("", lines.len())?;
         return Ok(lines.iter().enumerate().map(|(i, line)| (placed(i), checked(from_line(line, tenant)))).collect());
     }
     let small = body.bytes.len() <= EVENT_BYTES_MAX;
@@ -100,22 +100,24 @@ fn judge(body: &RawBody, tenant: TenantId, now: Timestamp) -> Result<Judged, Pro
         |json: &Value| checked(if small { Ok(()) } else { check_size(json) }.and_then(|()| from_json(json, tenant)));
     match parse_json(&body.bytes)? {
         Value::Array(batch) => {
-            check_count(batch.len())?;
+            check_count("", batch.len())?;
             Ok(batch.iter().enumerate().map(|(i, json)| (placed(i), read(json))).collect())
         }
         one => Ok(vec![(String::new(), read(&one))]),
     }
 }
 
-fn check_count(count: usize) -> Result<(), Problem> {
+/// Checks how many events stand at `place` of the body.
+pub(super) fn check_count(place: &str, count: usize) -> Result<(), Problem> {
     if (1..=EVENTS_PER_REQUEST_MAX).contains(&count) {
         return Ok(());
     }
     let message = format!("has {count} events; it must have from 1 to {EVENTS_PER_REQUEST_MAX}");
-    Err(Problem::invalid([FieldProblem::new("", message)]))
+    Err(Problem::invalid([FieldProblem::new(place, message)]))
 }
 
-fn check_size(json: &Value) -> Result<(), EventProblem> {
+/// Checks the size of one event.
+pub(super) fn check_size(json: &Value) -> Result<(), EventProblem> {
     let bytes = json.to_string().len();
     if bytes <= EVENT_BYTES_MAX {
         return Ok(());

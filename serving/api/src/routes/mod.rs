@@ -24,6 +24,7 @@ mod products;
 mod recommendations;
 mod reorders;
 pub(crate) mod route_plans;
+mod segment;
 mod sql;
 mod texts;
 mod trust;
@@ -37,6 +38,7 @@ use crate::app::Shared;
 pub(crate) fn all() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
         .routes(routes!(events::post_events))
+        .routes(routes!(segment::post_batch))
         .routes(routes!(recommendations::post_recommendations))
         .routes(routes!(recommendations::get_related))
         .routes(routes!(recommendations::post_bundles))
