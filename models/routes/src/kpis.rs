@@ -1,8 +1,9 @@
 //! Figures of a plan for planners; they judge nothing and change nothing.
 
 use crate::general::items;
-use crate::plan::{Plan, Route};
+use crate::plan::{Plan, Route, Step};
 use crate::problem::Problem;
+use crate::schedule::plan_of;
 use serde::{Deserialize, Serialize};
 
 /// Figures of a plan.
@@ -40,10 +41,43 @@ pub struct Kpis {
 }
 
 impl Kpis {
-    /// Share of another plan's cost that this one saves; negative when it costs more, zero when the other costs nothing.
+    /// Share of another plan's cost that this one saves; negative when it costs more, zero when the other costs nothing. It means
+    /// something only where both serve the same stops; [`saved_share`] sees to that.
     pub fn saved_against(&self, other: &Kpis) -> f64 {
         if other.cost > 0 { 1.0 - self.cost as f64 / other.cost as f64 } else { 0.0 }
     }
+}
+
+/// Share of another plan's cost that `plan` saves, where costs count the same stops: those that both serve, each plan driving
+/// past its others without leaving its order. Negative when it costs more; none where no stop is served by both, or the other
+/// costs nothing then. Both plans were made for this problem.
+pub fn saved_share(problem: &Problem, plan: &Plan, other: &Plan) -> Option<f64> {
+    let (own, others) = (served(problem, plan), served(problem, other));
+    let both: Vec<bool> = own.iter().zip(&others).map(|(own, other)| *own && *other).collect();
+    let cost =
+        |plan: &Plan, served: &[bool]| if served == both { plan.cost } else { limited(problem, plan, &both).cost };
+    let (cost, other_cost) = (cost(plan, &own), cost(other, &others));
+    (both.contains(&true) && other_cost > 0).then(|| 1.0 - cost as f64 / other_cost as f64)
+}
+
+/// Per stop: the plan serves it, or an alternative to it.
+fn served(problem: &Problem, plan: &Plan) -> Vec<bool> {
+    let mut served = vec![false; problem.stops().len()];
+    for visit in plan.routes.iter().flat_map(|route| &route.visits) {
+        served[visit.stop] = true;
+        problem.alternatives(visit.stop).iter().for_each(|&other| served[other] = true);
+    }
+    served
+}
+
+/// The plan without the stops that are not kept, its orders unchanged.
+fn limited(problem: &Problem, plan: &Plan, kept: &[bool]) -> Plan {
+    let mut steps = vec![Vec::new(); problem.vehicles().len()];
+    for route in &plan.routes {
+        let of = route.steps().into_iter().filter(|step| !matches!(step, Step::Stop(stop) if !kept[*stop]));
+        steps[route.vehicle] = of.collect();
+    }
+    plan_of(problem, &steps)
 }
 
 /// Summarises a plan that was made for this problem.

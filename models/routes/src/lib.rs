@@ -6,7 +6,8 @@
 //! route it tries where a problem uses rarer [`Feature`]s. [`check`] verifies a plan without any of the solver's code,
 //! [`insert`] finds the best place in a live plan, [`reoptimise`] improves one with few changes,
 //! [`explain`] says what stops left out are missing, [`savings`] and [`nearest_neighbour`] are baselines, [`kpis`] summarises,
-//! [`vroom`] speaks VROOM's JSON, [`formats`] reads and writes the benchmark families' files, and [`map`] draws.
+//! [`saved_share`] compares by the stops that two plans both serve, [`vroom`] speaks VROOM's JSON, [`formats`] reads and writes
+//! the benchmark families' files, and [`map`] draws.
 //!
 //! What the engine minimises, in this order: the summed weight (1 + priority) of stops left out, then cost. A vehicle's cost
 //! is `fixed + per_km · distance + per_travel_hour · driving time + per_duty_hour · (return − departure)`; an unused vehicle
@@ -54,7 +55,7 @@ pub use arrivals::{Arrival, Deviations, arrivals};
 pub use check::{Violation, check};
 pub use construct::{nearest_neighbour, savings};
 pub use explain::{Broken, Explanation, Relaxation, Rule, explain, relaxed};
-pub use kpis::{Kpis, kpis};
+pub use kpis::{Kpis, kpis, saved_share};
 pub use live::{Insertion, LiveError, Reoptimised, insert, reoptimise};
 pub use plan::{Pause, PauseKind, Plan, Route, Step, Unassigned, UnassignedReason, Visit};
 pub use problem::{

@@ -208,3 +208,24 @@ fn solomon_instances_come_near_the_best_known_distance() {
         assert!(gap <= most_gap, "{name}: gap {gap}");
     }
 }
+
+#[test]
+fn what_a_plan_saves_counts_the_same_stops_on_both_sides() {
+    // Ten apart on a line from the depot: 1 is near, 2 far.
+    let line = |a: i64, b: i64| 10_000 * (a - b).abs();
+    let matrix: Vec<Vec<i64>> = (0..3).map(|a| (0..3).map(|b| line(a, b)).collect()).collect();
+    let travel = Travel::Matrices { distances_m: matrix.clone(), durations_s: matrix, places: Vec::new() };
+    let prized = |stop: Stop| Stop { prize: Some(1_000_000), ..stop };
+    let stops = vec![prized(Stop::new("near", 1)), prized(Stop::new("far", 2))];
+    let problem = Problem::new(stops, vec![Vehicle::new("a", 0), Vehicle::new("b", 0)], travel).expect("well formed");
+    let plan = |a: &[usize], b: &[usize]| {
+        let steps = |stops: &[usize]| stops.iter().map(|&stop| Step::Stop(stop)).collect::<Vec<_>>();
+        plan_of(&problem, &[steps(a), steps(b)])
+    };
+    let (both, apart, near) = (plan(&[0, 1], &[]), plan(&[0], &[1]), plan(&[0], &[]));
+    let share = |plan: &Plan, other: &Plan| saved_share(&problem, plan, other);
+    assert_eq!(share(&both, &apart), Some(1.0 - 40_000.0 / 60_000.0));
+    // The shorter plan serves less: on what both serve they are equal.
+    assert_eq!((share(&near, &both), share(&both, &near)), (Some(0.0), Some(0.0)));
+    assert_eq!(share(&near, &plan(&[], &[1])), None);
+}
