@@ -1,6 +1,8 @@
 //! What a step of the search costs with travel times that change over the day, beside the same problem without; it reads no files.
 //!
-//! `traffic [--stops N] [--steps N]`: a city's vans at full speed, the same on the engine for every rule, and with two rush hours.
+//! `traffic [--stops N] [--steps N] [--rounds N]`: a city's vans at full speed and with two rush hours, one after the other, where
+//! metres have a price, where hours of driving have one, too, and where hours on duty have one. A step takes as many stops off
+//! and tries as many places in all of them, so that its time stands for that of an evaluated place.
 
 use dhow_routes::{Budget, LocalSearchSolver, Place, Problem, Solver, SpeedChange, Stop, Travel, Vehicle, check};
 
@@ -45,41 +47,63 @@ fn city(count: usize, change: &dyn Fn(&mut Vehicle)) -> Result<Problem, dhow_rou
     Problem::new(stops, vans, Travel::GreatCircle { places, speed_kmh: 30.0 })
 }
 
-/// CPU microseconds of a step.
+/// A change of a vehicle.
+type Change = fn(&mut Vehicle);
+
+/// What a vehicle's cost is made of.
+const PRICES: [(&str, Change); 3] = [
+    ("metres", |_| ()),
+    ("driving", |van| van.cost_per_travel_hour = 20_000),
+    ("duty", |van| van.cost_per_duty_hour = 20_000),
+];
+
+/// CPU microseconds of a step, the little preparation of the run included.
 fn step_us(problem: &Problem, steps: u64) -> Result<f64, Box<dyn std::error::Error>> {
-    let spent = |iterations: u64| -> Result<f64, Box<dyn std::error::Error>> {
-        let begin = cpu_seconds();
-        let plan = LocalSearchSolver.solve(problem, &Budget { iterations, seed: 1 }, &|| false)?;
-        let seconds = cpu_seconds() - begin;
-        match check(problem, &plan).first() {
-            Some(first) => Err(format!("{}: {}", first.path, first.message).into()),
-            None => Ok(seconds),
-        }
-    };
-    // The first plan and the preparation are the same in both.
-    Ok((spent(2 * steps)? - spent(steps)?) / steps as f64 * 1e6)
+    let begin = cpu_seconds();
+    let plan = LocalSearchSolver.solve(problem, &Budget { iterations: steps, seed: 1 }, &|| false)?;
+    let seconds = cpu_seconds() - begin;
+    match check(problem, &plan).first() {
+        Some(first) => Err(format!("{}: {}", first.path, first.message).into()),
+        None => Ok(seconds / steps as f64 * 1e6),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (mut stops, mut steps) = (200, 2_000);
+    let (mut stops, mut steps, mut rounds) = (200, 100_000, 3);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or("every option has a number")?;
         match argument.as_str() {
             "--stops" => stops = value.parse()?,
             "--steps" => steps = value.parse()?,
+            "--rounds" => rounds = value.parse::<usize>()?.max(1),
             other => return Err(format!("unknown option {other}").into()),
         }
     }
-    let core = step_us(&city(stops, &|_| ())?, 20 * steps)?;
-    // One speed other than the full one changes little but the engine.
-    let general = step_us(&city(stops, &|van| van.speed = vec![SpeedChange { from_s: 0, percent: 99 }])?, steps)?;
-    let traffic = step_us(&city(stops, &|van| van.speed = RUSH.to_vec())?, steps)?;
-    println!(
-        "RESULT {{\"stops\": {stops}, \"step_us_static\": {core:.2}, \"step_us_static_general\": {general:.2}, \
-         \"step_us_traffic\": {traffic:.2}, \"traffic_to_static\": {:.2}, \"traffic_to_static_general\": {:.2}}}",
-        traffic / core,
-        traffic / general,
-    );
+    let mut figures = Vec::new();
+    for (priced, price) in PRICES {
+        let steady = city(stops, &|van| price(van))?;
+        let traffic = city(stops, &|van| {
+            price(van);
+            van.speed = RUSH.to_vec();
+        })?;
+        let (mut steady_us, mut traffic_us) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            steady_us.push(step_us(&steady, steps)?);
+            traffic_us.push(step_us(&traffic, steps)?);
+        }
+        let (steady_us, traffic_us) = (median(steady_us), median(traffic_us));
+        figures.push(format!(
+            "\"{priced}_step_us_static\": {steady_us:.2}, \"{priced}_step_us_traffic\": {traffic_us:.2}, \
+             \"{priced}_traffic_to_static\": {:.2}",
+            traffic_us / steady_us,
+        ));
+    }
+    println!("RESULT {{\"stops\": {stops}, \"steps\": {steps}, {}}}", figures.join(", "));
     Ok(())
 }

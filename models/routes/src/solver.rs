@@ -104,6 +104,8 @@ const HONOURED: &[Feature] = &[
     Feature::Profiles,
     Feature::ReleaseTimes,
     Feature::Shipments,
+    Feature::SpeedFactor,
+    Feature::Traffic,
 ];
 
 /// Plans beginning with these tours; a change of vehicles has its price where that is given.

@@ -2,9 +2,10 @@
 //!
 //! Nodes 0 .. `stops` are the stops; the nodes after them are the places where vehicles start and end.
 
+use super::clock::{Clock, HUNDRED};
 use super::metric::{LARGEST, Metric, Rate, Source};
 use super::neighbours::Neighbours;
-use crate::problem::{COST_SCALE, Problem, SCALED_PER_METRE, SCALED_PER_SECOND, Stop, Vehicle};
+use crate::problem::{COST_SCALE, MAX_TIME_S, Problem, SCALED_PER_METRE, SCALED_PER_SECOND, Stop, Vehicle};
 use crate::travel::Place;
 use std::collections::BTreeSet;
 
@@ -15,9 +16,15 @@ pub(super) struct Class {
     pub(super) vehicles: Vec<usize>,
     pub(super) start: usize,
     pub(super) end: usize,
-    /// Indices of the metrics that price and time a leg.
+    /// Indices of the metrics that price and time a leg; under traffic at the day's highest speed and at the full one.
     cost: usize,
     time: usize,
+    /// Index of the metric that prices a leg's metres alone. Of use under traffic.
+    way: usize,
+    /// Index of its clock, where its speed changes.
+    clock: Option<usize>,
+    /// Cost of a second of driving under traffic; without it, legs hold that cost.
+    pub(super) driving: i64,
     /// Cost of using a vehicle at all.
     pub(super) fixed: i64,
     /// Cost of a second between departure and return.
@@ -38,6 +45,27 @@ impl Class {
 
     pub(super) fn time<'i>(&self, instance: &'i Instance) -> &'i Metric<'i> {
         &instance.metrics[self.time]
+    }
+
+    /// Prices a leg's metres, under traffic.
+    pub(super) fn way<'i>(&self, instance: &'i Instance) -> &'i Metric<'i> {
+        &instance.metrics[self.way]
+    }
+
+    /// The clock under traffic.
+    #[inline]
+    pub(super) fn clock<'i>(&self, instance: &'i Instance) -> Option<&'i Clock> {
+        self.clock.map(|clock| &instance.clocks[clock])
+    }
+
+    /// True when time as such has a price or a limit, windows and shifts aside.
+    pub(super) fn prices_time(&self) -> bool {
+        self.driving > 0 || self.duty > 0 || self.limits_time()
+    }
+
+    /// True when driving or duty may last only so long.
+    pub(super) fn limits_time(&self) -> bool {
+        self.max_travel.is_some() || self.max_duration.is_some()
     }
 
     /// True when a route's cost or limits ask for more than the sum of its legs and its windows.
@@ -89,6 +117,7 @@ pub(super) struct Instance<'a> {
     choosy: bool,
     pub(super) classes: Vec<Class>,
     metrics: Vec<Metric<'a>>,
+    clocks: Vec<Clock>,
     /// Metres of legs by the first profile, for orders and neighbours.
     pub(super) distance: Metric<'a>,
     near: Neighbours,
@@ -138,6 +167,7 @@ impl<'a> Instance<'a> {
             choosy: stops.iter().any(|stop| !stop.skills.is_empty() || !stop.vehicles.is_empty()),
             classes: Vec::new(),
             metrics: Vec::new(),
+            clocks: Vec::new(),
             distance: Metric::new(source, metres),
             near: Neighbours::default(),
         };
@@ -178,10 +208,10 @@ impl<'a> Instance<'a> {
     }
 
     fn add_classes(&mut self, source: Source<'a>, unit: i64) {
-        let problem = self.problem;
+        let (problem, stops) = (self.problem, self.stops);
         let node = |depot: Option<usize>| {
-            let depots = &source.places[self.stops..];
-            self.stops + depots.iter().position(|&place| place == depot).unwrap_or(0)
+            let depots = &source.places[stops..];
+            stops + depots.iter().position(|&place| place == depot).unwrap_or(0)
         };
         let mut class_of = vec![0; problem.vehicles().len()];
         for (index, vehicle) in problem.vehicles().iter().enumerate() {
@@ -194,6 +224,8 @@ impl<'a> Instance<'a> {
             class_of[index] = self.classes.len();
             let [per_metre, per_second, duty, fixed] = scaled_rates(vehicle);
             let profile = vehicle.profile;
+            let clock = self.clock_of(vehicle);
+            let fastest = clock.map_or(HUNDRED, |clock| self.clocks[clock].fastest());
             let mut metric = |rate: Rate| {
                 let known = self.metrics.iter().position(|metric| metric.rate == rate);
                 known.unwrap_or_else(|| {
@@ -201,7 +233,7 @@ impl<'a> Instance<'a> {
                     self.metrics.len() - 1
                 })
             };
-            let cost = match (per_metre % unit, per_second % unit) {
+            let rate = |per_second: i64| match (per_metre % unit, per_second % unit) {
                 (0, 0) => Rate { profile, per_metre: per_metre / unit, per_second: per_second / unit, unit: 1 },
                 _ => Rate { profile, per_metre, per_second, unit },
             };
@@ -209,8 +241,11 @@ impl<'a> Instance<'a> {
                 vehicles: vec![index],
                 start: node(vehicle.start),
                 end: node(vehicle.end),
-                cost: metric(cost),
+                cost: metric(rate(per_second * HUNDRED / fastest)),
                 time: metric(Rate { profile, per_metre: 0, per_second: 1, unit: 1 }),
+                way: metric(rate(if clock.is_some() { 0 } else { per_second })),
+                clock,
+                driving: if clock.is_some() { per_second / unit } else { 0 },
                 fixed: fixed / unit,
                 duty: duty / unit,
                 capacity: vehicle.capacity.clone(),
@@ -222,6 +257,16 @@ impl<'a> Instance<'a> {
                 max_stops: vehicle.max_stops.unwrap_or(usize::MAX),
             });
         }
+    }
+
+    /// The index of the vehicle's clock; none where its speed is the full one all day.
+    fn clock_of(&mut self, vehicle: &Vehicle) -> Option<usize> {
+        let known = self.clocks.iter().position(|clock| clock.speed == vehicle.speed);
+        known.or_else(|| {
+            let nodes = (0..self.opens.len()).map(|node| (self.opens[node], self.closes[node], self.service[node]));
+            self.clocks.push(Clock::new(&vehicle.speed, nodes, MAX_TIME_S)?);
+            Some(self.clocks.len() - 1)
+        })
     }
 
     /// A cost in 1/`COST_SCALE` of the problem's unit as costs are counted here.
@@ -251,10 +296,13 @@ impl<'a> Instance<'a> {
 
     /// False when no route of any length could be late: then times are not looked at.
     fn times_can_bind(&self) -> bool {
-        let longest = self.problem.longest_leg() * (self.stops as i64 + 1) + self.service.iter().sum::<i64>();
+        let slowest = self.clocks.iter().map(Clock::slowest).fold(HUNDRED, i64::min);
+        let longest_leg = self.problem.longest_leg() * HUNDRED / slowest + 1;
+        let longest = longest_leg * (self.stops as i64 + 1) + self.service.iter().sum::<i64>();
         let late = |class: &Class| {
             let end = class.opens + longest;
-            class.asks_for_duration() || end > class.closes || self.closes[..self.stops].iter().any(|&c| end > c)
+            let asks = class.asks_for_duration() || class.clock.is_some() && class.prices_time();
+            asks || end > class.closes || self.closes[..self.stops].iter().any(|&c| end > c)
         };
         !self.release.is_empty()
             || self.opens[..self.stops].iter().any(|&opens| self.classes.iter().any(|class| opens > class.opens))
@@ -266,7 +314,9 @@ impl<'a> Instance<'a> {
         let route = |vehicle: &Vehicle| {
             let [metre, second, duty, fixed] = scaled_rates(vehicle).map(|rate| rate / unit + 1);
             let span = (vehicle.shift.closes_s - vehicle.shift.opens_s).clamp(0, LONGEST_DUTY_S);
-            3 * self.problem.longest_leg() * (metre + second) + duty * span + fixed
+            // Under traffic, what comes later on the route may take longer, too.
+            let shifted = if vehicle.speed.is_empty() { 0 } else { second * span };
+            3 * self.problem.longest_leg() * (metre + second) + shifted + duty * span + fixed
         };
         self.problem.vehicles().iter().map(route).max().unwrap_or(0) + 1
     }

@@ -1,7 +1,9 @@
 //! The search engine: annealed ruin and recreate on a struct-of-arrays copy of the problem, and a genetic search behind it; it leaves the plan's times to others.
 
 mod anneal;
+mod clock;
 mod construct;
+mod departures;
 mod fleet;
 mod genetic;
 mod instance;
@@ -13,6 +15,7 @@ mod recreate;
 mod route;
 mod ruin;
 mod state;
+mod traffic;
 mod watch;
 
 use crate::general::Stability;

@@ -270,7 +270,8 @@ impl Recreate {
             if self.blinks(random) {
                 continue;
             }
-            let Some(extra) = route.extra_of_insertion(state.instance, stop, position) else { continue };
+            let most = best.added - added;
+            let Some(extra) = route.extra_of_insertion(state.instance, stop, position, most) else { continue };
             if added + extra < best.added {
                 *best = Place { added: added + extra, route: index, position, partner_position: 0 };
             }

@@ -2,6 +2,7 @@
 
 use super::instance::{Class, Instance};
 use super::metric::Metric;
+use super::traffic::Traffic;
 use std::ops::Range;
 
 /// The shortest time for a run of nodes and the departures that reach it; the run keeps its windows.
@@ -44,18 +45,20 @@ pub(super) struct Route {
     pub(super) nodes: Vec<u32>,
     /// Per position, the cost of the leg that leads there; an unused vehicle drives none.
     pub(super) legs: Vec<i64>,
-    /// Per position, the seconds of that leg. Kept where times matter.
-    leg_times: Vec<i64>,
+    /// Per position, the seconds of that leg, under traffic at full speed. Kept where times matter.
+    pub(super) leg_times: Vec<i64>,
     /// Cost with everything; 0 when unused.
     pub(super) cost: i64,
     /// Metres and seconds driven, where the class limits them.
     pub(super) distance: i64,
     pub(super) travel: i64,
+    /// Seconds between departure and return, where the class asks for them, and for any class under traffic that prices time.
+    pub(super) duration: i64,
     /// Per dimension: all that is delivered, all that is picked up.
     pub(super) delivery: Vec<i64>,
     pub(super) pickup: Vec<i64>,
     /// Departure is not before it: the shift's start or the latest release of the goods on board.
-    opening: i64,
+    pub(super) opening: i64,
     /// Stops that are no backhauls; they come first.
     linehauls: usize,
     /// Per position: earliest departure, latest arrival from which the rest is in time. Kept where times matter.
@@ -64,6 +67,8 @@ pub(super) struct Route {
     /// Per position: the run up to it, the run from it. Kept where the class asks for durations.
     heads: Vec<Span>,
     tails: Vec<Span>,
+    /// Kept where the class has a clock.
+    pub(super) traffic: Traffic,
     /// Per position and dimension: the highest load on the legs before, from there on. Kept where loads are mixed.
     peaks_before: Vec<i64>,
     peaks_after: Vec<i64>,
@@ -94,7 +99,8 @@ impl Route {
         self.nodes.clone_from(&other.nodes);
         self.legs.clone_from(&other.legs);
         self.leg_times.clone_from(&other.leg_times);
-        (self.cost, self.distance, self.travel) = (other.cost, other.distance, other.travel);
+        (self.cost, self.distance) = (other.cost, other.distance);
+        (self.travel, self.duration) = (other.travel, other.duration);
         (self.linehauls, self.opening) = (other.linehauls, other.opening);
         self.delivery.clone_from(&other.delivery);
         self.pickup.clone_from(&other.pickup);
@@ -102,6 +108,7 @@ impl Route {
         self.latest.clone_from(&other.latest);
         self.heads.clone_from(&other.heads);
         self.tails.clone_from(&other.tails);
+        self.traffic.copy_from(&other.traffic);
         self.peaks_before.clone_from(&other.peaks_before);
         self.peaks_after.clone_from(&other.peaks_after);
         self.leg_loads.clone_from(&other.leg_loads);
@@ -121,6 +128,9 @@ impl Route {
             self.leg_times.push(0);
             let leg = |leg: &[u32]| class.time(instance).get(leg[0] as usize, leg[1] as usize);
             self.leg_times.extend(self.nodes.windows(2).map(leg));
+            if class.clock(instance).is_some() {
+                self.traffic.renew(self.nodes.len());
+            }
         }
         self.sum_loads(instance);
         self.sum_up(instance);
@@ -137,9 +147,6 @@ impl Route {
             let released = self.stops().iter().map(|&stop| instance.release[stop as usize]).max();
             self.opening = self.opening.max(released.unwrap_or(0));
         }
-        if instance.timed {
-            self.sum_times(instance, class);
-        }
         if !instance.backhaul.is_empty() {
             let linehaul = |stop: &&u32| !instance.backhaul[**stop as usize];
             self.linehauls = self.stops().iter().take_while(linehaul).count();
@@ -150,15 +157,11 @@ impl Route {
                 (distance + instance.distance.get(from, to), travel + class.time(instance).get(from, to))
             });
         }
-        if class.asks_for_duration() {
-            self.sum_spans(instance, class);
+        if instance.timed {
+            self.sum_times(instance, class);
         }
-        self.cost = if self.is_unused() {
-            0
-        } else {
-            let duration = if class.duty > 0 { self.tails[0].duration } else { 0 };
-            self.legs.iter().sum::<i64>() + class.fixed + class.duty * duration
-        };
+        self.cost =
+            if self.is_unused() { 0 } else { self.legs.iter().sum::<i64>() + class.fixed + class.duty * self.duration };
     }
 
     /// The leg into `position` is new.
@@ -178,6 +181,9 @@ impl Route {
         self.legs.insert(position, 0);
         if instance.timed {
             self.leg_times.insert(position, 0);
+            if instance.classes[self.class].clock(instance).is_some() {
+                self.traffic.insert(position);
+            }
         }
         self.renew_leg(instance, position);
         self.renew_leg(instance, position + 1);
@@ -194,6 +200,9 @@ impl Route {
         self.legs.drain(positions.clone());
         if instance.timed {
             self.leg_times.drain(positions.clone());
+            if instance.classes[self.class].clock(instance).is_some() {
+                self.traffic.remove(positions.clone());
+            }
         }
         self.nodes.drain(positions);
         self.renew_leg(instance, from);
@@ -255,6 +264,18 @@ impl Route {
     }
 
     fn sum_times(&mut self, instance: &Instance, class: &Class) {
+        if let Some(clock) = class.clock(instance) {
+            self.sum_times_in_traffic(instance, class, clock);
+        } else {
+            self.sum_steady_times(instance, class);
+        }
+        if class.asks_for_duration() {
+            self.sum_spans(instance, class);
+        }
+    }
+
+    /// Earliest departures and latest arrivals at full speed.
+    fn sum_steady_times(&mut self, instance: &Instance, class: &Class) {
         let length = self.nodes.len();
         self.ready.clear();
         let mut ready = self.opening;
@@ -288,7 +309,10 @@ impl Route {
                 return 1..1;
             }
         }
-        if instance.timed {
+        if let Some(clock) = instance.classes[self.class].clock(instance).filter(|_| instance.timed) {
+            let in_time = self.positions_in_traffic(clock, stop);
+            (first, end) = (first.max(in_time.start), end.min(in_time.end));
+        } else if instance.timed {
             // Along a route, both the earliest departures and the latest arrivals only grow.
             let served = instance.opens[stop] + instance.service[stop];
             first = first.max(self.latest.partition_point(|&latest| latest < served));
@@ -298,29 +322,32 @@ impl Route {
     }
 
     fn sum_spans(&mut self, instance: &Instance, class: &Class) {
-        let (length, time) = (self.nodes.len(), class.time(instance));
-        let leg = |from: u32, to: u32| time.get(from as usize, to as usize);
+        let length = self.nodes.len();
+        let in_traffic = class.clock(instance).is_some();
+        let Route { nodes, leg_times, traffic, heads, tails, opening, .. } = self;
+        let leg_s = |position: usize| if in_traffic { traffic.paid_leg_s(position) } else { leg_times[position] };
         let depot = Span::depot(class);
-        let start = Span { earliest: self.opening, ..depot };
+        let start = Span { earliest: *opening, ..depot };
         let span = |position: usize, node: u32| match position {
             0 => start,
             last if last + 1 == length => depot,
             _ => Span::node(instance, node as usize),
         };
-        self.heads.clear();
-        self.heads.push(start);
+        heads.clear();
+        heads.push(start);
         for position in 1..length {
-            let (from, to) = (self.nodes[position - 1], self.nodes[position]);
             // An order that keeps its windows always joins; the empty route's way from start to end is not driven.
-            let joined = self.heads[position - 1].join(leg(from, to), span(position, to));
-            self.heads.push(joined.unwrap_or(depot));
+            let joined = heads[position - 1].join(leg_s(position), span(position, nodes[position]));
+            heads.push(joined.unwrap_or(depot));
         }
-        self.tails.clear();
-        self.tails.resize(length, depot);
+        tails.clear();
+        tails.resize(length, depot);
         for position in (0..length - 1).rev() {
-            let (from, to) = (self.nodes[position], self.nodes[position + 1]);
-            let joined = span(position, from).join(leg(from, to), self.tails[position + 1]);
-            self.tails[position] = joined.unwrap_or(depot);
+            let joined = span(position, nodes[position]).join(leg_s(position + 1), tails[position + 1]);
+            tails[position] = joined.unwrap_or(depot);
+        }
+        if !in_traffic {
+            self.duration = self.tails[0].duration;
         }
     }
 
@@ -340,28 +367,42 @@ impl Route {
         let within = |value: i64, limit: Option<i64>| limit.is_none_or(|limit| value <= limit);
         self.is_unused()
             || (instance.backhaul.is_empty() || self.linehauls > 0)
-                && (!instance.timed || self.is_in_time(instance))
+                && (!instance.timed || self.is_in_time(instance, class))
                 && within(self.distance, class.max_distance)
                 && within(self.travel, class.max_travel)
-                && (class.max_duration.is_none() || within(self.tails[0].duration, class.max_duration))
+                && within(self.duration, class.max_duration)
     }
 
     /// True when no start of service is later than the rest of the route allows.
-    fn is_in_time(&self, instance: &Instance) -> bool {
+    fn is_in_time(&self, instance: &Instance, class: &Class) -> bool {
+        if class.clock(instance).is_some() {
+            return self.is_in_time_in_traffic();
+        }
         let starts = self.nodes.iter().zip(&self.ready).map(|(&node, &ready)| ready - instance.service[node as usize]);
         starts.zip(&self.latest).all(|(start, &latest)| start <= latest)
     }
 
     /// What an insertion before `position` adds to the cost beyond its legs, or none when it breaks a rule of time, load
-    /// or driving. `has_room` holds.
-    pub(super) fn extra_of_insertion(&self, instance: &Instance, stop: usize, position: usize) -> Option<i64> {
+    /// or driving. Under traffic it may be none, too, when it is `most` or more. `has_room` holds.
+    pub(super) fn extra_of_insertion(
+        &self,
+        instance: &Instance,
+        stop: usize,
+        position: usize,
+        most: i64,
+    ) -> Option<i64> {
         let class = &instance.classes[self.class];
         let (before, after) = (self.nodes[position - 1] as usize, self.nodes[position] as usize);
         if instance.mixed_loads && !self.peaks_fit(instance, stop, position) {
             return None;
         }
-        if !instance.release.is_empty() && instance.release[stop] > self.opening {
-            return self.extra_of_later_departure(instance, stop, position);
+        if self.departs_later_with(instance, stop) {
+            let cost = class.cost(instance);
+            let legs = cost.get(before, stop) + cost.get(stop, after) - self.legs[position];
+            return Some(self.added_by_later_departure(instance, &[(position, stop)])? - legs);
+        }
+        if let Some(clock) = class.clock(instance).filter(|_| instance.timed) {
+            return self.extra_in_traffic(instance, clock, stop, position, most);
         }
         if instance.timed {
             let arrival = self.ready[position - 1] + class.time(instance).get(before, stop);
@@ -395,33 +436,66 @@ impl Route {
         if class.max_duration.is_some_and(|most| whole.duration > most) {
             return None;
         }
-        let duration_now = if self.is_unused() { 0 } else { self.tails[0].duration };
+        let duration_now = if self.is_unused() { 0 } else { self.duration };
         Some(class.duty * (whole.duration - duration_now))
     }
 
-    /// The same as `extra_of_insertion` for goods that are released after the route's departure: the whole route moves.
-    fn extra_of_later_departure(&self, instance: &Instance, stop: usize, position: usize) -> Option<i64> {
+    /// The same where all legs seem to take as long as now, limits aside.
+    pub(super) fn seeming_duration_cost(
+        &self,
+        instance: &Instance,
+        head: Span,
+        travel: i64,
+        rest: usize,
+    ) -> Option<i64> {
+        let whole = head.join(travel, self.tails[rest])?;
+        let duration_now = if self.is_unused() { 0 } else { self.tails[0].duration };
+        Some(instance.classes[self.class].duty * (whole.duration - duration_now))
+    }
+
+    /// True when the stop's goods are released after the route's departure.
+    pub(super) fn departs_later_with(&self, instance: &Instance, stop: usize) -> bool {
+        !instance.release.is_empty() && instance.release[stop] > self.opening
+    }
+
+    /// What stops, each put before a position, add to the cost when their goods are released after the route's departure: the
+    /// whole route moves. None when that breaks a rule of time or driving.
+    pub(super) fn added_by_later_departure(&self, instance: &Instance, stops: &[(usize, usize)]) -> Option<i64> {
         let class = &instance.classes[self.class];
-        let time = class.time(instance);
-        let mut span = Span { earliest: instance.release[stop], ..Span::depot(class) };
+        let path = self.with(stops);
+        let distance: i64 = path.windows(2).map(|leg| instance.distance.get(leg[0], leg[1])).sum();
+        if class.max_distance.is_some_and(|most| distance > most) {
+            return None;
+        }
+        let opening = stops.iter().map(|&(_, stop)| instance.release[stop]).fold(self.opening, i64::max);
+        if let Some(clock) = class.clock(instance) {
+            return self.added_by_following(instance, clock, opening, &path);
+        }
+        let (cost, time, depot) = (class.cost(instance), class.time(instance), Span::depot(class));
+        let mut span = Span { earliest: opening, ..depot };
         if span.earliest > span.latest {
             return None;
         }
-        let mut last = self.nodes[0] as usize;
-        let inserted = self.nodes[1..position].iter().copied().chain([stop as u32]);
-        for node in inserted.chain(self.nodes[position..self.nodes.len() - 1].iter().copied()) {
-            let node = node as usize;
-            span = span.join(time.get(last, node), Span::node(instance, node))?;
-            last = node;
+        let (mut legs, mut travel) = (0, 0);
+        for (index, leg) in path.windows(2).enumerate() {
+            let seconds = time.get(leg[0], leg[1]);
+            let next = if index + 2 == path.len() { depot } else { Span::node(instance, leg[1]) };
+            (legs, travel) = (legs + cost.get(leg[0], leg[1]), travel + seconds);
+            span = span.join(seconds, next)?;
         }
-        let end = self.nodes.len() - 1;
-        span = span.join(time.get(last, self.nodes[end] as usize), Span::depot(class))?;
-        if class.max_duration.is_some_and(|most| span.duration > most) {
-            return None;
+        let within = |value: i64, limit: Option<i64>| limit.is_none_or(|limit| value <= limit);
+        let fits = within(span.duration, class.max_duration) && within(travel, class.max_travel);
+        fits.then(|| legs + class.fixed + class.duty * span.duration - self.cost)
+    }
+
+    /// The nodes with stops put before positions.
+    pub(super) fn with(&self, stops: &[(usize, usize)]) -> Vec<usize> {
+        let mut path = Vec::with_capacity(self.nodes.len() + stops.len());
+        for (position, &node) in self.nodes.iter().enumerate() {
+            path.extend(stops.iter().filter(|(before, _)| *before == position).map(|&(_, stop)| stop));
+            path.push(node as usize);
         }
-        let duration_now = if self.is_unused() || class.duty == 0 { 0 } else { self.tails[0].duration };
-        let fixed = if self.is_unused() { class.fixed } else { 0 };
-        Some(fixed + class.duty * (span.duration - duration_now))
+        path
     }
 
     /// The run up to a position; of no meaning where the class does not ask for durations.
@@ -452,13 +526,21 @@ impl Route {
         })
     }
 
+    pub(super) fn distance_fits(&self, instance: &Instance, stop: usize, before: usize, after: usize) -> bool {
+        let metric = &instance.distance;
+        instance.classes[self.class].max_distance.is_none_or(|most| {
+            let direct = metric.get(before, after);
+            self.distance + metric.get(before, stop) + metric.get(stop, after) - direct <= most
+        })
+    }
+
     fn driving_fits(&self, instance: &Instance, stop: usize, before: usize, after: usize) -> bool {
         let class = &instance.classes[self.class];
         let with = |metric: &Metric, now: i64| {
             let direct = metric.get(before, after);
             now + metric.get(before, stop) + metric.get(stop, after) - direct
         };
-        class.max_distance.is_none_or(|most| with(&instance.distance, self.distance) <= most)
+        self.distance_fits(instance, stop, before, after)
             && class.max_travel.is_none_or(|most| with(class.time(instance), self.travel) <= most)
     }
 }

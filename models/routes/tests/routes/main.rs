@@ -9,6 +9,7 @@ mod quality;
 mod reasons;
 mod rich;
 mod search;
+mod traffic;
 mod vroom;
 
 use dhow_routes::*;
