@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Plans under way: benches/live_plans.sh [STOPS] [ORDERS]: orders inserted one by one into a plan of STOPS stops, and the plan
-# made anew in 280 ms with a price on moved stops. Times are by the clock, which wants a quiet machine, and of CPU. Every plan is
+# made anew in 270 ms with a price on moved stops. Times are by the clock, which wants a quiet machine, and of CPU. Every plan is
 # checked, and a wrong one fails the run.
 set -euo pipefail
 cd "$(dirname "$0")/.."

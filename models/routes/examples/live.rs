@@ -72,7 +72,7 @@ fn without(problem: &Problem, plan: &Plan, orders: usize) -> Plan {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (mut stops, mut orders, mut milliseconds, mut seed) = (1_000, 100, 280, 1);
+    let (mut stops, mut orders, mut milliseconds, mut seed) = (1_000, 100, 270, 1);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or("every option has a number")?;

@@ -96,7 +96,7 @@ pub(crate) fn evaluate(problem: &Problem, vehicle: usize, steps: &[Step]) -> Tot
     }
     let mut best = first;
     for _ in 0..MOST_DEPARTURES {
-        let later = latest_with_same_end(&first, &ends);
+        let later = latest_with_same_end(&first, limits, &ends);
         if better(&later, &best, limits) {
             best = later;
         }
@@ -119,7 +119,7 @@ pub(crate) fn evaluate_final(problem: &Problem, vehicle: usize, steps: &[Step]) 
     }
     let ends = |departure_s: i64| simulate(problem, vehicle, steps, departure_s, &mut |_| ());
     let first = ends(limits.shift.opens_s);
-    let later = latest_with_same_end(&first, &ends);
+    let later = latest_with_same_end(&first, limits, &ends);
     if better(&later, &first, limits) { later } else { first }
 }
 
@@ -145,11 +145,14 @@ fn better(one: &Totals, other: &Totals, limits: &Vehicle) -> bool {
 }
 
 /// The latest departure that changes neither the return nor how late anything is; both only grow with the departure.
-fn latest_with_same_end(first: &Totals, ends: &impl Fn(i64) -> Totals) -> Totals {
+fn latest_with_same_end(first: &Totals, limits: &Vehicle, ends: &impl Fn(i64) -> Totals) -> Totals {
     let same = |other: &Totals| {
         (other.return_s, other.late_s, other.breach.window_s) == (first.return_s, first.late_s, first.breach.window_s)
     };
-    let (mut good, mut bad_s) = (*first, first.return_s + 1);
+    // At a steady speed, who leaves later and returns as early waits so much less.
+    let waiting_s = first.duration_s() - first.travel_s - first.service_s - first.pause_s;
+    let most_s = if limits.speed.is_empty() { waiting_s } else { first.duration_s() };
+    let (mut good, mut bad_s) = (*first, first.departure_s + most_s + 1);
     while bad_s - good.departure_s > 1 {
         let middle_s = good.departure_s + (bad_s - good.departure_s) / 2;
         let middle = ends(middle_s);
