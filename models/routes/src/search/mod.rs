@@ -24,6 +24,7 @@ use anneal::{Course, anneal};
 use genetic::Genetic;
 use instance::Instance;
 use random::Random;
+use recreate::Recreate;
 use state::{ABSENT, State};
 pub(crate) use watch::{Tell, Watcher};
 
@@ -56,6 +57,12 @@ pub(crate) fn search(
             let course = Course { progress, end: &|_| 1.0, visit: &mut |_, _| (), watcher };
             anneal(&mut state, &mut random, course);
         }
+    }
+    // A step may have passed over a place that is free.
+    if state.best.orders.iter().map(Vec::len).sum::<usize>() < instance.stops {
+        state.return_to_best();
+        Recreate::default().fill(&mut state);
+        state.keep_if_best();
     }
     orders(&instance, &state)
 }

@@ -61,6 +61,12 @@ impl Recreate {
     /// it has several stops. It passes over no place.
     pub(super) fn complete(&mut self, state: &mut State) {
         self.at_any_price = true;
+        self.fill(state);
+        self.at_any_price = false;
+    }
+
+    /// Puts back what fits and costs less than leaving it out, dearest absence first. It passes over no place.
+    pub(super) fn fill(&mut self, state: &mut State) {
         let instance = state.instance;
         let mut absent = std::mem::take(&mut state.absent);
         absent.sort_by_key(|&stop| (-state.absence[stop as usize], stop));
@@ -69,7 +75,6 @@ impl Recreate {
                 self.put_back(state, stop as usize, None);
             }
         }
-        self.at_any_price = false;
     }
 
     /// What leaving the stop, and its partner, out costs.
