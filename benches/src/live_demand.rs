@@ -9,7 +9,7 @@ use std::time::Instant;
 use clap::Parser;
 use dhow_benches::quantile;
 use dhow_events::{Category, ProductId, Region, SellerId};
-use dhow_forecast::{DemandModel, FitSettings, LiveDemand, Market, Member, Sale, SeriesKey};
+use dhow_forecast::{DemandModel, FitSettings, LiveDemand, Market, Member, RecentSales, Sale, SeriesKey};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -66,7 +66,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let settings = FitSettings { season_days: 7, horizon_days: HORIZON_DAYS };
     let (model, _) = DemandModel::fit_market(&series, &market, &settings)?;
     let fit_s = begin.elapsed().as_secs_f64();
-    let live = LiveDemand::new(Arc::new(model));
+    let sales = Arc::new(RecentSales::default());
+    let live = LiveDemand::new(Arc::new(model), sales.clone());
     let mut sale_ns = Vec::with_capacity(arguments.sales);
     for at in 0..arguments.sales {
         let which = random.random_range(0..arguments.products);
@@ -76,10 +77,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             category: categories[which % 24],
             region: regions[random.random_range(0..regions.len())],
             day: FIRST_DAY + DAYS as i64 + at as i64 / 1_000,
+            known_day: FIRST_DAY + DAYS as i64 + at as i64 / 1_000,
             quantity: 1.0,
         };
         let begin = Instant::now();
-        live.sale(black_box(&sale))?;
+        sales.take(black_box(&sale))?;
         sale_ns.push(begin.elapsed().as_nanos() as u64);
     }
     let mut forecast_ns = Vec::with_capacity(arguments.forecasts);

@@ -56,6 +56,127 @@ pub async fn daily_demand(session: &SqlSession, until: Timestamp) -> Result<Vec<
     Ok(rows)
 }
 
+/// What one product sold in one region on one day, with whose it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SaleRow {
+    /// The product.
+    pub product: ProductId,
+    /// Who sold it.
+    pub seller: SellerId,
+    /// Its category.
+    pub category: Category,
+    /// Where the parcels went.
+    pub region: Region,
+    /// Days since 1970-01-01, in UTC.
+    pub day: i64,
+    /// Units ordered.
+    pub quantity: f64,
+}
+
+/// What sold on the last `days` days before the latest one with a sale, and on that one; and the first day with a sale of all.
+/// Sales that are dated more than `ahead_days` after the day on which they became known are left out.
+///
+/// # Errors
+/// A failing query.
+pub async fn recent_sales(
+    session: &SqlSession,
+    days: i64,
+    ahead_days: i64,
+) -> Result<(Vec<SaleRow>, Option<i64>), OfflineError> {
+    let day =
+        |column: &str| format!("CAST(floor(CAST(arrow_cast({column}, 'Int64') AS DOUBLE) / {DAY_MICROS}) AS BIGINT)");
+    let sold = format!(
+        "SELECT {} AS day, * FROM item_ordered WHERE {} <= {} + {ahead_days}",
+        day("event_time"),
+        day("event_time"),
+        day("known_time")
+    );
+    let ends = session
+        .query(&format!("SELECT min(day) AS first, max(day) AS latest FROM ({sold}) HAVING count(*) > 0"))
+        .await?;
+    let (Some(first), Some(latest)) = (integers(&ends, "first")?.pop(), integers(&ends, "latest")?.pop()) else {
+        return Ok((Vec::new(), None));
+    };
+    let sql = format!(
+        "SELECT product, seller, category, region, day, CAST(sum(quantity) AS DOUBLE) AS quantity FROM ({sold})
+         WHERE day >= {} GROUP BY product, seller, category, region, day ORDER BY day, product, region",
+        latest - days
+    );
+    let batches = session.query(&sql).await?;
+    let (products, sellers) = (ids(&batches, "product", ProductId::KIND)?, ids(&batches, "seller", SellerId::KIND)?);
+    let (categories, regions) = (texts(&batches, "category")?, texts(&batches, "region")?);
+    let (days, quantities) = (integers(&batches, "day")?, floats(&batches, "quantity")?);
+    let mut rows = Vec::with_capacity(products.len());
+    for (index, (product, seller)) in products.iter().zip(&sellers).enumerate() {
+        let (Some(product), Some(seller)) = (product, seller) else { continue };
+        rows.push(SaleRow {
+            product: ProductId::from_u128(*product),
+            seller: SellerId::from_u128(*seller),
+            category: parse_short(categories[index].as_deref().unwrap_or_default(), "category")?,
+            region: parse_short(regions[index].as_deref().unwrap_or_default(), "region")?,
+            day: days[index],
+            quantity: quantities[index],
+        });
+    }
+    Ok((rows, Some(first)))
+}
+
+/// Whose sales are added up; nothing means all.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SoldOf {
+    /// Of this product.
+    pub product: Option<ProductId>,
+    /// Of this seller.
+    pub seller: Option<SellerId>,
+    /// Of this category and those below it.
+    pub category: Option<Category>,
+    /// To this region.
+    pub region: Option<Region>,
+}
+
+/// The units ordered on each of some days (days since 1970-01-01 UTC), without gaps. Days before the first sale of all and from the
+/// latest one on are left out at either end: nobody looked, or they are not over.
+///
+/// # Errors
+/// A failing query.
+pub async fn daily_totals(
+    session: &SqlSession,
+    of: &SoldOf,
+    days: std::ops::Range<i64>,
+) -> Result<(i64, Vec<f64>), OfflineError> {
+    let day = format!("CAST(floor(CAST(arrow_cast(event_time, 'Int64') AS DOUBLE) / {DAY_MICROS}) AS BIGINT)");
+    let text = |text: &str| text.replace('\'', "''");
+    let conditions = [
+        of.product.map(|product| format!("product = '{product}'")),
+        of.seller.map(|seller| format!("seller = '{seller}'")),
+        of.region.map(|region| format!("region = '{}'", text(region.as_str()))),
+        of.category.map(|category| {
+            let category = text(category.as_str());
+            format!("(category = '{category}' OR starts_with(category, '{category}/'))")
+        }),
+    ];
+    let chosen: Vec<String> = conditions.into_iter().flatten().collect();
+    let chosen = if chosen.is_empty() { "true".to_owned() } else { chosen.join(" AND ") };
+    let ends = format!("SELECT min({day}) AS first, max({day}) AS latest FROM item_ordered HAVING count(*) > 0");
+    let ends = session.query(&ends).await?;
+    let (Some(first), Some(latest)) = (integers(&ends, "first")?.pop(), integers(&ends, "latest")?.pop()) else {
+        return Ok((days.start, Vec::new()));
+    };
+    let (first_day, end) = (days.start.max(first), days.end.min(latest));
+    let sql = format!(
+        "SELECT day, CAST(sum(quantity) AS DOUBLE) AS quantity FROM (SELECT {day} AS day, quantity FROM item_ordered WHERE {chosen})
+         WHERE day >= {first_day} AND day < {end} GROUP BY day"
+    );
+    let batches = session.query(&sql).await?;
+    let mut totals = vec![0.0; usize::try_from(end - first_day).unwrap_or(0)];
+    for (day, quantity) in integers(&batches, "day")?.into_iter().zip(floats(&batches, "quantity")?) {
+        if let Some(total) = usize::try_from(day - first_day).ok().and_then(|at| totals.get_mut(at)) {
+            *total = quantity;
+        }
+    }
+    Ok((first_day, totals))
+}
+
 /// Every listing and price change, as what an as-of join needs.
 ///
 /// # Errors
@@ -69,6 +190,77 @@ pub async fn price_changes(session: &SqlSession) -> Result<Changes, OfflineError
     let batches = session.query(sql).await?;
     let keys = texts(&batches, "product")?.into_iter().flatten().collect();
     Ok(Changes { keys, times: integers(&batches, "time")?, values: floats(&batches, "price")? })
+}
+
+/// A stretch of time in which something held for a product.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProductSpan {
+    /// The product.
+    pub product: ProductId,
+    /// From when on.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// What held.
+    pub value: f64,
+}
+
+/// The listed prices of every product in cents, each from its listing or change to the next one or until it was taken off offer, in
+/// the order of products and times, as known before `until`.
+///
+/// # Errors
+/// A failing query.
+pub async fn price_spans(session: &SqlSession, until: Timestamp) -> Result<Vec<ProductSpan>, OfflineError> {
+    let time = "arrow_cast(event_time, 'Int64') AS time, event_id";
+    let sql = format!(
+        "SELECT product, time, price FROM (
+             SELECT product, {time}, CAST(price_usd_minor AS DOUBLE) AS price FROM product_listed
+             UNION ALL SELECT product, {time}, CAST(price_usd_minor AS DOUBLE) AS price FROM product_price_changed
+             UNION ALL SELECT product, {time}, CAST(-1 AS DOUBLE) AS price FROM product_delisted
+         ) WHERE time < {} ORDER BY product, time, event_id",
+        until.micros()
+    );
+    let batches = session.query(&sql).await?;
+    let (products, times) = (ids(&batches, "product", ProductId::KIND)?, integers(&batches, "time")?);
+    let prices = floats(&batches, "price")?;
+    let mut spans: Vec<ProductSpan> = Vec::with_capacity(products.len());
+    for (index, product) in products.into_iter().enumerate() {
+        let Some(product) = product.map(ProductId::from_u128) else { continue };
+        let from = Timestamp::from_micros(times[index]);
+        if let Some(last) = spans.last_mut().filter(|last| last.product == product && last.until > from) {
+            last.until = from;
+        }
+        // A price without a listing before it is one all the same; what ends an offer begins nothing.
+        if prices[index] > 0.0 {
+            spans.push(ProductSpan { product, from, until, value: prices[index] });
+        }
+    }
+    Ok(spans)
+}
+
+/// The promotions that began before `until`, with the share that each takes off the price.
+///
+/// # Errors
+/// A failing query.
+pub async fn promotion_spans(session: &SqlSession, until: Timestamp) -> Result<Vec<ProductSpan>, OfflineError> {
+    let sql = format!(
+        "SELECT product, arrow_cast(event_time, 'Int64') AS begins, arrow_cast(ends_at, 'Int64') AS ends,
+                CAST(discount_basis_points AS DOUBLE) AS discount
+         FROM promotion_started WHERE arrow_cast(event_time, 'Int64') < {} ORDER BY product, begins, event_id",
+        until.micros()
+    );
+    let batches = session.query(&sql).await?;
+    let (begins, ends) = (integers(&batches, "begins")?, integers(&batches, "ends")?);
+    let discounts = floats(&batches, "discount")?;
+    let span = |(index, product): (usize, Option<u128>)| {
+        Some(ProductSpan {
+            product: ProductId::from_u128(product?),
+            from: Timestamp::from_micros(begins[index]),
+            until: Timestamp::from_micros(ends[index]),
+            value: discounts[index] / 10_000.0,
+        })
+    };
+    Ok(ids(&batches, "product", ProductId::KIND)?.into_iter().enumerate().filter_map(span).collect())
 }
 
 /// How a shopper touched a product.

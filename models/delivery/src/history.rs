@@ -95,7 +95,31 @@ struct Expected {
     seller_place: f64,
 }
 
+/// What past deliveries expect of a parcel before trees look at it: `lane_minutes · place · seller · carrier`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expectation {
+    /// The usual minutes from its region to the region that it goes to.
+    pub lane_minutes: f64,
+    /// How much longer it takes to the place of delivery, as a factor.
+    pub place: f64,
+    /// How much longer with the seller, there and in general, as a factor.
+    pub seller: f64,
+    /// How much longer with the carrier, as a factor; 1 where it is not known.
+    pub carrier: f64,
+}
+
 impl History {
+    /// What the groups expect, in minutes and factors.
+    pub fn expectation(&self, parcel: &Parcel) -> Expectation {
+        let Expected { lane, place, carrier, seller_place, .. } = self.expected(parcel);
+        Expectation {
+            lane_minutes: lane.exp(),
+            place: (place - lane).exp(),
+            seller: (seller_place - place).exp(),
+            carrier: carrier.exp(),
+        }
+    }
+
     /// A parcel's features and, apart, the logarithm of the minutes that they are relative to.
     pub fn features(&self, parcel: &Parcel) -> ([f64; FEATURES.len()], f64) {
         let expected = self.expected(parcel);

@@ -9,7 +9,8 @@
 //! that they never cross (Chernozhukov, Fernández-Val and Galichon 2010).
 //!
 //! [`DeliveryModel::learn`] judges on the latest deliveries before it learns from all; [`DeliveryModel::observe`] takes a
-//! delivery into the means in microseconds; [`promise()`] chooses the day whose expected cost of late and early is least.
+//! delivery into the means, and moves the shifts of its region a little (Gibbs and Candès 2021), in microseconds; [`UnderWay`]
+//! makes deliveries of what is told of orders and parcels; [`promise()`] chooses the day whose expected cost of late and early is least.
 
 mod error;
 mod history;
@@ -17,15 +18,18 @@ mod judge;
 mod model;
 mod promise;
 mod stage;
+mod under_way;
 
 pub use error::DeliveryError;
-pub use history::{FEATURES, is_category};
+pub use history::{Expectation, FEATURES, is_category};
 pub use judge::{RegionQuality, StageQuality};
 pub use model::{DeliveryModel, Learned, Stage};
 pub use promise::{PROMISE_DAYS_MAX, Promise, PromiseCosts, promise};
 pub use stage::{FeatureTable, Split, feature_table};
+pub use under_way::{Dispatch, UnderWay};
 
 use dhow_events::{CarrierId, MINUTE_MICROS, Region, SellerId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// The probabilities of the quantiles.
 pub const LEVELS: [f64; 3] = [0.1, 0.5, 0.9];
@@ -35,7 +39,7 @@ pub const MINUTES_MAX: f64 = 180.0 * 24.0 * 60.0;
 pub const WEIGHT_GRAMS_MAX: i64 = 100_000_000;
 
 /// A parcel as it is known at the moment of the question.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Parcel {
     /// Who sends it.
     pub seller: SellerId,
@@ -56,7 +60,7 @@ pub struct Parcel {
 }
 
 /// A parcel that arrived.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// The parcel.
     pub parcel: Parcel,

@@ -1,11 +1,12 @@
 //! The model of delivery times: both moments, asked and fed from memory, and as bytes; each moment's quantiles are in `stage`.
 
-use crate::history::{History, check, check_delivery};
+use crate::history::{check, check_delivery};
 use crate::judge::StageQuality;
-use crate::stage::{Quantiles, StageModel, learn_stage};
-use crate::{Delivery, DeliveryError, LEVELS, Parcel};
+use crate::stage::{Following, Forests, StageModel, learn_stage};
+use crate::{Delivery, DeliveryError, Expectation, LEVELS, Parcel};
 use dhow_events::Timestamp;
 use parking_lot::RwLock;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// First byte of a stored model; it changes with the layout.
@@ -56,18 +57,18 @@ impl std::fmt::Debug for DeliveryModel {
     }
 }
 
-/// One moment with means that go on.
+/// One moment with means and shifts that go on.
 struct Live {
     stored: StageModel,
-    quantiles: Quantiles,
-    history: RwLock<History>,
+    forests: Forests,
+    following: RwLock<Following>,
 }
 
 impl Live {
     fn open(stored: StageModel) -> Result<Live, DeliveryError> {
-        let quantiles = Quantiles::compile(&stored)?;
-        let history = RwLock::new(stored.history.clone());
-        Ok(Live { stored, quantiles, history })
+        let forests = Forests::compile(&stored)?;
+        let following = RwLock::new(stored.following());
+        Ok(Live { stored, forests, following })
     }
 }
 
@@ -106,12 +107,19 @@ impl DeliveryModel {
     pub fn minutes(&self, stage: Stage, parcel: &Parcel) -> Result<[f64; LEVELS.len()], DeliveryError> {
         check(parcel)?;
         let live = self.stage(stage);
-        let parcel = as_known(stage, parcel);
-        let (features, base) = live.history.read().features(&parcel);
-        live.quantiles.minutes(&features, base, parcel.destination)
+        live.following.read().minutes(&live.forests, &as_known(stage, parcel))
     }
 
-    /// How the model, as it was learned, does on deliveries that it has not learned from.
+    /// What past deliveries expect of a parcel before the trees look at it.
+    ///
+    /// # Errors
+    /// A parcel that cannot be.
+    pub fn expectation(&self, stage: Stage, parcel: &Parcel) -> Result<Expectation, DeliveryError> {
+        check(parcel)?;
+        Ok(self.stage(stage).following.read().history.expectation(&as_known(stage, parcel)))
+    }
+
+    /// How the model, from the state that it was learned in, does on deliveries that it has not learned from, following them.
     ///
     /// # Errors
     /// A delivery that cannot be.
@@ -120,14 +128,34 @@ impl DeliveryModel {
         self.stage(stage).stored.judge(&deliveries.iter().map(known).collect::<Vec<_>>())
     }
 
-    /// Takes a delivery into the means.
+    /// Takes a delivery into the means and the shifts.
     ///
     /// # Errors
-    /// A delivery that cannot be; the means are then as before.
+    /// A delivery that cannot be; the state is then as before.
     pub fn observe(&self, stage: Stage, delivery: &Delivery) -> Result<(), DeliveryError> {
         check_delivery(delivery)?;
-        let parcel = as_known(stage, &delivery.parcel);
-        self.stage(stage).history.write().observe(&Delivery { parcel, ..*delivery });
+        let (live, parcel) = (self.stage(stage), as_known(stage, &delivery.parcel));
+        live.following.write().observe(&live.forests, &Delivery { parcel, ..*delivery })
+    }
+
+    /// What has followed deliveries since the model was learned, as bytes for `go_on`.
+    ///
+    /// # Errors
+    /// When the encoder fails, which it does only out of memory.
+    pub fn followed(&self) -> Result<Vec<u8>, DeliveryError> {
+        let state = (&*self.ordered.following.read(), &*self.dispatched.following.read());
+        postcard::to_extend(&state, vec![VERSION])
+            .map_err(|error| DeliveryError::Corrupt { message: error.to_string() })
+    }
+
+    /// Goes on from where another process of the same model was.
+    ///
+    /// # Errors
+    /// When the bytes are of another version, damaged, or followed by others; the state is then as before.
+    pub fn go_on(&self, followed: &[u8]) -> Result<(), DeliveryError> {
+        let (ordered, dispatched): (Following, Following) = read(followed)?;
+        *self.ordered.following.write() = ordered;
+        *self.dispatched.following.write() = dispatched;
         Ok(())
     }
 
@@ -145,17 +173,22 @@ impl DeliveryModel {
     /// # Errors
     /// When the bytes are of another version, damaged, or followed by others.
     pub fn from_bytes(bytes: &[u8]) -> Result<DeliveryModel, DeliveryError> {
-        let corrupt = |message: String| DeliveryError::Corrupt { message };
-        let Some((&found, body)) = bytes.split_first() else { return Err(corrupt("it is empty".to_owned())) };
-        if found != VERSION {
-            return Err(DeliveryError::Version { found, read: VERSION });
-        }
-        let ((ordered, dispatched), rest): ((StageModel, StageModel), _) =
-            postcard::take_from_bytes(body).map_err(|error| corrupt(error.to_string()))?;
-        match rest.is_empty() {
-            true => Ok(DeliveryModel { ordered: Live::open(ordered)?, dispatched: Live::open(dispatched)? }),
-            false => Err(corrupt(format!("{} bytes follow its end", rest.len()))),
-        }
+        let (ordered, dispatched): (StageModel, StageModel) = read(bytes)?;
+        Ok(DeliveryModel { ordered: Live::open(ordered)?, dispatched: Live::open(dispatched)? })
+    }
+}
+
+/// What follows the version byte, and nothing behind it.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DeliveryError> {
+    let corrupt = |message: String| DeliveryError::Corrupt { message };
+    let Some((&found, body)) = bytes.split_first() else { return Err(corrupt("it is empty".to_owned())) };
+    if found != VERSION {
+        return Err(DeliveryError::Version { found, read: VERSION });
+    }
+    let (value, rest) = postcard::take_from_bytes(body).map_err(|error| corrupt(error.to_string()))?;
+    match rest.is_empty() {
+        true => Ok(value),
+        false => Err(corrupt(format!("{} bytes follow its end", rest.len()))),
     }
 }
 

@@ -1,8 +1,9 @@
-//! The quantiles of one moment: features as of the moment, a forest for each level, shifts by region; stages are joined elsewhere.
+//! The quantiles of one moment: features as of the moment, a forest for each level, shifts by region that follow deliveries; stages are joined
+//! elsewhere.
 
 use crate::history::{FEATURES, History, check_delivery, is_category};
 use crate::judge::{Judged, StageQuality, judge};
-use crate::{Delivery, DeliveryError, LEVELS};
+use crate::{Delivery, DeliveryError, LEVELS, Parcel};
 use dhow_events::{MINUTE_MICROS, Region, Timestamp};
 use dhow_trees::{Column, Forest, Kind, Loss, Predictor, Settings, TrainingData, learn};
 use rayon::prelude::*;
@@ -25,6 +26,8 @@ const JUDGED_SHARE: f64 = 0.15;
 const CALIBRATED_SHARE: f64 = 0.15;
 /// Deliveries everywhere that a region's shift is shrunk by.
 const PRIOR_DELIVERIES: f64 = 200.0;
+/// How far one delivery moves the shifts of its region, in logarithms of minutes.
+const FOLLOWING: f64 = 0.01;
 /// The share of parcels that have arrived so long after leaving; younger ones are not learned from, as only the fast of them
 /// have arrived.
 const MATURE: f64 = 0.99;
@@ -78,12 +81,48 @@ impl Shifts {
     fn of(&self, region: Region) -> [f64; LEVELS.len()] {
         self.regions.get(&region).copied().unwrap_or(self.everywhere)
     }
+
+    /// Follows a delivery whose logarithm came out so far above each quantile without shifts (Gibbs and Candès 2021: whatever
+    /// the errors do, the share below comes to the level in the long run).
+    fn follow(&mut self, region: Region, errors: &[f64; LEVELS.len()]) {
+        let everywhere = self.everywhere;
+        for shifts in [&mut self.everywhere, self.regions.entry(region).or_insert(everywhere)] {
+            for ((shift, error), level) in shifts.iter_mut().zip(errors).zip(LEVELS) {
+                *shift += FOLLOWING * (level - f64::from(u8::from(error <= shift)));
+            }
+        }
+    }
+}
+
+/// What goes on with each delivery: the means, and how far the quantiles are moved.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Following {
+    pub history: History,
+    shifts: Shifts,
+}
+
+impl Following {
+    /// The quantiles of the minutes of a parcel, none below the one before.
+    pub fn minutes(&self, forests: &Forests, parcel: &Parcel) -> Result<[f64; LEVELS.len()], DeliveryError> {
+        let (features, base) = self.history.features(parcel);
+        Ok(moved(&forests.logs(&features, base)?, &self.shifts.of(parcel.destination)))
+    }
+
+    /// Takes a delivery in.
+    pub fn observe(&mut self, forests: &Forests, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let (features, base) = self.history.features(&delivery.parcel);
+        let log = delivery.minutes.ln();
+        let errors = forests.logs(&features, base)?.map(|quantile| log - quantile);
+        self.shifts.follow(delivery.parcel.destination, &errors);
+        self.history.observe(delivery);
+        Ok(())
+    }
 }
 
 /// What is stored of one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StageModel {
-    pub history: History,
+    history: History,
     forests: Vec<Forest>,
     shifts: Shifts,
     /// The quantiles of the labels, for the means without trees.
@@ -97,61 +136,95 @@ pub(crate) struct Tested {
 }
 
 impl StageModel {
-    /// How the model does on parcels that it has not learned from.
-    pub fn judge(&self, deliveries: &[Delivery]) -> Result<StageQuality, DeliveryError> {
-        let quantiles = Quantiles::compile(self)?;
-        let judged = |one: &Delivery| {
-            check_delivery(one)?;
-            let (features, base) = self.history.features(&one.parcel);
-            quantiles.judged(one, &features, base, &self.label_quantiles)
-        };
-        Ok(judge(&deliveries.iter().map(judged).collect::<Result<Vec<_>, _>>()?))
+    /// What goes on from where it was learned.
+    pub fn following(&self) -> Following {
+        Following { history: self.history.clone(), shifts: self.shifts.clone() }
     }
+
+    /// How the model does on parcels that it has not learned from, in the order of their moments; what arrives is followed as it
+    /// is when they are served.
+    pub fn judge(&self, deliveries: &[Delivery]) -> Result<StageQuality, DeliveryError> {
+        deliveries.iter().try_for_each(check_delivery)?;
+        let forests = Forests::compile(self)?;
+        let mut following = self.following();
+        let mut judged = Vec::with_capacity(deliveries.len());
+        in_order(deliveries, |step| {
+            match step {
+                Step::Asked(one) => {
+                    let (_, base) = following.history.features(&one.parcel);
+                    let quantiles = following.minutes(&forests, &one.parcel)?;
+                    judged.push(self.beside_means(one, quantiles, base));
+                }
+                Step::Arrived(one) => following.observe(&forests, one)?,
+            }
+            Ok(())
+        })?;
+        Ok(judge(&judged))
+    }
+
+    fn beside_means(&self, one: &Delivery, quantiles: [f64; LEVELS.len()], base: f64) -> Judged {
+        let of_means = self.label_quantiles.map(|label| (base + label).exp());
+        Judged { destination: one.parcel.destination, minutes: one.minutes, quantiles, of_means }
+    }
+}
+
+/// A parcel in the course of time.
+enum Step<'a> {
+    /// It is asked about.
+    Asked(&'a Delivery),
+    /// It arrived.
+    Arrived(&'a Delivery),
+}
+
+/// Goes through moments and arrivals in the order of time; of what happens at once arrivals come first.
+fn in_order<'a>(
+    deliveries: &'a [Delivery],
+    mut take: impl FnMut(Step<'a>) -> Result<(), DeliveryError>,
+) -> Result<(), DeliveryError> {
+    let mut asked: Vec<&Delivery> = deliveries.iter().collect();
+    asked.sort_by_key(|one| (one.parcel.at, one.delivered_at(), one.parcel.seller));
+    let mut arrived = asked.clone();
+    arrived.sort_by_key(|one| one.delivered_at());
+    let mut arrived = arrived.into_iter().peekable();
+    for one in asked {
+        while let Some(known) = arrived.next_if(|known| known.delivered_at() <= one.parcel.at) {
+            take(Step::Arrived(known))?;
+        }
+        take(Step::Asked(one))?;
+    }
+    arrived.try_for_each(|known| take(Step::Arrived(known)))
 }
 
 /// The forests, ready to be asked.
-pub(crate) struct Quantiles {
-    predictors: Vec<Predictor>,
-    shifts: Shifts,
-}
+pub(crate) struct Forests(Vec<Predictor>);
 
-impl Quantiles {
-    pub fn compile(stage: &StageModel) -> Result<Quantiles, DeliveryError> {
+impl Forests {
+    pub fn compile(stage: &StageModel) -> Result<Forests, DeliveryError> {
         if stage.forests.len() != LEVELS.len() || stage.forests.iter().any(|one| one.features.len() != FEATURES.len()) {
             return Err(DeliveryError::Corrupt { message: "it lacks a forest or a feature".to_owned() });
         }
-        let predictors = stage.forests.iter().map(Predictor::compile).collect::<Result<_, _>>()?;
-        Ok(Quantiles { predictors, shifts: stage.shifts.clone() })
+        Forests::of(&stage.forests)
     }
 
-    /// The quantiles of the minutes, none below the one before.
-    pub fn minutes(
-        &self,
-        features: &[f64; FEATURES.len()],
-        base: f64,
-        destination: Region,
-    ) -> Result<[f64; LEVELS.len()], DeliveryError> {
-        let mut logs = [0.0; LEVELS.len()];
-        let shifts = self.shifts.of(destination);
-        for ((log, predictor), shift) in logs.iter_mut().zip(&self.predictors).zip(shifts) {
-            *log = base + predictor.predict(features)? + shift;
+    fn of(forests: &[Forest]) -> Result<Forests, DeliveryError> {
+        Ok(Forests(forests.iter().map(Predictor::compile).collect::<Result<_, _>>()?))
+    }
+
+    /// The logarithms of the minutes at each level, without shifts.
+    fn logs(&self, features: &[f64; FEATURES.len()], base: f64) -> Result<[f64; LEVELS.len()], DeliveryError> {
+        let mut logs = [base; LEVELS.len()];
+        for (log, predictor) in logs.iter_mut().zip(&self.0) {
+            *log += predictor.predict(features)?;
         }
-        logs.sort_by(f64::total_cmp);
-        Ok(logs.map(f64::exp))
+        Ok(logs)
     }
+}
 
-    fn judged(
-        &self,
-        delivery: &Delivery,
-        features: &[f64; FEATURES.len()],
-        base: f64,
-        label_quantiles: &[f64; LEVELS.len()],
-    ) -> Result<Judged, DeliveryError> {
-        let destination = delivery.parcel.destination;
-        let quantiles = self.minutes(features, base, destination)?;
-        let of_means = label_quantiles.map(|label| (base + label).exp());
-        Ok(Judged { destination, minutes: delivery.minutes, quantiles, of_means })
-    }
+/// The minutes of shifted logarithms, none below the one before.
+fn moved(logs: &[f64; LEVELS.len()], shifts: &[f64; LEVELS.len()]) -> [f64; LEVELS.len()] {
+    let mut moved: [f64; LEVELS.len()] = std::array::from_fn(|at| logs[at] + shifts[at]);
+    moved.sort_by(f64::total_cmp);
+    moved.map(f64::exp)
 }
 
 /// What is learned of the deliveries that are known at `until`, and how it did on the latest of them before they were learned from.
@@ -161,50 +234,32 @@ pub(crate) fn learn_stage(
     seed: u64,
 ) -> Result<(StageModel, Tested), DeliveryError> {
     let table = feature_table(deliveries)?;
-    let Split { fitted, calibrated, mature } = table.split(until);
-    if mature < DELIVERIES_MIN {
-        return Err(DeliveryError::TooFew { found: mature, needed: DELIVERIES_MIN });
+    let split = table.split(until);
+    if split.mature < DELIVERIES_MIN {
+        return Err(DeliveryError::TooFew { found: split.mature, needed: DELIVERIES_MIN });
     }
+    let label_quantiles = |end: usize| LEVELS.map(|level| quantile(table.labels[..end].to_vec(), level));
+    // Judged is what a training at the first judged moment would have served from then on: it knew of fewer mature parcels.
+    let from = table.deliveries[split.calibrated].parcel.at;
+    let known = table.mature_at(from).min(split.calibrated);
+    let fitted = known.saturating_sub(split.calibrated - split.fitted).max(1);
     let forests = fit(&table, 0..fitted, seed)?;
-    let earlier = Quantiles::calibrated(&table, &forests, fitted..calibrated)?;
-    let labels = |end: usize| LEVELS.map(|level| quantile(table.labels[..end].to_vec(), level));
-    let of_means = labels(fitted);
-    let judged = |row: usize| earlier.judged(&table.deliveries[row], &table.rows[row], table.bases[row], &of_means);
-    let judged = (calibrated..mature).map(judged).collect::<Result<Vec<_>, _>>()?;
-    let tested = Tested { quality: judge(&judged), from: table.deliveries[calibrated].parcel.at };
-    let forests = fit(&table, 0..calibrated, seed)?;
-    let shifts = Quantiles::calibrated(&table, &forests, calibrated..mature)?.shifts;
-    let mut known: Vec<&Delivery> = table.deliveries.iter().filter(|one| one.delivered_at() <= until).collect();
+    let (history, shifts) = (known_at(&table, from), calibrated(&table, &forests, fitted..known.max(fitted))?);
+    let earlier = StageModel { history, forests, shifts, label_quantiles: label_quantiles(fitted) };
+    let quality = earlier.judge(&table.deliveries[split.calibrated..split.mature])?;
+    let forests = fit(&table, 0..split.calibrated, seed)?;
+    let (history, shifts) = (known_at(&table, until), calibrated(&table, &forests, split.calibrated..split.mature)?);
+    let model = StageModel { history, forests, shifts, label_quantiles: label_quantiles(split.calibrated) };
+    Ok((model, Tested { quality, from }))
+}
+
+/// The means of what had arrived at a moment.
+fn known_at(table: &FeatureTable, moment: Timestamp) -> History {
+    let mut known: Vec<&Delivery> = table.deliveries.iter().filter(|one| one.delivered_at() <= moment).collect();
     known.sort_by_key(|one| one.delivered_at());
     let mut history = History::default();
     known.into_iter().for_each(|one| history.observe(one));
-    Ok((StageModel { history, forests, shifts, label_quantiles: labels(calibrated) }, tested))
-}
-
-impl Quantiles {
-    /// The forests with shifts from a range of rows.
-    fn calibrated(table: &FeatureTable, forests: &[Forest], range: Range<usize>) -> Result<Quantiles, DeliveryError> {
-        let predictors = forests.iter().map(Predictor::compile).collect::<Result<Vec<_>, _>>()?;
-        let mut errors: BTreeMap<Region, Vec<[f64; LEVELS.len()]>> = BTreeMap::new();
-        for row in range {
-            let mut of_row = [0.0; LEVELS.len()];
-            for (error, predictor) in of_row.iter_mut().zip(&predictors) {
-                *error = table.labels[row] - predictor.predict(&table.rows[row])?;
-            }
-            errors.entry(table.deliveries[row].parcel.destination).or_default().push(of_row);
-        }
-        let shift = |rows: &[[f64; LEVELS.len()]]| {
-            [0, 1, 2].map(|at| quantile(rows.iter().map(|row| row[at]).collect(), LEVELS[at]))
-        };
-        let all: Vec<[f64; LEVELS.len()]> = errors.values().flatten().copied().collect();
-        let everywhere = shift(&all);
-        let of_region = |(region, rows): (&Region, &Vec<[f64; LEVELS.len()]>)| {
-            let (own, weight) = (shift(rows), rows.len() as f64 / (rows.len() as f64 + PRIOR_DELIVERIES));
-            (*region, [0, 1, 2].map(|at| everywhere[at] + weight * (own[at] - everywhere[at])))
-        };
-        let regions = errors.iter().map(of_region).collect();
-        Ok(Quantiles { predictors, shifts: Shifts { everywhere, regions } })
-    }
+    history
 }
 
 /// Where the rows of a table are parted.
@@ -219,16 +274,43 @@ pub struct Split {
 }
 
 impl FeatureTable {
-    /// The parts by time, as they are known at `until`.
-    pub fn split(&self, until: Timestamp) -> Split {
+    /// The rows before this one are old enough at a moment for slow ones to have arrived, too.
+    fn mature_at(&self, moment: Timestamp) -> usize {
         let half = self.deliveries.len().div_ceil(2);
         let age = quantile(self.deliveries[..half].iter().map(|one| one.minutes).collect(), MATURE);
-        let youngest = until.micros().saturating_sub((age * MINUTE_MICROS as f64) as i64);
-        let mature = self.deliveries.partition_point(|one| one.parcel.at.micros() < youngest);
+        let youngest = moment.micros().saturating_sub((age * MINUTE_MICROS as f64) as i64);
+        self.deliveries.partition_point(|one| one.parcel.at.micros() < youngest)
+    }
+
+    /// The parts by time, as they are known at `until`.
+    pub fn split(&self, until: Timestamp) -> Split {
+        let mature = self.mature_at(until);
         let part = |share: f64| (mature as f64 * share) as usize;
         let (fitted, calibrated) = (part(1.0 - JUDGED_SHARE - CALIBRATED_SHARE), part(1.0 - JUDGED_SHARE));
         Split { fitted, calibrated, mature }
     }
+}
+
+/// How far the forests' quantiles are to be moved, by a range of rows.
+fn calibrated(table: &FeatureTable, forests: &[Forest], range: Range<usize>) -> Result<Shifts, DeliveryError> {
+    let forests = Forests::of(forests)?;
+    let mut errors: BTreeMap<Region, Vec<[f64; LEVELS.len()]>> = BTreeMap::new();
+    for row in range {
+        let quantiles = forests.logs(&table.rows[row], 0.0)?;
+        let of_row = quantiles.map(|quantile| table.labels[row] - quantile);
+        errors.entry(table.deliveries[row].parcel.destination).or_default().push(of_row);
+    }
+    let shift = |rows: &[[f64; LEVELS.len()]]| {
+        [0, 1, 2].map(|at| quantile(rows.iter().map(|row| row[at]).collect(), LEVELS[at]))
+    };
+    let all: Vec<[f64; LEVELS.len()]> = errors.values().flatten().copied().collect();
+    let everywhere = shift(&all);
+    let of_region = |(region, rows): (&Region, &Vec<[f64; LEVELS.len()]>)| {
+        let (own, weight) = (shift(rows), rows.len() as f64 / (rows.len() as f64 + PRIOR_DELIVERIES));
+        (*region, [0, 1, 2].map(|at| everywhere[at] + weight * (own[at] - everywhere[at])))
+    };
+    let regions = errors.iter().map(of_region).collect();
+    Ok(Shifts { everywhere, regions })
 }
 
 /// A forest for each level, from the latest rows of a range.

@@ -5,6 +5,7 @@ use crate::beside_naive::Accuracy;
 use crate::conformal::{IntervalMethod, check_levels};
 use crate::fitting::{Fitted, fit_all};
 use crate::market::{Market, Subject};
+use dhow_effects::Effects;
 use dhow_events::{ProductId, Region};
 use dhow_hierarchy::HierarchyError;
 use dhow_univariate::{ForecastError, Series, check_horizon};
@@ -18,7 +19,9 @@ pub const MAX_SERIES: usize = 1_000_000;
 /// Latest days of history that a model keeps for charts.
 pub(crate) const RECENT_DAYS: usize = 56;
 /// First byte of a stored model; it changes with the layout.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// The layout before, without effects; it is still read.
+const VERSION_WITHOUT_EFFECTS: u8 = 3;
 
 /// What a series is about: a product or a group of them, in one region or in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -200,6 +203,8 @@ pub struct DemandModel {
     settings: FitSettings,
     /// Sorted by key.
     fitted: Vec<Fitted>,
+    /// What prices and promotions do to demand, where it was measured.
+    effects: Option<Effects>,
 }
 
 impl DemandModel {
@@ -212,7 +217,7 @@ impl DemandModel {
     /// range.
     pub fn fit(series: &[DailySeries], settings: &FitSettings) -> Result<DemandModel, DemandError> {
         let sorted = sorted(series, settings)?;
-        Ok(DemandModel { settings: *settings, fitted: fit_all(&sorted, settings, 0)?.fitted })
+        Ok(DemandModel { settings: *settings, fitted: fit_all(&sorted, settings, 0)?.fitted, effects: None })
     }
 
     /// Fits every series of a market so that their forecasts add up, and tells what that changed on the last days of the
@@ -226,7 +231,17 @@ impl DemandModel {
         settings: &FitSettings,
     ) -> Result<(DemandModel, Reconciliation), DemandError> {
         let (fitted, reconciliation) = fit_market(&sorted(series, settings)?, market, settings)?;
-        Ok((DemandModel { settings: *settings, fitted }, reconciliation))
+        Ok((DemandModel { settings: *settings, fitted, effects: None }, reconciliation))
+    }
+
+    /// The model with what prices and promotions do to its products' demand.
+    pub fn with_effects(self, effects: Effects) -> DemandModel {
+        DemandModel { effects: Some(effects), ..self }
+    }
+
+    /// What prices and promotions do to demand; none where it was not measured.
+    pub fn effects(&self) -> Option<&Effects> {
+        self.effects.as_ref()
     }
 
     /// Forecasts `horizon_days` days from the day after the series' history, with quantiles at rising `levels` (may be empty).
@@ -313,10 +328,15 @@ impl DemandModel {
     pub fn from_bytes(bytes: &[u8]) -> Result<DemandModel, DemandError> {
         let corrupt = |message: String| DemandError::Corrupt { message };
         let Some((&found, body)) = bytes.split_first() else { return Err(corrupt("it is empty".to_string())) };
-        if found != VERSION {
-            return Err(DemandError::Version { found });
-        }
-        let (model, rest): (DemandModel, _) = postcard::take_from_bytes(body).map_err(|e| corrupt(e.to_string()))?;
+        let unreadable = |error: postcard::Error| corrupt(error.to_string());
+        let (model, rest): (DemandModel, _) = match found {
+            VERSION => postcard::take_from_bytes(body).map_err(unreadable)?,
+            VERSION_WITHOUT_EFFECTS => {
+                let ((settings, fitted), rest) = postcard::take_from_bytes(body).map_err(unreadable)?;
+                (DemandModel { settings, fitted, effects: None }, rest)
+            }
+            found => return Err(DemandError::Version { found }),
+        };
         let horizon = model.settings.horizon_days;
         if !rest.is_empty() {
             return Err(corrupt(format!("{} bytes follow its end", rest.len())));

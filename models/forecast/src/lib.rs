@@ -8,7 +8,7 @@
 //!
 //! [`Market`] is what the series of a marketplace add up to; [`DemandModel::fit_market`] makes their forecasts do so.
 //! [`GlobalModel`] learns boosted trees from all series of a [`Panel`] with prices, promotions, events and days without stock.
-//! [`LiveDemand`] takes every sale into the series that hold it, so that a model's intervals follow what comes.
+//! [`RecentSales`] takes every sale into the series that hold it; [`LiveDemand`] is a model whose intervals follow them.
 //! [`LiveSeries`] is a series' state that every sale updates. [`AdaptiveQuantiles`] gives intervals that
 //! follow a stream of errors, and [`coverage`] counts what intervals held.
 //!
@@ -38,6 +38,7 @@ mod live;
 mod live_demand;
 mod market;
 mod profile;
+mod recent_sales;
 mod samples;
 
 pub use adaptive::AdaptiveQuantiles;
@@ -49,6 +50,7 @@ pub use demand::{
     DailySeries, DayForecast, DemandError, DemandForecast, DemandModel, FitSettings, MAX_HORIZON_DAYS, MAX_SERIES,
     SeriesKey,
 };
+pub use dhow_effects::Effects;
 pub use dhow_univariate::{
     CrostonSba, DemandPattern, ForecastError, MAX_HORIZON, MAX_LENGTH, Mean, Method, Naive2, PointForecast,
     SeasonalNaive, Series, Theta, Tsb, accuracy,
@@ -59,5 +61,6 @@ pub use global::{
 pub use global_features::FEATURES;
 pub use global_panel::{GlobalError, MAX_PANEL_SERIES, Panel, PanelSeries};
 pub use live::{LiveError, LiveSeries, MAX_GAP_DAYS};
-pub use live_demand::{LiveDemand, Sale};
+pub use live_demand::LiveDemand;
 pub use market::{Market, Member, Subject};
+pub use recent_sales::{AHEAD_DAYS_MAX, KEPT_DAYS, RecentSales, Sale, SaleError};

@@ -52,28 +52,7 @@ impl Demand {
     /// # Errors
     /// No day or more than a year, quantiles that are no quantiles, or a correlation outside [0, 1].
     pub fn of_days(days: &[Vec<f64>], correlation: f64, seed: u64) -> Result<Demand, ReorderError> {
-        if !(1..=DAYS_MAX).contains(&days.len()) {
-            return Err(ReorderError::Days { days: days.len() });
-        }
-        if !(0.0..=1.0).contains(&correlation) {
-            return Err(ReorderError::Correlation { correlation });
-        }
-        for (day, quantiles) in days.iter().enumerate() {
-            check(day, quantiles)?;
-        }
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let (common, own) = (correlation.sqrt(), (1.0 - correlation).sqrt());
-        let mut sums: Vec<f64> = (0..DRAWS)
-            .map(|_| {
-                let shared: f64 = StandardNormal.sample(&mut random);
-                let draw = |quantiles: &Vec<f64>| {
-                    let single: f64 = StandardNormal.sample(&mut random);
-                    let error = common * shared + own * single;
-                    quantile(quantiles, probability_below(error))
-                };
-                days.iter().map(draw).sum()
-            })
-            .collect();
+        let mut sums: Vec<f64> = draws_of_days(days, correlation, seed)?.iter().map(|days| days.iter().sum()).collect();
         sums.sort_unstable_by(f64::total_cmp);
         Ok(Demand { sums })
     }
@@ -99,6 +78,35 @@ impl Demand {
     pub fn expected_shortage(&self, units: f64) -> f64 {
         self.sums.iter().map(|sum| (sum - units).max(0.0)).sum::<f64>() / self.sums.len() as f64
     }
+}
+
+/// Equally likely futures of days that are each given by their quantiles at [`LEVELS`], drawn as [`Demand::of_days`] says: per
+/// draw the units of every day.
+///
+/// # Errors
+/// As there.
+pub fn draws_of_days(days: &[Vec<f64>], correlation: f64, seed: u64) -> Result<Vec<Vec<f64>>, ReorderError> {
+    if !(1..=DAYS_MAX).contains(&days.len()) {
+        return Err(ReorderError::Days { days: days.len() });
+    }
+    if !(0.0..=1.0).contains(&correlation) {
+        return Err(ReorderError::Correlation { correlation });
+    }
+    for (day, quantiles) in days.iter().enumerate() {
+        check(day, quantiles)?;
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let (common, own) = (correlation.sqrt(), (1.0 - correlation).sqrt());
+    let one = |_| {
+        let shared: f64 = StandardNormal.sample(&mut random);
+        let draw = |quantiles: &Vec<f64>| {
+            let single: f64 = StandardNormal.sample(&mut random);
+            let error = common * shared + own * single;
+            quantile(quantiles, probability_below(error))
+        };
+        days.iter().map(draw).collect()
+    };
+    Ok((0..DRAWS).map(one).collect())
 }
 
 fn check(day: usize, quantiles: &[f64]) -> Result<(), ReorderError> {

@@ -22,5 +22,5 @@
 mod demand;
 mod policy;
 
-pub use demand::{DRAWS, Demand, LEVELS, ReorderError};
+pub use demand::{DRAWS, Demand, LEVELS, ReorderError, draws_of_days};
 pub use policy::{Budget, Cut, ITEMS_MAX, Item, Proposal, Service, propose};

@@ -11,6 +11,7 @@ use dhow_offline::SqlSession;
 use dhow_offline::tables::{CatalogueRow, DemandRow, catalogue, daily_demand};
 use dhow_registry::{ModelFormat, Task};
 
+use crate::effects::{measure_effects, told};
 use crate::error::trainer;
 use crate::evaluate::Judged;
 use crate::promotion::{Candidate, Champion, incumbent, register};
@@ -46,6 +47,9 @@ pub async fn train_demand(input: &TrainingInput<'_>) -> Result<TaskReport, Train
     let champion = judge_champion(input, &demand, &settings, until_day - test_days as i64, test_days)?;
     let (model, reconciliation) =
         DemandModel::fit_market(&demand.series, &demand.market, &settings).map_err(trainer(TASK))?;
+    let effects = measure_effects(&session, &rows, &members, until_day).await?;
+    let notes = vec![adding_up(&reconciliation), told(&effects)];
+    let model = model.with_effects(effects);
     register(
         input,
         Candidate {
@@ -67,7 +71,7 @@ pub async fn train_demand(input: &TrainingInput<'_>) -> Result<TaskReport, Train
             training_rows: rows.len() as u64,
             test_rows: report.series_tested as u64,
             figures,
-            notes: vec![adding_up(&reconciliation)],
+            notes,
             champion,
         },
     )

@@ -6,6 +6,7 @@
 
 mod delivery;
 mod demand;
+mod effects;
 mod error;
 mod evaluate;
 mod fraud;

@@ -667,4 +667,35 @@ facts! {
         /// The same in cents.
         amount_usd_minor: i64,
     }
+    /// How long a parcel takes was told.
+    DeliveryTimeServed "delivery_time_served" [since 7] {
+        /// Who sends it.
+        seller: SellerId,
+        /// The decision.
+        decision: DecisionId,
+        /// The order, where it was named.
+        order: Option<OrderId>,
+        /// The parcel, where it was named.
+        shipment: Option<ShipmentId>,
+        /// Who carries it, where that was known.
+        carrier: Option<CarrierId>,
+        /// From where.
+        origin: Region,
+        /// To where.
+        destination: Region,
+        /// From when on time was counted: `ordered`, `dispatched`.
+        counted_from: String,
+        /// That moment.
+        counted_at: Timestamp,
+        /// The model.
+        model: String,
+        /// It takes no longer than this with a probability of 10 %.
+        minutes_p10: f64,
+        /// It takes no longer than this with a probability of 50 %.
+        minutes_p50: f64,
+        /// It takes no longer than this with a probability of 90 %.
+        minutes_p90: f64,
+        /// The end of the day that is to be promised, where one was chosen.
+        promised_at: Option<Timestamp>,
+    }
 }

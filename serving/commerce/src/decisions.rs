@@ -38,6 +38,8 @@ worded! {
         Route = "route",
         /// Texts in the order of their likeness to another.
         TextSimilarity = "text_similarity",
+        /// How long a parcel takes.
+        DeliveryTime = "delivery_time",
     }
 }
 

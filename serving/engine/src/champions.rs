@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dhow_delivery::DeliveryModel;
 use dhow_events::{ModelId, TenantId, Timestamp};
-use dhow_forecast::{DemandModel, LiveDemand, LiveError, Sale};
+use dhow_forecast::{AHEAD_DAYS_MAX, DemandModel, KEPT_DAYS, LiveDemand, RecentSales, Sale, SaleError};
+use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession, tables};
 use dhow_recommend::{Interaction, LiveRecommender, LiveState, RecommendModel};
 use dhow_registry::{Alias, Registry, RegistryError, Task, TextEmbedder, open_embedder};
 use dhow_training::{FraudBundle, OpenFraud};
@@ -12,7 +13,11 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::EngineError;
+use crate::deliveries::LiveDeliveries;
 use crate::error::failed;
+
+/// Days of products in regions that are read back at a start.
+const SALE_ROWS_MAX: usize = 20_000_000;
 
 /// A model and the name that answers carry.
 pub struct Champion<T> {
@@ -55,24 +60,33 @@ pub(crate) struct TenantModels {
     pub embedder: Option<Champion<TextEmbedder>>,
 }
 
-/// Every tenant's champions.
+/// Every tenant's champions, and what they follow.
 #[derive(Default)]
-pub struct Champions(RwLock<FxHashMap<TenantId, Arc<TenantModels>>>);
+pub struct Champions {
+    models: RwLock<FxHashMap<TenantId, Arc<TenantModels>>>,
+    /// What sold lately; it goes on from one forecast model to the next.
+    sales: RwLock<FxHashMap<TenantId, Arc<RecentSales>>>,
+}
 
 impl Champions {
     /// The tenant's models; none where nothing was promoted.
     pub(crate) fn of(&self, tenant: TenantId) -> Arc<TenantModels> {
-        self.0.read().get(&tenant).cloned().unwrap_or_default()
+        self.models.read().get(&tenant).cloned().unwrap_or_default()
     }
 
     /// Reads the tenant's champions anew; live state goes on beside a new recommender.
     ///
     /// # Errors
     /// A corrupt artifact, or one that this program cannot read. The models in force then stay.
-    pub(crate) fn reload(&self, registry: &Registry, tenant: TenantId) -> Result<(), EngineError> {
+    pub(crate) fn reload(
+        &self,
+        registry: &Registry,
+        tenant: TenantId,
+        deliveries: &LiveDeliveries,
+    ) -> Result<(), EngineError> {
         let old = self.of(tenant);
         let mut models = TenantModels::default();
-        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Recommend)? {
+        if let Some(Loaded { id, label, bytes, .. }) = champion(registry, tenant, Task::Recommend)? {
             let model = Arc::new(RecommendModel::from_bytes(&bytes).map_err(failed("recommend model"))?);
             let live = match (&old.live, &old.recommend) {
                 (Some(live), Some(before)) if before.id == id => live.clone(),
@@ -86,40 +100,50 @@ impl Champions {
             models.recommend = Some(Champion { id, label, model: recommender });
             (models.live, models.catalogue_model) = (Some(live), Some(model));
         }
-        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Fraud)? {
+        if let Some(Loaded { id, label, bytes, .. }) = champion(registry, tenant, Task::Fraud)? {
             let model = Arc::new(FraudBundle::open(&bytes).map_err(failed("fraud model"))?);
             let content = serde_json::to_vec(&model.thresholds).map_err(failed("fraud thresholds"))?;
             models.thresholds = Some(blake3::hash(&content).to_hex().as_str().into());
             models.fraud = Some(Champion { id, label, model });
             models.look_on(registry, tenant);
         }
-        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Forecast)? {
+        if let Some(Loaded { id, label, bytes, .. }) = champion(registry, tenant, Task::Forecast)? {
             let model = Arc::new(DemandModel::from_bytes(&bytes).map_err(failed("forecast model"))?);
             models.live_demand = match (&old.live_demand, &old.forecast) {
                 (Some(live), Some(before)) if before.id == id => Some(live.clone()),
-                _ => Some(Arc::new(LiveDemand::new(model.clone()))),
+                _ => Some(Arc::new(LiveDemand::new(model.clone(), self.sales(tenant)))),
             };
             models.forecast = Some(Champion { id, label, model });
         }
-        if let Some((id, label, bytes)) = champion(registry, tenant, Task::Delivery)? {
-            let model = Arc::new(DeliveryModel::from_bytes(&bytes).map_err(failed("delivery model"))?);
-            models.delivery = Some(Champion { id, label, model });
-        }
+        let mut joins = None;
+        models.delivery = match (&old.delivery, champion(registry, tenant, Task::Delivery)?) {
+            (Some(before), Some(loaded)) if before.id == loaded.id => Some(before.clone()),
+            (_, Some(Loaded { id, label, bytes, learned_until })) => {
+                let model = Arc::new(DeliveryModel::from_bytes(&bytes).map_err(failed("delivery model"))?);
+                joins = Some((id, learned_until, model.clone()));
+                Some(Champion { id, label, model })
+            }
+            (_, None) => None,
+        };
         models.embedder = match (&old.embedder, champion(registry, tenant, Task::Embedding)?) {
-            (Some(before), Some((id, ..))) if before.id == id => Some(before.clone()),
-            (_, Some((id, label, _))) => {
+            (Some(before), Some(loaded)) if before.id == loaded.id => Some(before.clone()),
+            (_, Some(Loaded { id, label, .. })) => {
                 let model = Arc::new(open_embedder(registry, id).map_err(failed("embedding model"))?);
                 Some(Champion { id, label, model })
             }
             (_, None) => None,
         };
-        self.0.write().insert(tenant, Arc::new(models));
+        // Nothing can fail behind this: the model that follows deliveries is the one in force.
+        if let Some((id, learned_until, model)) = joins {
+            deliveries.adopt(tenant, id, learned_until, &model)?;
+        }
+        self.models.write().insert(tenant, Arc::new(models));
         Ok(())
     }
 
     /// Tells the tenant's recommender of a click.
     pub(crate) fn observe(&self, tenant: TenantId, interaction: &Interaction) {
-        if let Some(live) = self.0.read().get(&tenant).and_then(|models| models.live.as_ref()) {
+        if let Some(live) = self.models.read().get(&tenant).and_then(|models| models.live.as_ref()) {
             live.observe(interaction);
         }
     }
@@ -127,20 +151,55 @@ impl Champions {
     /// Tells the tenant's forecasts of a sale.
     ///
     /// # Errors
-    /// A quantity that is none.
-    pub(crate) fn observe_sale(&self, tenant: TenantId, sale: &Sale) -> Result<(), LiveError> {
-        let live = self.0.read().get(&tenant).and_then(|models| models.live_demand.clone());
-        live.map_or(Ok(()), |live| live.sale(sale))
+    /// A sale that cannot be.
+    pub(crate) fn observe_sale(&self, tenant: TenantId, sale: &Sale) -> Result<(), SaleError> {
+        self.sales(tenant).take(sale)
+    }
+
+    fn sales(&self, tenant: TenantId) -> Arc<RecentSales> {
+        if let Some(sales) = self.sales.read().get(&tenant) {
+            return sales.clone();
+        }
+        self.sales.write().entry(tenant).or_default().clone()
+    }
+
+    /// Restores what a tenant sold lately from the lake, as it was at its last checkpoint; once, before anything is observed.
+    ///
+    /// # Errors
+    /// A failing query.
+    pub(crate) async fn restore_sales(&self, lake: &Lake, tenant: TenantId) -> Result<(), OfflineError> {
+        let session =
+            SqlSession::open(lake, &tenant, QueryBounds { rows_max: SALE_ROWS_MAX, ..QueryBounds::default() })?;
+        let (rows, first) = tables::recent_sales(&session, KEPT_DAYS, AHEAD_DAYS_MAX).await?;
+        let sales = self.sales(tenant);
+        for row in rows {
+            let sale = Sale {
+                product: row.product,
+                seller: row.seller,
+                category: row.category,
+                region: row.region,
+                day: row.day,
+                known_day: row.day,
+                quantity: row.quantity,
+            };
+            if let Err(error) = sales.take(&sale) {
+                tracing::warn!(product = %row.product, %error, "sales of a day are passed over by live demand");
+            }
+        }
+        if let Some(first) = first {
+            sales.begin(first);
+        }
+        Ok(())
     }
 
     /// The live state of every tenant's recommender.
     pub(crate) fn live(&self) -> Vec<Arc<LiveState>> {
-        self.0.read().values().filter_map(|models| models.live.clone()).collect()
+        self.models.read().values().filter_map(|models| models.live.clone()).collect()
     }
 
     /// Frees live state of sessions and persons last seen before `time`.
     pub(crate) fn forget_before(&self, time: Timestamp) {
-        let models: Vec<_> = self.0.read().values().cloned().collect();
+        let models: Vec<_> = self.models.read().values().cloned().collect();
         models.iter().filter_map(|models| models.live.as_ref()).for_each(|live| live.expire_before(time));
     }
 
@@ -181,7 +240,7 @@ fn shadow(
     alias: Alias,
     champion: &Champion<OpenFraud>,
 ) -> Result<Option<Champion<OpenFraud>>, EngineError> {
-    let Some((id, label, bytes)) = holder(registry, tenant, Task::Fraud, alias)? else { return Ok(None) };
+    let Some(Loaded { id, label, bytes, .. }) = holder(registry, tenant, Task::Fraud, alias)? else { return Ok(None) };
     if id == champion.id {
         return Ok(None);
     }
@@ -190,7 +249,14 @@ fn shadow(
     Ok(Some(Champion { id, label, model: Arc::new(model) }))
 }
 
-type Loaded = (ModelId, Arc<str>, Vec<u8>);
+/// A model as the registry keeps it.
+struct Loaded {
+    id: ModelId,
+    label: Arc<str>,
+    bytes: Vec<u8>,
+    /// The end of what it learned from; when it was made where its card does not say.
+    learned_until: Timestamp,
+}
 
 fn champion(registry: &Registry, tenant: TenantId, task: Task) -> Result<Option<Loaded>, EngineError> {
     holder(registry, tenant, task, Alias::Champion)
@@ -204,5 +270,6 @@ fn holder(registry: &Registry, tenant: TenantId, task: Task, alias: Alias) -> Re
         Err(other) => return Err(failed("model registry")(other)),
     };
     let (card, bytes) = registry.load(id).map_err(failed("model registry"))?;
-    Ok(Some((id, format!("{}@{id}", card.draft.name).into(), bytes)))
+    let learned_until = card.draft.training_span.map_or(card.draft.created_at, |span| span.end);
+    Ok(Some(Loaded { id, label: format!("{}@{id}", card.draft.name).into(), bytes, learned_until }))
 }

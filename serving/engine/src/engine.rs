@@ -24,6 +24,7 @@ use crate::backtests::BACKTESTS_AT_ONCE_MAX;
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
 use crate::decisions::{Decided, UrgentDecisions, queue};
+use crate::deliveries::LiveDeliveries;
 use crate::error::failed;
 use crate::fraud_rules::FraudRules;
 use crate::freshness::Freshness;
@@ -53,6 +54,8 @@ pub struct Folders {
     pub snapshot: PathBuf,
     /// The snapshot of the links between accounts.
     pub links: PathBuf,
+    /// The snapshot of what delivery models follow.
+    pub deliveries: PathBuf,
     /// The model registry.
     pub registry: PathBuf,
     /// The SQLite database, where no other is configured.
@@ -67,6 +70,7 @@ impl Folders {
             lake: data.join("lake"),
             snapshot: data.join("online.snapshot"),
             links: data.join("links.snapshot"),
+            deliveries: data.join("deliveries.snapshot"),
             registry: data.join("registry"),
             database: data.join("dhow.sqlite"),
         }
@@ -178,6 +182,7 @@ impl Engine {
             features: reads,
             online,
             links: LiveLinks::open(&folders.links, settings.links, log.partition_count())?,
+            deliveries: LiveDeliveries::open(&folders.deliveries, log.partition_count())?,
             catalogue: Catalogue::default(),
             champions: Champions::default(),
             freshness: Freshness::default(),
@@ -188,7 +193,8 @@ impl Engine {
         let lake = Lake::open(settings.lake.clone()).map_err(failed("lake"))?;
         for tenant in &settings.tenants {
             shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
-            shared.champions.reload(&registry, *tenant)?;
+            shared.champions.restore_sales(&lake, *tenant).await.map_err(failed("lake"))?;
+            shared.champions.reload(&registry, *tenant, &shared.deliveries)?;
         }
         let storefront = Storefront::open(settings.storefront)?;
         let rules = FraudRules::open(&store, vector.names()).await?;
@@ -253,7 +259,8 @@ impl Engine {
             give_way_to_requests();
             let stopping = || stop.load(Ordering::Acquire);
             let ended = run_worker(&*log, &mut sink, &settings, &stopping).map_err(|error| error.to_string());
-            let saved = ended.and_then(|_| sink.shared.links.save().map_err(|error| error.to_string()));
+            let save = || sink.shared.links.save().and_then(|()| sink.shared.deliveries.save());
+            let saved = ended.and_then(|_| save().map_err(|error| error.to_string()));
             if let Err(error) = saved {
                 tracing::error!(error, "the stream worker ended");
                 *failure.lock() = Some(error);
@@ -285,7 +292,7 @@ impl Engine {
     /// # Errors
     /// A champion that cannot be read; the models in force then stay.
     pub fn reload_models(&self, tenant: TenantId) -> Result<(), EngineError> {
-        self.shared.champions.reload(&self.registry, tenant)
+        self.shared.champions.reload(&self.registry, tenant, &self.shared.deliveries)
     }
 
     /// Makes everything applied so far durable, in features and lake, and goes on. Blocks until it is.

@@ -178,7 +178,7 @@ impl Engine {
 
 impl TenantModels {
     /// The champion's forecast, with quantiles that have followed the sales since its history.
-    fn forecast_now(
+    pub(crate) fn forecast_now(
         &self,
         key: &SeriesKey,
         horizon_days: usize,

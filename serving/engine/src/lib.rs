@@ -11,6 +11,7 @@ mod catalogue;
 mod champions;
 mod cuts;
 mod decisions;
+mod deliveries;
 mod delivery;
 mod engine;
 mod error;
@@ -39,6 +40,7 @@ mod status;
 mod storefront;
 mod tasks;
 mod trust;
+mod what_if;
 
 pub use answer::Answer;
 pub use catalogue::{Catalogue, Offer};
@@ -46,6 +48,9 @@ pub use champions::{Champion, Champions};
 pub use decisions::DECISION_QUEUE_MAX;
 pub use delivery::{DeliveryAsk, DeliveryTime};
 pub use dhow_delivery::{Parcel, Promise, PromiseCosts, Stage};
+pub use dhow_effects::{
+    CalendarEvent, Comparison, Estimate, Outcome, PriceResponse, PromotionResponse, Scope, Spread, Uplift,
+};
 pub use dhow_forecast::{Accuracy, SeriesKey, Subject};
 pub use dhow_fraud::{Badge, RiskFlag, TrustFactor, TrustPart, TrustScore};
 pub use dhow_reorder::Service;
@@ -75,3 +80,4 @@ pub use status::Status;
 pub use storefront::{ArmRecommender, ArmSettings, Campaign, ExperimentSettings, MAX_CAMPAIGNS, StorefrontSettings};
 pub use tasks::TasksEnd;
 pub use trust::TrustReading;
+pub use what_if::{ProductResponses, WhatIf, WhatIfAnswer};

@@ -1,4 +1,4 @@
-//! What the stream worker feeds: online store, links, lake, catalogue and live recommender in one pass; each skips what it has.
+//! What the stream worker feeds: online store, links, deliveries, lake, catalogue and live models in one pass; each skips what it has.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
+use crate::deliveries::LiveDeliveries;
 use crate::freshness::Freshness;
 use crate::links::LiveLinks;
 
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub online: Option<Arc<OnlineStore>>,
     /// Who shares what with whom.
     pub links: LiveLinks,
+    /// What delivery models follow.
+    pub deliveries: LiveDeliveries,
     pub catalogue: Catalogue,
     pub champions: Champions,
     pub freshness: Freshness,
@@ -53,7 +56,7 @@ pub(crate) struct PlatformSink {
     pub shared: Arc<Shared>,
     pub lake: LakeWriter,
     pub snapshot: PathBuf,
-    /// How far features and lake had both come when the worker began. The links may lie behind, and catch up alone.
+    /// How far features and lake had both come when the worker began. Links and deliveries may lie behind, and catch up alone.
     pub begun_at: Offsets,
     /// Frees state that no event can reach any more.
     pub watermark: Watermark,
@@ -62,6 +65,7 @@ pub(crate) struct PlatformSink {
 impl Sink for PlatformSink {
     fn apply(&mut self, record: &Record) -> Result<(), SinkError> {
         self.shared.links.apply(record);
+        self.shared.deliveries.apply(record);
         let begun_at = self.begun_at.0.get(record.partition as usize);
         let is_new = begun_at.is_none_or(|begun_at| record.offset >= *begun_at);
         let now = self.shared.stopwatch.now();
@@ -82,6 +86,7 @@ impl Sink for PlatformSink {
         let watermark = self.watermark.at(self.shared.stopwatch.now());
         if let Some(watermark) = watermark {
             self.shared.champions.forget_before(watermark - LIVE_RETENTION_MICROS);
+            self.shared.deliveries.expire(watermark);
         }
         if let Some(online) = &self.shared.online {
             if let Some(watermark) = watermark {
@@ -90,13 +95,15 @@ impl Sink for PlatformSink {
             online.save(&self.snapshot)?;
         }
         self.shared.links.save_if_due()?;
-        // While the links catch up alone, the lake holds more than they have reached.
+        self.shared.deliveries.save_if_due()?;
+        // While links or deliveries catch up alone, the lake holds more than they have reached.
         let written = self.lake.restored_offsets();
         self.lake.checkpoint(&join(offsets, &written, u64::max))
     }
 
     fn restored_offsets(&self) -> Offsets {
-        join(&self.begun_at, &self.shared.links.offsets(), u64::min)
+        let catching_up = join(&self.shared.links.offsets(), &self.shared.deliveries.offsets(), u64::min);
+        join(&self.begun_at, &catching_up, u64::min)
     }
 }
 
@@ -106,13 +113,16 @@ impl PlatformSink {
             online.apply(&record.event, record.known_time, (record.partition, record.offset));
         }
         self.watermark.observe(record.partition, record.event.event_time, now)?;
-        self.lake.apply(record)?;
+        let makes_a_row = self.lake.take(record)?;
         self.shared.catalogue.apply(record);
         if let Some(interaction) = interaction(record) {
             self.shared.champions.observe(record.event.tenant, &interaction);
         }
-        if let Fact::ItemOrdered(ordered) = &record.event.fact {
-            let sale = sale(ordered, record.event.event_time);
+        // Live demand counts what the lake counts, so that it can be read back from there.
+        if let Fact::ItemOrdered(ordered) = &record.event.fact
+            && makes_a_row
+        {
+            let sale = sale(ordered, record.event.event_time, record.known_time);
             if let Err(error) = self.shared.champions.observe_sale(record.event.tenant, &sale) {
                 tracing::warn!(product = %ordered.product, %error, "a sale is passed over by live demand");
             }
@@ -127,13 +137,14 @@ pub(crate) fn join(one: &Offsets, other: &Offsets, choose: fn(u64, u64) -> u64) 
     Offsets(one.0.iter().zip(others).map(|(one, other)| choose(*one, other)).collect())
 }
 
-fn sale(ordered: &ItemOrdered, at: Timestamp) -> Sale {
+fn sale(ordered: &ItemOrdered, at: Timestamp, known: Timestamp) -> Sale {
     Sale {
         product: ordered.product,
         seller: ordered.seller,
         category: ordered.category,
         region: ordered.region,
         day: at.day(),
+        known_day: known.day(),
         quantity: ordered.quantity as f64,
     }
 }

@@ -102,19 +102,27 @@ impl LakeWriter {
         }
     }
 
-    fn push(&mut self, record: &Record) -> Result<(), OfflineError> {
+    /// Takes a record in and tells whether it makes a row: it does not where the lake holds it already, or holds an event of the
+    /// same id.
+    ///
+    /// # Errors
+    /// A full table that cannot be written.
+    pub fn take(&mut self, record: &Record) -> Result<bool, OfflineError> {
         let done = self.manifest.offsets.get(record.partition as usize).copied().unwrap_or(0);
         if record.offset < done {
-            return Ok(());
+            return Ok(false);
         }
         if !self.recent_ids.insert(record.event.id.as_u128(), record.known_time) {
             self.manifest.duplicate_count += 1;
-            return Ok(());
+            return Ok(false);
         }
         let key = (record.event.tenant, record.event.fact.kind());
         let table = self.tables.entry(key).or_insert_with(|| TableBuilder::new(key.1));
         table.push(record);
-        if table.row_count() >= ROWS_BUFFERED_MAX { self.write_table(key) } else { Ok(()) }
+        if table.row_count() >= ROWS_BUFFERED_MAX {
+            self.write_table(key)?;
+        }
+        Ok(true)
     }
 
     fn write_table(&mut self, key: (TenantId, FactKind)) -> Result<(), OfflineError> {
@@ -203,7 +211,7 @@ impl Drop for LakeWriter {
 
 impl Sink for LakeWriter {
     fn apply(&mut self, record: &Record) -> Result<(), SinkError> {
-        self.push(record).map_err(SinkError::from)
+        self.take(record).map(drop).map_err(SinkError::from)
     }
 
     fn checkpoint(&mut self, offsets: &Offsets) -> Result<(), SinkError> {

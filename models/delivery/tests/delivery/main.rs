@@ -1,7 +1,7 @@
 //! Delivery times on made-up deliveries whose distribution is known, and the day that is promised for them.
 
 use dhow_delivery::*;
-use dhow_events::{CarrierId, DAY_MICROS, HOUR_MICROS, Region, SellerId, Timestamp};
+use dhow_events::{CarrierId, DAY_MICROS, HOUR_MICROS, OrderId, Region, SellerId, ShipmentId, Timestamp};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -100,6 +100,86 @@ fn a_seller_who_slows_down_is_followed_and_a_stored_model_answers_alike() {
     }
     let after = model.minutes(Stage::Dispatched, &parcel).unwrap();
     assert!(after[1] > 1.4 * before[1], "{before:?} {after:?}");
+}
+
+#[test]
+fn what_followed_goes_on_elsewhere_with_the_same_answers() {
+    let Learned { model, .. } = learned(3_000);
+    let stored = model.to_bytes().unwrap();
+    let rows = deliveries(600, 8);
+    let parcel = Parcel { at: until(), ..rows[0].0.parcel };
+    rows.iter()
+        .for_each(|(one, _)| model.observe(Stage::Ordered, &Delivery { minutes: 3.0 * one.minutes, ..*one }).unwrap());
+    assert_eq!(model.to_bytes().unwrap(), stored, "what was learned stays");
+    let elsewhere = DeliveryModel::from_bytes(&stored).unwrap();
+    let told =
+        |model: &DeliveryModel| [Stage::Ordered, Stage::Dispatched].map(|stage| model.minutes(stage, &parcel).unwrap());
+    assert_ne!(told(&elsewhere), told(&model));
+    elsewhere.go_on(&model.followed().unwrap()).unwrap();
+    assert_eq!(told(&elsewhere), told(&model));
+    assert!(elsewhere.go_on(&stored[..40]).is_err());
+    assert_eq!(told(&elsewhere), told(&model), "a damaged state changes nothing");
+    let expected = model.expectation(Stage::Dispatched, &parcel).unwrap();
+    let product = expected.lane_minutes * expected.place * expected.seller * expected.carrier;
+    assert!((product / told(&model)[1][1]).ln().abs() < 0.4, "{expected:?}");
+}
+
+#[test]
+fn quantiles_come_to_their_level_where_times_drift() {
+    let Learned { model, .. } = learned(6_000);
+    let (mut below, mut judged) = ([0.0; 3], 0.0);
+    for (at, (one, _)) in deliveries(9_000, 11).into_iter().enumerate() {
+        // Up to nearly twice the time that was learned, slowly.
+        let drifting = Delivery { minutes: one.minutes * (0.6 * at as f64 / 9_000.0).exp(), ..one };
+        if at > 1_000 {
+            let told = model.minutes(Stage::Dispatched, &one.parcel).unwrap();
+            below
+                .iter_mut()
+                .zip(told)
+                .for_each(|(below, told)| *below += f64::from(u8::from(drifting.minutes <= told)));
+            judged += 1.0;
+        }
+        model.observe(Stage::Dispatched, &drifting).unwrap();
+    }
+    for (below, level) in below.iter().zip(LEVELS) {
+        assert!((below / judged - level).abs() < 0.02, "{level}: {}", below / judged);
+    }
+}
+
+#[test]
+fn deliveries_are_made_of_what_is_told_once_and_in_any_order() {
+    let (order, shipment, first) = (OrderId::from_u128(1), ShipmentId::from_u128(2), until());
+    let hours = |hours: i64| first + hours * HOUR_MICROS;
+    let parcel = Parcel { at: hours(10), ..deliveries(1, 1)[0].0.parcel };
+    let dispatch = Dispatch { order, parcel };
+    let tell = |order_of: &[usize]| {
+        let mut under_way = UnderWay::default();
+        let mut told = Vec::new();
+        for what in order_of {
+            match what {
+                0 => under_way.ordered(order, first),
+                1 => told.extend(under_way.dispatched(shipment, dispatch)),
+                _ => told.extend(under_way.delivered(shipment, hours(34))),
+            }
+        }
+        told
+    };
+    let minutes =
+        |told: &[(Stage, Delivery)]| told.iter().map(|(stage, one)| (*stage, one.minutes)).collect::<Vec<_>>();
+    let both = [(Stage::Ordered, 34.0 * 60.0), (Stage::Dispatched, 24.0 * 60.0)];
+    for order_of in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [2, 0, 1]] {
+        assert_eq!(minutes(&tell(&order_of)), both, "{order_of:?}");
+    }
+    assert_eq!(minutes(&tell(&[0, 0, 1, 1, 2, 2])), both);
+    assert_eq!(minutes(&tell(&[1, 2, 0])), both[1..], "nobody told of the order in time");
+    assert_eq!(tell(&[0, 2]), []);
+    let mut under_way = UnderWay::default();
+    under_way.ordered(order, first);
+    under_way.dispatched(shipment, dispatch);
+    under_way.expire(hours(24 * 179));
+    assert_eq!(under_way.waiting(), (1, 1));
+    under_way.expire(hours(24 * 181));
+    assert_eq!(under_way.waiting(), (0, 0));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::noise;
 use dhow_events::{Category, ProductId, Region, SellerId};
 use dhow_forecast::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const DAYS: usize = 120;
 
@@ -113,7 +114,8 @@ fn intervals_follow_sales_that_the_model_did_not_foresee_at_every_node_that_hold
     let series = market.series(rows, 20_000, DAYS).unwrap();
     let (model, _) =
         DemandModel::fit_market(&series, &market, &FitSettings { season_days: 7, horizon_days: 90 }).unwrap();
-    let live = LiveDemand::new(std::sync::Arc::new(model));
+    let sales = Arc::new(RecentSales::default());
+    let live = LiveDemand::new(Arc::new(model), sales.clone());
     let (first, levels) = (20_000 + DAYS as i64, [0.05, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95]);
     let (product, region) = *pairs.iter().next_back().unwrap();
     let member = members[&product];
@@ -123,6 +125,7 @@ fn intervals_follow_sales_that_the_model_did_not_foresee_at_every_node_that_hold
         category: member.category.unwrap(),
         region,
         day,
+        known_day: day,
         quantity,
     };
     let at = |subject: Subject, region| {
@@ -143,21 +146,65 @@ fn intervals_follow_sales_that_the_model_did_not_foresee_at_every_node_that_hold
     );
     let elsewhere = pairs.iter().map(|(_, region)| *region).find(|other| *other != region);
     let before_elsewhere = at(Subject::Product(product), elsewhere);
-    // Late and refused sales change nothing.
-    live.sale(&sale(first - 3, 1e6)).unwrap();
-    assert!(matches!(live.sale(&sale(first, f64::NAN)), Err(LiveError::Quantity { .. })));
+    // Sales of the history and refused ones change nothing.
+    sales.take(&sale(first - 3, 1e6)).unwrap();
+    assert!(matches!(sales.take(&sale(first, f64::NAN)), Err(SaleError::Quantity { .. })));
+    let early = Sale { known_day: first, ..sale(first + 40, 1.0) };
+    assert!(matches!(sales.take(&early), Err(SaleError::Ahead { .. })));
     for day in 0..60 {
-        live.sale(&sale(first + day, 250.0)).unwrap();
-        live.sale(&sale(first + day, 250.0)).unwrap();
+        sales.take(&sale(first + day, 250.0)).unwrap();
+        sales.take(&sale(first + day, 250.0)).unwrap();
     }
     let after = subjects.map(|subject| at(subject, Some(region)));
     assert!(before.iter().zip(&after).all(|(before, after)| after > before), "{before:?} {after:?}");
-    // The first day was not seen whole, and the last one is not over.
+    // The last day is not over.
     let told = live.accuracy(&SeriesKey::product(product, Some(region))).unwrap();
     assert_eq!((told.days, told.demand), (59, 59.0 * 500.0));
     assert!(live.accuracy(&SeriesKey::product(ProductId::from_u128(99), None)).is_err());
     // Nothing sold there for sixty days.
     assert!(at(Subject::Product(product), elsewhere) < before_elsewhere);
     let unknown = Sale { product: ProductId::from_u128(99), ..sale(first + 60, 1.0) };
-    live.sale(&unknown).unwrap();
+    sales.take(&unknown).unwrap();
+}
+
+#[test]
+fn what_sold_since_is_the_same_in_any_order_and_when_it_is_read_again_by_day() {
+    let (pairs, members, rows) = sales();
+    let market = Market::new(&pairs, &members).unwrap();
+    let series = market.series(rows, 20_000, DAYS).unwrap();
+    let settings = FitSettings { season_days: 7, horizon_days: 90 };
+    let model = Arc::new(DemandModel::fit_market(&series, &market, &settings).unwrap().0);
+    let (first, mut noise) = (20_000 + DAYS as i64, noise(5));
+    let mut draw = |below: usize| (noise() * below as f64) as usize;
+    let pairs: Vec<_> = pairs.iter().copied().collect();
+    let one = |(product, region): (ProductId, Region), day: i64, quantity: f64| Sale {
+        product,
+        seller: members[&product].seller.unwrap(),
+        category: members[&product].category.unwrap(),
+        region,
+        day,
+        known_day: day,
+        quantity,
+    };
+    let mut told: Vec<Sale> =
+        (0..4_000).map(|at| one(pairs[draw(pairs.len())], first + at / 60, draw(5) as f64)).collect();
+    told.push(one(pairs[0], first - 9, 3.0));
+    let in_order = Arc::new(RecentSales::default());
+    told.iter().for_each(|sale| in_order.take(sale).unwrap());
+    // Read again: sums of days, in another order, of the days that are kept; the log begins earlier.
+    let mut by_day = std::collections::BTreeMap::new();
+    for sale in told.iter().filter(|sale| sale.day >= first) {
+        *by_day.entry((std::cmp::Reverse(sale.day), sale.product, sale.region)).or_insert(0.0) += sale.quantity;
+    }
+    let again = Arc::new(RecentSales::default());
+    for ((day, product, region), quantity) in by_day {
+        again.take(&one((product, region), day.0, quantity)).unwrap();
+    }
+    again.begin(first - 9);
+    let (before, after) = (LiveDemand::new(model.clone(), in_order), LiveDemand::new(model.clone(), again));
+    for key in model.keys() {
+        assert_eq!(before.forecast(key, 90, &[0.1, 0.5, 0.9]), after.forecast(key, 90, &[0.1, 0.5, 0.9]));
+        assert_eq!(before.accuracy(key), after.accuracy(key));
+    }
+    assert_eq!(before.accuracy(&SeriesKey { subject: Subject::All, region: None }).unwrap().days, 66);
 }

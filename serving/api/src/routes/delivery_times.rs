@@ -3,10 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use dhow_engine::{DeliveryAsk, Parcel, PromiseCosts, Stage};
-use dhow_events::{CarrierId, MINUTE_MICROS, Region, SellerId, Timestamp};
+use dhow_events::{CarrierId, MINUTE_MICROS, OrderId, Region, SellerId, ShipmentId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::answers::ModelPart;
 use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::JsonBody;
@@ -63,6 +64,12 @@ pub(crate) struct DeliveryTimeRequest {
     /// The place of delivery, degrees east.
     longitude: f64,
     weight_grams: i64,
+    /// Its order, which the record of the answer then names.
+    #[schema(value_type = Option<String>)]
+    order: Option<OrderId>,
+    /// Its id, which the record of the answer then names.
+    #[schema(value_type = Option<String>)]
+    shipment: Option<ShipmentId>,
     /// With these a day to promise is chosen.
     costs: Option<CostsRequest>,
 }
@@ -101,14 +108,14 @@ pub(crate) struct DeliveryTimeAnswer {
     /// Null where no costs were given.
     #[schema(required)]
     promise: Option<PromiseAnswer>,
-    /// The model.
-    model: String,
+    #[serde(flatten)]
+    model: ModelPart,
 }
 
 /// Tell how long a parcel takes, and the day to promise.
 ///
 /// Quantiles at 10, 50 and 90 % from what is known at the moment, calibrated in each region of delivery; with costs, the day
-/// whose expected cost of late and early is least. Nothing is recorded.
+/// whose expected cost of late and early is least. The answer follows the parcels that arrived, and is recorded as a decision.
 #[utoipa::path(
     post, path = "/v1/delivery-times", tag = "models", request_body = DeliveryTimeRequest,
     responses((status = 200, body = DeliveryTimeAnswer)),
@@ -139,7 +146,8 @@ pub(crate) async fn post_delivery_times(
         late_per_day: costs.late_per_day,
         early_per_day: costs.early_per_day,
     });
-    let told = app.engine.delivery_time(caller.tenant, &DeliveryAsk { stage, parcel, costs })?;
+    let ask = DeliveryAsk { stage, parcel, order: request.order, shipment: request.shipment, costs };
+    let (told, model) = ModelPart::split(app.engine.delivery_time(caller.tenant, &ask).await?);
     let quantile = |(quantile, minutes): (f64, f64)| DeliveryQuantile {
         quantile,
         minutes,
@@ -155,6 +163,6 @@ pub(crate) async fn post_delivery_times(
         at,
         quantiles: [0.1, 0.5, 0.9].into_iter().zip(told.minutes).map(quantile).collect(),
         promise,
-        model: told.model,
+        model,
     }))
 }

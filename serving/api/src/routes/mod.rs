@@ -28,6 +28,7 @@ mod segment;
 mod sql;
 mod texts;
 mod trust;
+mod what_if;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -69,8 +70,11 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(forecasts::get_group_forecast))
         .routes(routes!(forecast_quality::get_forecast_accuracy))
         .routes(routes!(forecast_quality::get_forecast_regions))
+        .routes(routes!(what_if::get_uplift))
         .routes(routes!(forecasts::get_forecast))
         .routes(routes!(forecasts::post_forecasts))
+        .routes(routes!(what_if::get_elasticity))
+        .routes(routes!(what_if::post_what_if))
         .routes(routes!(plans::post_routes))
         .routes(routes!(plans::post_optimization))
         .routes(routes!(plans::post_check))

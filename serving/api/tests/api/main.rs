@@ -4,6 +4,7 @@ mod access;
 mod commerce;
 mod document;
 mod events;
+mod following;
 mod fraud;
 mod models;
 mod operation;

@@ -1,6 +1,6 @@
 //! What planners do over HTTP: forecasts of many series, reorder proposals from them, approvals within a budget.
 
-use dhow_events::{CarrierId, Category, ProductId, SellerId};
+use dhow_events::{CarrierId, Category, ProductId, SellerId, ShipmentId};
 use dhow_forecast::Member;
 use serde_json::{Value, json};
 
@@ -128,6 +128,13 @@ async fn a_parcel_is_told_its_time_and_the_day_to_promise_for_it() {
     let (slow, _) = minutes(of_carrier(2)).await;
     assert!(fast[1] < 1.15 * 2_880.0 && slow[1] > 0.85 * 4_320.0, "{fast:?} {slow:?}");
     assert!(from_order[0] < fast[2] && from_order[2] > slow[0], "{from_order:?} holds both carriers");
+    let shipment = ShipmentId::from_u128(8);
+    let (_, named) = minutes(json!({ "shipment": shipment })).await;
+    let path_of_decision = format!("/v1/decisions/{}", named["decision_id"].as_str().unwrap());
+    let recorded = world.until(&path_of_decision, |decision| decision["kind"] == "delivery_time").await;
+    assert_eq!(recorded["subject"], json!(shipment), "{recorded}");
+    assert_eq!(recorded["answer"]["minutes"][1], named["quantiles"][1]["minutes"]);
+    assert_eq!(named["reasons"][0]["code"], "lane", "{named}");
     let costs = |late: f64| json!({ "costs": { "late_per_day": late, "early_per_day": 1.0 } });
     let by = |answer: &Value| answer["promise"]["by"].as_str().unwrap().to_owned();
     let (eager, careful) = (minutes(costs(0.2)).await.1, minutes(costs(30.0)).await.1);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use dhow_delivery::{Delivery, DeliveryModel, Parcel};
+use dhow_effects::{Effects, Panel, PanelProduct, SoldOn};
+use dhow_engine::Engine;
 use dhow_events::*;
 use dhow_forecast::{DailySeries, DemandModel, FitSettings, Market, Member, SeriesKey};
 use dhow_fraud::{
@@ -22,11 +24,16 @@ fn promote(world: &World, task: Task, artifact: &[u8]) {
 }
 
 fn promote_as(world: &World, task: Task, alias: Alias, artifact: &[u8]) {
-    let (registry, tenant, now) = (world.engine.registry(), TenantId::default(), world.clock.now());
+    put_in_force(&world.engine, world.clock.now(), task, alias, artifact);
+}
+
+/// Registers and promotes a model on a platform.
+pub fn put_in_force(engine: &Engine, now: Timestamp, task: Task, alias: Alias, artifact: &[u8]) {
+    let (registry, tenant) = (engine.registry(), TenantId::default());
     let draft = ModelDraft::new(tenant, task, "small", ModelFormat::Postcard, now, "Apache-2.0");
     let card = registry.register(draft, artifact).unwrap();
     registry.promote(&tenant, task, alias, card.model_id, now, "a test needs it").unwrap();
-    world.engine.reload_models(tenant).unwrap();
+    engine.reload_models(tenant).unwrap();
 }
 
 /// Puts a fraud model in force that fears dear checkouts.
@@ -177,22 +184,58 @@ pub fn demand(world: &World, products: &[(ProductId, f64)]) {
 
 /// Puts a demand model in force that adds up: each of these products sold as many units every day, in two regions.
 pub fn market(world: &World, products: &[(ProductId, Member, f64)]) {
+    promote(world, Task::Forecast, &market_model(products, 20_000).to_bytes().unwrap());
+}
+
+/// The same, of which the first product's price moved, to whose power of -2 it sold; promotions of a fifth off doubled its sales.
+/// Twelve others went on as ever.
+pub fn market_with_effects(world: &World, products: &[(ProductId, Member, f64)]) {
+    let days = 200;
+    let others = (0..12).map(|at| (ProductId::from_u128(1_000 + at), products[0].1, 5.0));
+    let all: Vec<(ProductId, Member, f64)> = products.iter().copied().chain(others).collect();
+    let panel_product = |(at, (product, member, level)): (usize, &(ProductId, Member, f64))| {
+        let price = |day: usize| if at == 0 && day / 20 % 2 == 1 { 900.0 } else { 1_000.0 };
+        let discount = |day: usize| if at == 0 && day % 41 < 6 { 0.2 } else { 0.0 };
+        let units = |day: usize| {
+            let effect = (price(day) / 1_000.0_f64).powi(-2) * (5.0 * 2.0_f64.ln() * discount(day)).exp();
+            (20.0 * level + ((day * 7 + at * 3) % 5) as f64) * effect
+        };
+        PanelProduct {
+            product: *product,
+            category: member.category,
+            sold: (0..days).map(|day| SoldOn { region: day % 2, day, units: units(day) }).collect(),
+            prices: (0..days).map(price).collect(),
+            discounts: (0..days).map(discount).collect(),
+        }
+    };
+    let panel = Panel { days, regions: 2, products: all.iter().enumerate().map(panel_product).collect() };
+    let model = market_model(products, 20_000).with_effects(Effects::measure(&panel).unwrap());
+    promote(world, Task::Forecast, &model.to_bytes().unwrap());
+}
+
+/// A demand model of a hundred days.
+pub fn market_model(products: &[(ProductId, Member, f64)], first_day: i64) -> DemandModel {
     let regions = ["GB", "KE"].map(|name| Region::new(name).unwrap());
     let pairs = products.iter().flat_map(|(product, ..)| regions.map(|region| (*product, region))).collect();
     let members = products.iter().map(|(product, member, _)| (*product, *member)).collect();
     let market = Market::new(&pairs, &members).unwrap();
     let sold = products.iter().flat_map(|(product, _, level)| {
-        let day = move |day: i64| regions.map(|region| (*product, region, 20_000 + day, level + (day * 7 % 5) as f64));
+        let day =
+            move |day: i64| regions.map(|region| (*product, region, first_day + day, level + (day * 7 % 5) as f64));
         (0..100).flat_map(day)
     });
-    let series = market.series(sold, 20_000, 100).unwrap();
+    let series = market.series(sold, first_day, 100).unwrap();
     let settings = FitSettings { season_days: 7, horizon_days: 90 };
-    let (model, _) = DemandModel::fit_market(&series, &market, &settings).unwrap();
-    promote(world, Task::Forecast, &model.to_bytes().unwrap());
+    DemandModel::fit_market(&series, &market, &settings).unwrap().0
 }
 
 /// Puts a model of delivery times in force: from seller 1 parcels take a day to Germany and two to Kenya, three by carrier 2.
 pub fn delivery(world: &World) {
+    promote(world, Task::Delivery, &delivery_model());
+}
+
+/// The model of [`delivery`].
+pub fn delivery_model() -> Vec<u8> {
     let begin = Timestamp::from_micros(20_000 * DAY_MICROS);
     let one = |at: i64| {
         let (destination, latitude, longitude) = if at % 2 == 0 { ("DE", 52.5, 13.4) } else { ("KE", -1.3, 36.8) };
@@ -212,6 +255,5 @@ pub fn delivery(world: &World) {
     };
     let deliveries: Vec<Delivery> = (0..1_200).map(one).collect();
     let until = begin + 1_400 * HOUR_MICROS;
-    let learned = DeliveryModel::learn(&deliveries, &deliveries, until, 1).unwrap();
-    promote(world, Task::Delivery, &learned.model.to_bytes().unwrap());
+    DeliveryModel::learn(&deliveries, &deliveries, until, 1).unwrap().model.to_bytes().unwrap()
 }
