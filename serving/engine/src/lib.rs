@@ -39,6 +39,7 @@ mod status;
 mod storefront;
 mod tasks;
 mod trust;
+mod webhooks;
 
 pub use answer::Answer;
 pub use catalogue::{Catalogue, Offer};
