@@ -202,6 +202,10 @@ ids! {
     ReorderId "reo" "reorder proposal";
     /// A model in the registry.
     ModelId "mdl" "model";
+    /// Where events are sent to as webhooks.
+    WebhookEndpointId "whe" "webhook endpoint";
+    /// An event that is sent to a webhook endpoint.
+    WebhookDeliveryId "whd" "webhook delivery";
     /// An API key's public half.
     KeyId "key" "API key";
 }

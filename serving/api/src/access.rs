@@ -42,6 +42,7 @@ impl Need {
 
 /// Every route of the OpenAPI document with what it needs. A route that is missing here is answered by nobody.
 pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
+    ("GET", "/v1/events", Need::Of(Permission::EventsRead)),
     ("POST", "/v1/events", Need::Of(Permission::EventsWrite)),
     ("POST", "/v1/batch", Need::Of(Permission::EventsWrite)),
     ("POST", "/v1/recommendations", Need::Of(Permission::RecommendationsRead)),
@@ -125,6 +126,16 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersRead)),
     ("PUT", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersWrite)),
     ("POST", "/v1/webhooks/payments/{rail}", Need::Signature),
+    ("GET", "/v1/webhook-endpoints", Need::Of(Permission::WebhooksRead)),
+    ("POST", "/v1/webhook-endpoints", Need::Of(Permission::WebhooksWrite)),
+    ("GET", "/v1/webhook-endpoints/{id}", Need::Of(Permission::WebhooksRead)),
+    ("PUT", "/v1/webhook-endpoints/{id}", Need::Of(Permission::WebhooksWrite)),
+    ("DELETE", "/v1/webhook-endpoints/{id}", Need::Of(Permission::WebhooksWrite)),
+    ("POST", "/v1/webhook-endpoints/{id}/rotate-secret", Need::Of(Permission::WebhooksWrite)),
+    ("POST", "/v1/webhook-endpoints/{id}/test", Need::Of(Permission::WebhooksWrite)),
+    ("GET", "/v1/webhook-endpoints/{id}/deliveries", Need::Of(Permission::WebhooksRead)),
+    ("POST", "/v1/webhook-endpoints/{id}/deliveries/{delivery}/replay", Need::Of(Permission::WebhooksWrite)),
+    ("POST", "/v1/webhook-endpoints/{id}/replay", Need::Of(Permission::WebhooksWrite)),
     ("GET", "/v1/ledger/trial-balance", Need::Of(Permission::LedgerRead)),
     ("GET", "/v1/ledger/journal", Need::Of(Permission::LedgerRead)),
     ("GET", "/v1/features/{entity_id}", Need::Of(Permission::FeaturesRead)),
@@ -136,6 +147,8 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/api-keys", Need::Of(Permission::Admin)),
     ("POST", "/v1/api-keys", Need::Of(Permission::Admin)),
     ("DELETE", "/v1/api-keys/{id}", Need::Of(Permission::Admin)),
+    ("GET", "/v1/audit-log", Need::Of(Permission::AuditRead)),
+    ("GET", "/v1/audit-log/verification", Need::Of(Permission::AuditRead)),
     ("GET", "/metrics", Need::Of(Permission::ModelsRead)),
     ("GET", "/healthz", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dhow_engine::Engine;
@@ -12,6 +13,7 @@ use dhow_events::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::access::{Keys, Need, Rates, Rules};
+use crate::audit::{self, REQUEST_ID, RequestId};
 use crate::metrics::RequestMetrics;
 use crate::problem::Problem;
 use crate::settings::{ApiSettings, EVENT_STREAMS_MAX, SQL_QUERIES_MAX};
@@ -57,14 +59,21 @@ impl App {
 }
 
 /// Counts and times every answer, those to unknown paths too.
-pub(crate) async fn observe(State(app): State<Shared>, request: Request, next: Next) -> Response {
+///
+/// Every request has an id, which its answer carries: the caller's `x-request-id`, or a fresh one.
+pub(crate) async fn observe(State(app): State<Shared>, mut request: Request, next: Next) -> Response {
     let begin = app.tick();
+    let id = RequestId::of(request.headers(), || app.engine.random());
+    request.extensions_mut().insert(id.clone());
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let method = match request.method().as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE") => known.to_owned(),
         _ => "other".to_owned(),
     };
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
     app.metrics.observe(&method, &route, response.status().as_u16(), app.tick().micros_since(begin));
     response
 }
@@ -80,7 +89,8 @@ pub(crate) async fn guard(
     let rule = rule.ok_or_else(|| Problem::internal(format!("{} has no declared need", matched.as_str())))?;
     let Need::Of(permission) = rule.need else {
         rule.check_parameters(request.uri())?;
-        return Ok(next.run(request).await);
+        let row = audit::row_of(&app, None, matched.as_str(), &request);
+        return Ok(audit::answer(&app, row, next.run(request)).await);
     };
     let _place = app.places.try_acquire().map_err(|_| {
         let detail = format!("{} requests are under way already", app.settings.requests_at_once_max);
@@ -92,10 +102,17 @@ pub(crate) async fn guard(
     rule.check_parameters(request.uri())?;
     request.extensions_mut().insert(caller);
     let time_max = app.settings.request_time_max;
-    tokio::time::timeout(time_max, next.run(request)).await.map_err(|_| {
-        let detail = format!("the answer took longer than {} s", time_max.as_secs_f64());
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)
-    })
+    let row = audit::row_of(&app, Some(caller), matched.as_str(), &request);
+    let work = async {
+        let answered = tokio::time::timeout(time_max, next.run(request)).await;
+        answered.unwrap_or_else(|_| timed_out(time_max).into_response())
+    };
+    Ok(audit::answer(&app, row, work).await)
+}
+
+fn timed_out(time_max: Duration) -> Problem {
+    let detail = format!("the answer took longer than {} s", time_max.as_secs_f64());
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", detail)
 }
 
 /// The answer where a handler panicked: the connection lives on.

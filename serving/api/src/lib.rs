@@ -6,8 +6,10 @@
 
 mod access;
 mod app;
+mod audit;
 mod connections;
 mod document;
+mod event_schemas;
 mod input;
 mod metrics;
 mod problem;

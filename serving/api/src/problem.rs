@@ -175,6 +175,8 @@ impl From<CommerceError> for Problem {
             }
             CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
             CommerceError::BudgetSpent { .. } => Self::new(StatusCode::CONFLICT, "budget_spent", words),
+            CommerceError::CursorExpired { .. } => Self::new(StatusCode::GONE, "cursor_expired", words),
+            CommerceError::WebhookBound(_) => Self::new(StatusCode::CONFLICT, "webhook_bound", words),
             CommerceError::AmountExceeded { .. } => Self::new(StatusCode::CONFLICT, "amount_exceeded", words),
             CommerceError::NotCompleted { .. } => Self::new(StatusCode::CONFLICT, "state_conflict", words),
             CommerceError::Notice(NoticeError::Malformed(_)) => {

@@ -34,8 +34,14 @@ worded! {
         SellersWrite = "sellers:write",
         /// Submit checkouts.
         CheckoutWrite = "checkout:write",
+        /// Read the feed of changes.
+        EventsRead = "events:read",
         /// Send events.
         EventsWrite = "events:write",
+        /// Read webhook endpoints and what was sent to them.
+        WebhooksRead = "webhooks:read",
+        /// Make, change, test and remove webhook endpoints, and send again.
+        WebhooksWrite = "webhooks:write",
         /// Ask for recommendations.
         RecommendationsRead = "recommendations:read",
         /// Ask for fraud scores.
@@ -66,6 +72,8 @@ worded! {
         ModelsWrite = "models:write",
         /// Read feature values and definitions.
         FeaturesRead = "features:read",
+        /// Read and verify the audit log.
+        AuditRead = "audit:read",
         /// Everything, API keys included.
         Admin = "admin",
     }

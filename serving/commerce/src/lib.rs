@@ -30,6 +30,7 @@
 
 mod access;
 mod amounts;
+mod audit;
 mod backtests;
 mod bookings;
 mod cart;
@@ -39,6 +40,7 @@ mod checkout;
 mod commissions;
 mod decisions;
 mod facts;
+mod feed;
 mod fraud_rules;
 mod idempotency;
 mod identity;
@@ -60,10 +62,16 @@ mod states;
 mod storage;
 mod texts;
 mod transfers;
+mod webhook_deliveries;
+mod webhooks;
 mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
 pub use amounts::{Amounts, TransferKind};
+pub use audit::{
+    AUDIT_CHAINED_AT_ONCE_MAX, AUDIT_PAGE_MAX, AUDIT_SUBJECTS_MAX, AUDIT_VERIFIED_MAX, AuditBreak, AuditEntry,
+    AuditHash, AuditHead, AuditOutcome, AuditRequest, AuditRow, AuditVerification, AuditVerifier, REQUEST_ID_BYTES_MAX,
+};
 pub use backtests::{
     BACKTEST_SILENT_MICROS, BACKTESTS_KEPT_MAX, BacktestEnd, BacktestRecord, BacktestState, BacktestStorage,
 };
@@ -79,6 +87,10 @@ pub use commissions::{OrderCommission, SellerStanding, SellerTerms};
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
     FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, ShadowScore, StateShare,
+};
+pub use feed::{
+    FEED_NOW, FEED_PAGE_MAX, FEED_SCAN_MAX, FEED_TYPES_MAX, FeedCursor, FeedEvent, FeedHead, FeedPage, FeedPart,
+    FeedStart, event_kinds, told,
 };
 pub use fraud_rules::{
     DeskHeads, LabelledDecision, ListChange, RECORDED_DECISIONS_MAX, RuleDraft, RuleStorage, ScoredDecision, TimeSpan,
@@ -108,7 +120,16 @@ pub use signatures::{read_signed, sign, signing_secret};
 pub use simulator::{SimulatedRail, trigger};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
 pub use storage::{
-    AccessStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError, StorageTransaction,
-    StoredStock,
+    AccessStorage, AuditStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError,
+    StorageTransaction, StoredStock,
 };
 pub use transfers::{PaymentChange, Transfer, TransferFilter, TransferShare, TransferState};
+pub use webhook_deliveries::{
+    WEBHOOK_ATTEMPTS_KEPT_MAX, WEBHOOK_CLAIM_MICROS, WEBHOOK_CLAIMS_PER_ENDPOINT_MAX, WEBHOOK_JITTER_PERMILLE,
+    WEBHOOK_QUEUE_MAX, WEBHOOK_REPLAY_MAX, WEBHOOK_RETRIES_MICROS, WebhookAttempt, WebhookDelivery,
+    WebhookDeliveryState, WebhookDispatch, WebhookReplay, webhook_wait_micros,
+};
+pub use webhooks::{
+    DisabledBecause, FAILING_MICROS_MAX, SECRET_OVERLAP_MICROS, StoredWebhookEndpoint, WEBHOOK_DESCRIPTION_BYTES_MAX,
+    WEBHOOK_ENDPOINTS_MAX, WebhookEndpoint, WebhookEndpointInput, WebhookSecret, WebhookSecrets,
+};

@@ -39,7 +39,8 @@ pub trait Outbox: Send + Sync {
     /// The database fails, or holds what is not an event.
     fn outbox_take(&self, limit: u32) -> impl Future<Output = Result<Vec<OutboxRecord>, StorageError>> + Send;
 
-    /// Marks events as published.
+    /// Marks events as published and gives them their places in the feed, in the order of their ids; those that are
+    /// marked already stay as they are.
     ///
     /// # Errors
     /// The database fails.
@@ -55,7 +56,8 @@ pub trait Outbox: Send + Sync {
     /// The database fails.
     fn outbox_waiting(&self) -> impl Future<Output = Result<u64, StorageError>> + Send;
 
-    /// Removes events that were published before `before`; gives how many.
+    /// Removes the oldest events of each feed that were published before `before`, a bounded number at once; gives how
+    /// many. Whoever calls it repeats it while it gives more than zero.
     ///
     /// # Errors
     /// The database fails.
@@ -76,8 +78,8 @@ pub enum RelayError<E: std::error::Error> {
 /// Hands one batch of waiting events to `publish` and marks them; gives how many. Whoever calls it repeats it while it
 /// gives more than zero.
 ///
-/// One relay runs at a time. An event whose mark is lost is handed over again with the same id: at least once, and the
-/// log's readers know duplicates by the id.
+/// An event whose mark is lost, or that two relays take at once, is handed over again with the same id: at least once, and
+/// the log's readers know duplicates by the id. In the feed it stands once.
 ///
 /// # Errors
 /// The outbox or `publish` fails; nothing is marked then.

@@ -26,7 +26,7 @@ pub enum ExpectedVersion {
 }
 
 impl ExpectedVersion {
-    fn check(self, found: Option<i64>) -> Result<(), CommerceError> {
+    pub(crate) fn check(self, found: Option<i64>) -> Result<(), CommerceError> {
         let expected = match self {
             Self::Any => return Ok(()),
             Self::Absent if found.is_none() => return Ok(()),

@@ -9,8 +9,9 @@ use dhow_ledger::divide::DivideError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CheckoutState, DecisionRecord, ExchangeRates, FraudCase, FraudCheck, FraudCheckError, IdSource, NoticeError,
-    OutboxEvent, PaymentRail, RateError, Storage, StorageError, StorageTransaction, TransferKind, TransitionError,
+    CheckoutState, DecisionRecord, ExchangeRates, FeedCursor, FraudCase, FraudCheck, FraudCheckError, IdSource,
+    NoticeError, OutboxEvent, PaymentRail, RateError, Storage, StorageError, StorageTransaction, TransferKind,
+    TransitionError,
 };
 
 /// A field of a request that is wrong.
@@ -89,6 +90,18 @@ pub enum CommerceError {
         /// Where it stands.
         checkout: CheckoutState,
     },
+    /// A place in the feed whose events are no longer kept (410).
+    #[error(
+        "events up to `{}` are no longer kept; begin there, or without a cursor, and read what was missed from the lists",
+        oldest.encode()
+    )]
+    CursorExpired {
+        /// The oldest cursor that can be read from.
+        oldest: FeedCursor,
+    },
+    /// As many endpoints or deliveries as may be are there, or the endpoint is disabled (409).
+    #[error("{0}")]
+    WebhookBound(String),
     /// A message of a rail that is not taken (401).
     #[error(transparent)]
     Notice(#[from] NoticeError),

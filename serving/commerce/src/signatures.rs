@@ -11,7 +11,7 @@ use crate::{NOTICE_AGE_MAX_S, NoticeError, RailNotice, SignedNotice};
 /// What every signature of this version begins with.
 const VERSION: &str = "v1,";
 /// What a secret's text begins with.
-const SECRET_PREFIX: &str = "whsec_";
+pub(crate) const SECRET_PREFIX: &str = "whsec_";
 /// The fewest bytes of a secret.
 const SECRET_BYTES_MIN: usize = 16;
 

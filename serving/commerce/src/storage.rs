@@ -5,16 +5,18 @@ use std::future::Future;
 
 use dhow_events::{
     BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId,
-    Timestamp, TransferId,
+    Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Balances, Batch};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, Idempotency, KeyHash,
-    Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Product, RailQuote, ReorderBudgets,
-    ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding,
-    SellerTerms, Settlement, Shortage, StockLevel, Transfer, TransferFilter, UnitsOnTheirWay, Waiting,
+    ApiKey, AuditEntry, AuditOutcome, AuditRequest, AuditVerification, CaseState, Checkout, Claim, DecisionKind,
+    DecisionOutcome, DecisionRecord, FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState,
+    OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal,
+    ReorderState, RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
+    Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery,
+    WebhookDeliveryState, WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -198,6 +200,60 @@ pub trait Storage: Send + Sync + 'static {
         aggregate: &str,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<OutboxRecord>, StorageError>> + Send;
+
+    /// Where the tenant's feed begins and ends.
+    fn feed_head(&self, tenant: TenantId) -> impl Future<Output = Result<FeedHead, StorageError>> + Send;
+
+    /// At most `limit` events of these kinds, all where none is named, among the [`crate::FEED_SCAN_MAX`] places after
+    /// `after`, or after what is forgotten; with the feed's head as of the same instant.
+    fn feed_part(
+        &self,
+        tenant: TenantId,
+        after: Option<i64>,
+        kinds: &[&str],
+        limit: u32,
+    ) -> impl Future<Output = Result<FeedPart, StorageError>> + Send;
+
+    /// A webhook endpoint.
+    fn webhook_endpoint(
+        &self,
+        tenant: TenantId,
+        id: WebhookEndpointId,
+    ) -> impl Future<Output = Result<Option<StoredWebhookEndpoint>, StorageError>> + Send;
+
+    /// The tenant's webhook endpoints, oldest first, at most [`crate::WEBHOOK_ENDPOINTS_MAX`].
+    fn webhook_endpoints(
+        &self,
+        tenant: TenantId,
+    ) -> impl Future<Output = Result<Vec<WebhookEndpoint>, StorageError>> + Send;
+
+    /// Endpoints of all tenants that are enabled, behind their feed and have room in their queue.
+    fn webhook_endpoints_behind(
+        &self,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(TenantId, WebhookEndpointId)>, StorageError>> + Send;
+
+    /// A page of an endpoint's deliveries, in this state where one is given.
+    fn webhook_deliveries(
+        &self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+        state: Option<WebhookDeliveryState>,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<WebhookDelivery>, StorageError>> + Send;
+
+    /// Claims deliveries of all tenants that are due at `now` until `until`: at most `limit`, of one endpoint at most
+    /// [`crate::WEBHOOK_CLAIMS_PER_ENDPOINT_MAX`], and none of those in `excluded`.
+    fn claim_webhook_deliveries(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+        excluded: &[WebhookEndpointId],
+    ) -> impl Future<Output = Result<Vec<WebhookDelivery>, StorageError>> + Send;
+
+    /// Removes deliveries that were made before `before` and do not wait, a bounded number at once; gives how many.
+    fn forget_webhook_deliveries(&self, before: Timestamp) -> impl Future<Output = Result<u64, StorageError>> + Send;
 
     /// Every account's balance.
     fn balances(&self, tenant: TenantId) -> impl Future<Output = Result<Balances, StorageError>> + Send;
@@ -584,6 +640,69 @@ pub trait StorageTransaction: Send {
         at: Timestamp,
     ) -> impl Future<Output = Result<bool, StorageError>> + Send;
 
+    /// Where the tenant's feed begins and ends, held against other writers until the transaction ends.
+    fn hold_feed(&mut self, tenant: TenantId) -> impl Future<Output = Result<FeedHead, StorageError>> + Send;
+
+    /// How many webhook endpoints there are.
+    fn webhook_endpoint_count(&mut self, tenant: TenantId) -> impl Future<Output = Result<i64, StorageError>> + Send;
+
+    /// A webhook endpoint, held against other writers until the transaction ends.
+    fn webhook_endpoint(
+        &mut self,
+        tenant: TenantId,
+        id: WebhookEndpointId,
+    ) -> impl Future<Output = Result<Option<StoredWebhookEndpoint>, StorageError>> + Send;
+
+    /// Writes a webhook endpoint, new or changed.
+    fn put_webhook_endpoint(
+        &mut self,
+        endpoint: &StoredWebhookEndpoint,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Removes a webhook endpoint with its deliveries; `false` where there is none.
+    fn delete_webhook_endpoint(
+        &mut self,
+        tenant: TenantId,
+        id: WebhookEndpointId,
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+
+    /// How many deliveries wait for an endpoint.
+    fn pending_webhook_deliveries(
+        &mut self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+    ) -> impl Future<Output = Result<i64, StorageError>> + Send;
+
+    /// Writes deliveries. Where an endpoint has one of the event already, it stays as it is, or with `again` goes back into
+    /// the queue.
+    fn put_webhook_deliveries(
+        &mut self,
+        deliveries: &[WebhookDelivery],
+        again: bool,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// A delivery of an endpoint, held against other writers until the transaction ends.
+    fn webhook_delivery(
+        &mut self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+        id: WebhookDeliveryId,
+    ) -> impl Future<Output = Result<Option<WebhookDelivery>, StorageError>> + Send;
+
+    /// Writes a delivery that was read in this transaction.
+    fn update_webhook_delivery(
+        &mut self,
+        delivery: &WebhookDelivery,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Sets when everything that waits for an endpoint is sent next.
+    fn postpone_webhook_deliveries(
+        &mut self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+        due_at: Timestamp,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
     /// Puts events into the outbox, in this order, and numbers them within their aggregates.
     fn append_events(
         &mut self,
@@ -637,4 +756,36 @@ pub trait AccessStorage: Send + Sync {
         id: KeyId,
         at: Timestamp,
     ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+}
+
+/// The audit log in the database. Rows of changes are written with the changes themselves; here are the others, and reading.
+///
+/// Every method fails as those of [`Storage`] do.
+pub trait AuditStorage: Send + Sync {
+    /// Writes the row of a request that changed nothing.
+    fn append_audit(
+        &self,
+        request: &AuditRequest,
+        tenant: TenantId,
+        outcome: AuditOutcome,
+        status: u16,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Chains rows that are not chained yet, at most [`crate::AUDIT_CHAINED_AT_ONCE_MAX`]; gives how many.
+    fn chain_audit(&self) -> impl Future<Output = Result<u64, StorageError>> + Send;
+
+    /// Chained rows, newest first, before the place `before` where one is given.
+    fn audit_entries(
+        &self,
+        tenant: TenantId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<AuditEntry>, StorageError>> + Send;
+
+    /// Recomputes the chain after the place `after`, whose row is taken as it is; at most [`crate::AUDIT_VERIFIED_MAX`] rows.
+    fn verify_audit(
+        &self,
+        tenant: TenantId,
+        after: i64,
+    ) -> impl Future<Output = Result<AuditVerification, StorageError>> + Send;
 }

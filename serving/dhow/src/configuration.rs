@@ -1,7 +1,7 @@
 //! What was typed, set in the environment and written in `dhow.toml`, joined: flags over environment over file; unknown keys are errors.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use dhow_commerce::signing_secret;
@@ -17,6 +17,8 @@ use crate::failure::Failure;
 
 /// Events from one checkpoint to the next where the configuration does not say.
 const CHECKPOINT_RECORDS: u64 = 500_000;
+/// Days for which the feed's events are kept where the configuration does not say.
+const FEED_KEPT_DAYS: u16 = 30;
 /// Partitions of the topic by entity where the configuration does not say.
 const ENTITY_PARTITIONS: u32 = 16;
 /// Where configuration is looked for when no file is named.
@@ -63,6 +65,10 @@ pub struct Configuration {
     pub storefront: StorefrontSettings,
     /// What the payment rail signs its messages with.
     pub rail_secret: Option<Vec<u8>>,
+    /// Days for which the feed's events are kept.
+    pub feed_kept_days: u16,
+    /// Whether webhooks may be sent to this machine.
+    pub webhooks_to_loopback: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -86,6 +92,22 @@ struct File {
     storefront: StorefrontSettings,
     #[serde(default)]
     payments: PaymentsSection,
+    #[serde(default)]
+    feed: FeedSection,
+    #[serde(default)]
+    webhooks: WebhooksSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhooksSection {
+    allow_loopback: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeedSection {
+    kept_days: Option<NonZeroU16>,
 }
 
 #[derive(Default, Deserialize)]
@@ -214,6 +236,8 @@ impl Configuration {
             expectations: file.features.expectations,
             storefront: file.storefront,
             rail_secret: file.payments.secret()?,
+            webhooks_to_loopback: file.webhooks.allow_loopback.unwrap_or(false),
+            feed_kept_days: file.feed.kept_days.map_or(FEED_KEPT_DAYS, NonZeroU16::get),
         })
     }
 
@@ -309,11 +333,15 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_STREAM_CHECKPOINT_RECORDS" => {
             file.stream.checkpoint_records = Some(value.parse().map_err(|e| wrong(&e))?);
         }
+        "DHOW_WEBHOOKS_ALLOW_LOOPBACK" => {
+            file.webhooks.allow_loopback = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
+        "DHOW_FEED_KEPT_DAYS" => file.feed.kept_days = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_PAYMENTS_WEBHOOK_SECRET" => file.payments.webhook_secret = Some(value.to_owned()),
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_PAYMENTS_WEBHOOK_SECRET";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_FEED_KEPT_DAYS, DHOW_PAYMENTS_WEBHOOK_SECRET, DHOW_WEBHOOKS_ALLOW_LOOPBACK";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

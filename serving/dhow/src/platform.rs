@@ -110,6 +110,8 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
         rail_secret: configuration.rail_secret.clone(),
+        feed_kept_micros: i64::from(configuration.feed_kept_days) * DAY_MICROS,
+        webhooks_to_loopback: configuration.webhooks_to_loopback,
         clock,
         stopwatch: Arc::new(SystemClock),
         id_seed: fresh_seed()?,

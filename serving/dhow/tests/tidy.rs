@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Heavy dependencies and where each may be imported: in one crate, but for the one that the cluster program shares.
-const HEAVY: [(&str, &[&str]); 10] = [
+const HEAVY: [(&str, &[&str]); 11] = [
     // The cluster program runs the plans of `offline` and is no part of the binary.
     ("datafusion", &["features/offline", "features/cluster"]),
     ("ballista", &["features/cluster"]),
@@ -17,6 +17,7 @@ const HEAVY: [(&str, &[&str]); 10] = [
     ("rdkafka", &["pipelines/kafka"]),
     ("sqlx", &["serving/store"]),
     ("utoipa", &["serving/api"]),
+    ("reqwest", &["serving/webhooks"]),
 ];
 
 /// The layers, lowest first: a crate may depend on its own layer and on lower ones.

@@ -17,6 +17,7 @@ use dhow_registry::Registry;
 use dhow_store::{Store, StoreSettings};
 use dhow_streams::{Log, Offsets, Position, Sink, Watermark, WorkerSettings, run_worker};
 use dhow_training::FraudVector;
+use dhow_webhooks::WebhookSender;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -35,6 +36,7 @@ use crate::priority::give_way_to_requests;
 use crate::route_plans::{PLANS_AT_ONCE_MAX, PLANS_QUEUED_MAX};
 use crate::sink::{PlatformSink, Shared, join};
 use crate::storefront::{Storefront, StorefrontSettings};
+use crate::webhooks::WEBHOOK_TESTS_MAX;
 use crate::{EngineError, FraudDesk};
 
 /// Route plans that may be made, checked or explained at once within requests.
@@ -107,6 +109,10 @@ pub struct EngineSettings {
     pub rates: ExchangeRates,
     /// What the payment rail signs its messages with; without it none are taken.
     pub rail_secret: Option<Vec<u8>>,
+    /// For how long the events of the feed, and timelines with them, are kept.
+    pub feed_kept_micros: i64,
+    /// Whether webhooks may be sent to this machine, by plain HTTP too.
+    pub webhooks_to_loopback: bool,
     /// The clock of events and decisions.
     pub clock: Arc<dyn Clock>,
     /// The clock that latencies are measured by.
@@ -140,6 +146,9 @@ pub struct Engine {
     features: Arc<FeatureSet>,
     online_settings: OnlineSettings,
     checkpoint_records: u64,
+    feed_kept_micros: i64,
+    webhook_sender: WebhookSender,
+    webhook_tests: Semaphore,
     tenants: Vec<TenantId>,
     monitor: Monitor,
     monitor_settings: MonitorSettings,
@@ -214,6 +223,9 @@ impl Engine {
             features,
             online_settings: settings.online,
             checkpoint_records: settings.checkpoint_records,
+            feed_kept_micros: settings.feed_kept_micros,
+            webhook_sender: WebhookSender::new(settings.webhooks_to_loopback).map_err(failed("webhooks"))?,
+            webhook_tests: Semaphore::new(WEBHOOK_TESTS_MAX),
             tenants: settings.tenants,
             monitor: Monitor::default(),
             storefront: RwLock::new(Arc::new(storefront)),
@@ -346,6 +358,18 @@ impl Engine {
 
     pub(crate) fn shared_log(&self) -> Arc<dyn Log> {
         self.log.clone()
+    }
+
+    pub(crate) const fn webhook_sender(&self) -> &WebhookSender {
+        &self.webhook_sender
+    }
+
+    pub(crate) const fn webhook_tests(&self) -> &Semaphore {
+        &self.webhook_tests
+    }
+
+    pub(crate) const fn feed_kept_micros(&self) -> i64 {
+        self.feed_kept_micros
     }
 
     pub(crate) fn tenants(&self) -> &[TenantId] {

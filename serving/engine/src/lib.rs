@@ -40,6 +40,7 @@ mod status;
 mod storefront;
 mod tasks;
 mod trust;
+mod webhooks;
 mod what_if;
 
 pub use answer::Answer;

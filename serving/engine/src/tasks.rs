@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhow_commerce::relay_batch;
+use dhow_commerce::{AuditStorage, Outbox, Storage, relay_batch};
 use dhow_events::MINUTE_MICROS;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +19,7 @@ const RELAY_BATCH: u32 = 1_000;
 /// checkouts wait for, so many events share them.
 const RELAY_PAUSE: Duration = Duration::from_millis(20);
 /// How long a failing part is left alone before it is tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// How often recommenders are looked at for fresh visits to merge, and how many are worth it.
 const MERGE_PAUSE: Duration = Duration::from_secs(30);
 const MERGE_VISITS_MIN: usize = 2_000;
@@ -30,6 +30,10 @@ const RULES_PAUSE: Duration = Duration::from_secs(2);
 /// How often what the database wrote ahead is copied to its place: the more there is at once, the longer a transaction's
 /// sync waits behind it.
 const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
+/// How long an audit log whose rows are all chained is left alone.
+const CHAIN_PAUSE: Duration = Duration::from_millis(100);
+/// How often events are looked for that are no longer to be kept.
+const FORGET_PAUSE: Duration = Duration::from_secs(60);
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -78,7 +82,12 @@ impl Engine {
         let merging = self.merge_visits(stop.clone());
         let rules = self.follow_rules(stop.clone());
         let checkpoints = self.checkpoint_database(stop.clone());
-        tokio::join!(writer, recovery, monitor, merging, rules, checkpoints, self.relay_outbox(stop));
+        let forgetting = self.forget_events(stop.clone());
+        let webhooks = self.deliver_webhooks(stop.clone());
+        let chaining = self.chain_audit(stop.clone());
+        let kept = async { tokio::join!(checkpoints, forgetting, chaining) };
+        let relaying = self.relay_outbox(stop);
+        tokio::join!(writer, recovery, monitor, merging, rules, kept, webhooks, relaying);
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -144,6 +153,45 @@ impl Engine {
     async fn relay_until_empty(&self) -> Result<(), EngineError> {
         while self.relay_once().await? > 0 {}
         Ok(())
+    }
+
+    /// Removes what the feed no longer keeps.
+    async fn forget_events(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.forget_once().await {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => tracing::error!(%error, "old events could not be removed; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(FORGET_PAUSE) => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
+    }
+
+    /// Chains rows of the audit log to those before them.
+    async fn chain_audit(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let pause = match self.store().chain_audit().await {
+                Ok(0) => CHAIN_PAUSE,
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "the audit log could not be chained; trying again");
+                    RETRY_PAUSE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
+    }
+
+    async fn forget_once(&self) -> Result<u64, EngineError> {
+        let before = self.clock().now() - self.feed_kept_micros();
+        let events = self.store().outbox_forget(before).await?;
+        Ok(events + self.store().forget_webhook_deliveries(before).await?)
     }
 
     async fn recover_payments(&self, mut stop: watch::Receiver<bool>) {

@@ -26,7 +26,7 @@ impl AccessStorage for Store {
         .execute(&mut *transaction)
         .await
         .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)
+        self.commit_audited(transaction, &[key.id.to_string()]).await
     }
 
     async fn find_api_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, StorageError> {
@@ -66,8 +66,11 @@ impl AccessStorage for Store {
                 .execute(&mut *transaction)
                 .await
                 .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.commit_audited(transaction, &[id.to_string()]).await?;
+        Ok(true)
     }
 }
 

@@ -42,7 +42,7 @@ impl BacktestStorage for Store {
             .execute(&mut *transaction)
             .await
             .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)?;
+        self.commit_audited(transaction, &[]).await?;
         Ok(number.unsigned_abs())
     }
 
@@ -109,8 +109,11 @@ impl BacktestStorage for Store {
         .execute(&mut *transaction)
         .await
         .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)?;
-        Ok(done.rows_affected() > 0)
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.commit_audited(transaction, &[]).await?;
+        Ok(true)
     }
 }
 

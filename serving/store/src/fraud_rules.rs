@@ -74,7 +74,7 @@ impl RuleStorage for Store {
             .execute(&mut *transaction)
             .await
             .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)
+        self.commit_audited(transaction, &[entry.version.to_string()]).await
     }
 
     async fn rule_draft(&self, tenant: TenantId) -> Result<Option<RuleDraft>, StorageError> {
@@ -93,7 +93,7 @@ impl RuleStorage for Store {
         .execute(&mut *transaction)
         .await
         .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)
+        self.commit_audited(transaction, &[]).await
     }
 
     async fn list_log(&self, tenant: TenantId, after: i64) -> Result<Vec<(i64, ListChange)>, StorageError> {
@@ -128,7 +128,7 @@ impl RuleStorage for Store {
             .execute(&mut *transaction)
             .await
             .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)
+        self.commit_audited(transaction, &[]).await
     }
 
     async fn count_fraud_decisions(&self, tenant: TenantId, span: TimeSpan) -> Result<u64, StorageError> {

@@ -6,12 +6,14 @@
 //! a [`StorageError::Rule`](dhow_commerce::StorageError::Rule) that names it.
 
 mod access;
+mod audit;
 mod backtests;
 mod cases;
 mod checkouts;
 mod connect;
 mod decisions;
 mod feature_lists;
+mod feed;
 mod fraud_rules;
 mod idempotency;
 mod ledger;
@@ -27,8 +29,11 @@ mod sellers;
 mod storage;
 mod transaction;
 mod transfers;
+mod webhook_deliveries;
+mod webhooks;
 mod write_points;
 
+pub use audit::audited;
 pub use connect::{DatabaseKind, Store, StoreError, StoreSettings, sqlite_url};
 pub use transaction::StoreTransaction;
 pub use write_points::WritePoints;

@@ -17,6 +17,9 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (6, "feature_lists", include_str!("../migrations/0006_feature_lists.sql")),
     (7, "route_plans", include_str!("../migrations/0007_route_plans.sql")),
     (8, "money", include_str!("../migrations/0008_money.sql")),
+    (9, "feed", include_str!("../migrations/0009_feed.sql")),
+    (10, "webhooks", include_str!("../migrations/0010_webhooks.sql")),
+    (11, "audit", include_str!("../migrations/0011_audit.sql")),
 ];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {

@@ -1,4 +1,4 @@
-//! The outbox in SQL: events are numbered within their aggregates and taken in the order of their ids.
+//! The outbox in SQL: events are numbered within their aggregates and taken in the order of their ids; their places in the feed are elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use dhow_events::{TenantId, Timestamp, codec};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::Store;
 use crate::connect::Durability;
-use crate::rows::{Fields, equal_statements, placeholders, storage_error, value_rows};
+use crate::rows::{Fields, equal_statements, storage_error, value_rows};
+use crate::{Store, feed};
 
 pub(crate) async fn append(
     connection: &mut AnyConnection,
@@ -126,7 +126,7 @@ pub(crate) async fn history(
     rows.iter().rev().map(record).collect()
 }
 
-fn record(row: &AnyRow) -> Result<OutboxRecord, StorageError> {
+pub(crate) fn record(row: &AnyRow) -> Result<OutboxRecord, StorageError> {
     let fields = Fields::new("an outbox event", row);
     let event = codec::decode(&fields.bytes("event")?)
         .map_err(|error| StorageError::Corrupt { what: "an outbox event", detail: error.to_string() })?;
@@ -151,15 +151,18 @@ impl Outbox for Store {
     }
 
     async fn outbox_mark_published(&self, ids: &[i64], at: Timestamp) -> Result<(), StorageError> {
-        // An event whose mark is lost is sent again, and known by its id.
-        let mut transaction = self.writer(Durability::Repeatable).await?;
-        for ids in equal_statements(ids) {
-            let sql = format!("UPDATE outbox SET published_at = $1 WHERE id IN ({})", placeholders(2, ids.len()));
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(at.micros());
-            let query = ids.iter().fold(query, |query, id| query.bind(*id));
-            query.execute(&mut *transaction).await.map_err(storage_error)?;
+        // A place that a reader has seen must not be given to another event after a loss of power.
+        let mut transaction = self.writer(Durability::Synced).await?;
+        let points = self.points();
+        feed::give_places(&mut transaction, points.as_deref(), ids, at).await?;
+        if let Some(points) = &points {
+            points.pass().await;
         }
-        transaction.commit().await.map_err(storage_error)
+        transaction.commit().await.map_err(storage_error)?;
+        if let Some(points) = &points {
+            points.pass().await;
+        }
+        Ok(())
     }
 
     async fn outbox_waiting(&self) -> Result<u64, StorageError> {
@@ -171,13 +174,13 @@ impl Outbox for Store {
     }
 
     async fn outbox_forget(&self, before: Timestamp) -> Result<u64, StorageError> {
-        let mut transaction = self.writer(Durability::Synced).await?;
-        let done = sqlx::query("DELETE FROM outbox WHERE published_at < $1")
-            .bind(before.micros())
-            .execute(&mut *transaction)
-            .await
-            .map_err(storage_error)?;
-        transaction.commit().await.map_err(storage_error)?;
-        Ok(done.rows_affected())
+        let feeds = feed::forgotten_places(&mut *self.reader().await?).await?;
+        let mut count = 0;
+        for (tenant, forgotten) in feeds {
+            let mut transaction = self.writer(Durability::Synced).await?;
+            count += feed::forget(&mut transaction, &tenant, forgotten, before).await?;
+            transaction.commit().await.map_err(storage_error)?;
+        }
+        Ok(count)
     }
 }

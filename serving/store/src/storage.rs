@@ -1,19 +1,21 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    CaseFilter, Checkout, DecisionFilter, DecisionRecord, FraudCase, ModelServing, Order, OrderFilter, OutboxRecord,
-    Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead,
-    RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, Transfer, TransferFilter, UnitsOnTheirWay, Waiting,
+    CaseFilter, Checkout, DecisionFilter, DecisionRecord, FeedHead, FeedPart, FraudCase, ModelServing, Order,
+    OrderFilter, OutboxRecord, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan,
+    RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Transfer,
+    TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
-    CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp, TransferId,
+    CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
+    TransferId, WebhookEndpointId,
 };
 use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, cases, checkouts, decisions, idempotency, ledger, models, outbox, products, reorders,
-    route_plans, sellers, transfers,
+    Store, StoreTransaction, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products,
+    reorders, route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -86,6 +88,71 @@ impl Storage for Store {
 
     async fn history(&self, tenant: TenantId, aggregate: &str, limit: u32) -> Result<Vec<OutboxRecord>, StorageError> {
         outbox::history(&mut *self.reader().await?, tenant, aggregate, limit).await
+    }
+
+    async fn feed_head(&self, tenant: TenantId) -> Result<FeedHead, StorageError> {
+        feed::head(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn feed_part(
+        &self,
+        tenant: TenantId,
+        after: Option<i64>,
+        kinds: &[&str],
+        limit: u32,
+    ) -> Result<FeedPart, StorageError> {
+        feed::part(&mut *self.snapshot().await?, tenant, after, kinds, limit).await
+    }
+
+    async fn webhook_endpoint(
+        &self,
+        tenant: TenantId,
+        id: WebhookEndpointId,
+    ) -> Result<Option<StoredWebhookEndpoint>, StorageError> {
+        webhooks::find(&mut *self.reader().await?, "", tenant, id).await
+    }
+
+    async fn webhook_endpoints(&self, tenant: TenantId) -> Result<Vec<WebhookEndpoint>, StorageError> {
+        webhooks::list(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn webhook_endpoints_behind(&self, limit: u32) -> Result<Vec<(TenantId, WebhookEndpointId)>, StorageError> {
+        webhooks::behind(&mut *self.reader().await?, limit).await
+    }
+
+    async fn webhook_deliveries(
+        &self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+        state: Option<WebhookDeliveryState>,
+        page: &PageRequest,
+    ) -> Result<Page<WebhookDelivery>, StorageError> {
+        webhook_deliveries::page(&mut *self.reader().await?, tenant, endpoint, state, page).await
+    }
+
+    async fn claim_webhook_deliveries(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+        excluded: &[WebhookEndpointId],
+    ) -> Result<Vec<WebhookDelivery>, StorageError> {
+        // SQLite has one writer: who only looks whether something is due does not ask for it.
+        if !webhook_deliveries::is_any_due(&mut *self.reader().await?, now).await? {
+            return Ok(Vec::new());
+        }
+        // A claim that is lost is made again.
+        let mut transaction = self.writer(Durability::Repeatable).await?;
+        let claimed = webhook_deliveries::claim(&mut transaction, now, until, limit, excluded).await?;
+        transaction.commit().await.map_err(crate::rows::storage_error)?;
+        Ok(claimed)
+    }
+
+    async fn forget_webhook_deliveries(&self, before: Timestamp) -> Result<u64, StorageError> {
+        let mut transaction = self.writer(Durability::Synced).await?;
+        let forgotten = webhook_deliveries::forget(&mut transaction, before).await?;
+        transaction.commit().await.map_err(crate::rows::storage_error)?;
+        Ok(forgotten)
     }
 
     async fn balances(&self, tenant: TenantId) -> Result<Balances, StorageError> {

@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_commerce::{
-    Checkout, Claim, DecisionRecord, FraudCase, Idempotency, ModelServing, Order, OutboxEvent, Payment, Product,
-    RailQuote, ReorderBudgets, ReorderProposal, RoutePlan, RoutePlanProgress, RoutePlanState, SellerStanding,
-    SellerTerms, Settlement, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock, Transfer,
+    AUDIT_SUBJECTS_MAX, Checkout, Claim, DecisionRecord, FeedHead, FraudCase, Idempotency, ModelServing, Order,
+    OutboxEvent, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal, RoutePlan, RoutePlanProgress,
+    RoutePlanState, SellerStanding, SellerTerms, Settlement, Shortage, StockLevel, StorageError, StorageTransaction,
+    StoredStock, StoredWebhookEndpoint, Transfer, WebhookDelivery,
 };
 use dhow_events::{
     CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp, TransferId,
+    WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Batch};
 use sqlx::{Any, AnyConnection, Transaction};
 
 use crate::WritePoints;
+use crate::audit::AuditedChange;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, cases, checkouts, decisions, idempotency, ledger, models, outbox, products, reorders, route_plans,
-    sellers, transfers,
+    DatabaseKind, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products, reorders,
+    route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -26,6 +29,9 @@ pub struct StoreTransaction {
     kind: DatabaseKind,
     inner: Transaction<'static, Any>,
     points: Option<Arc<WritePoints>>,
+    /// What it changes, for the audit log: ids, and whose they are.
+    subjects: Vec<String>,
+    tenant: Option<TenantId>,
 }
 
 impl StoreTransaction {
@@ -34,7 +40,14 @@ impl StoreTransaction {
         inner: Transaction<'static, Any>,
         points: Option<Arc<WritePoints>>,
     ) -> Self {
-        Self { kind, inner, points }
+        Self { kind, inner, points, subjects: Vec::new(), tenant: None }
+    }
+
+    fn changes(&mut self, tenant: TenantId, subject: String) {
+        self.tenant.get_or_insert(tenant);
+        if self.subjects.len() < AUDIT_SUBJECTS_MAX && !self.subjects.contains(&subject) {
+            self.subjects.push(subject);
+        }
     }
 
     /// The connection for the next statement, which is a write point.
@@ -118,10 +131,12 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn put_quote(&mut self, tenant: TenantId, id: PaymentId, quote: &RailQuote) -> Result<(), StorageError> {
+        self.changes(tenant, id.to_string());
         transfers::put_quote(self.next().await, tenant, id, quote).await
     }
 
     async fn update_payment(&mut self, tenant: TenantId, payment: &Payment) -> Result<(), StorageError> {
+        self.changes(tenant, payment.id.to_string());
         transfers::update_payment(self.next().await, tenant, payment).await
     }
 
@@ -130,6 +145,7 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn insert_transfer(&mut self, transfer: &Transfer) -> Result<(), StorageError> {
+        self.changes(transfer.tenant, transfer.id.to_string());
         transfers::insert(self.next().await, transfer).await
     }
 
@@ -139,6 +155,7 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn update_transfer(&mut self, transfer: &Transfer) -> Result<(), StorageError> {
+        self.changes(transfer.tenant, transfer.id.to_string());
         transfers::update(self.next().await, transfer).await
     }
 
@@ -207,6 +224,7 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn update_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {
+        self.changes(case.tenant, case.decision.to_string());
         cases::update(self.next().await, case).await
     }
 
@@ -234,6 +252,7 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn put_reorder(&mut self, proposal: &ReorderProposal) -> Result<(), StorageError> {
+        self.changes(proposal.tenant, proposal.id.to_string());
         reorders::put(self.next().await, proposal).await
     }
 
@@ -256,6 +275,7 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn put_route_plan(&mut self, plan: &RoutePlan) -> Result<(), StorageError> {
+        self.changes(plan.tenant, plan.id.to_string());
         route_plans::put(self.next().await, plan).await
     }
 
@@ -270,7 +290,75 @@ impl StorageTransaction for StoreTransaction {
         route_plans::progress(self.next().await, tenant, id, state, progress, at).await
     }
 
+    async fn hold_feed(&mut self, tenant: TenantId) -> Result<FeedHead, StorageError> {
+        feed::hold_head(self.next().await, tenant).await
+    }
+
+    async fn webhook_endpoint_count(&mut self, tenant: TenantId) -> Result<i64, StorageError> {
+        webhooks::count(self.next().await, tenant).await
+    }
+
+    async fn webhook_endpoint(
+        &mut self,
+        tenant: TenantId,
+        id: WebhookEndpointId,
+    ) -> Result<Option<StoredWebhookEndpoint>, StorageError> {
+        let kind = self.kind;
+        webhooks::hold(self.next().await, kind, tenant, id).await
+    }
+
+    async fn put_webhook_endpoint(&mut self, endpoint: &StoredWebhookEndpoint) -> Result<(), StorageError> {
+        self.changes(endpoint.endpoint.tenant, endpoint.endpoint.id.to_string());
+        webhooks::put(self.next().await, endpoint).await
+    }
+
+    async fn delete_webhook_endpoint(&mut self, tenant: TenantId, id: WebhookEndpointId) -> Result<bool, StorageError> {
+        webhooks::delete(self.next().await, tenant, id).await
+    }
+
+    async fn pending_webhook_deliveries(
+        &mut self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+    ) -> Result<i64, StorageError> {
+        webhook_deliveries::pending(self.next().await, tenant, endpoint).await
+    }
+
+    async fn put_webhook_deliveries(
+        &mut self,
+        deliveries: &[WebhookDelivery],
+        again: bool,
+    ) -> Result<(), StorageError> {
+        webhook_deliveries::put(self.next().await, deliveries, again).await
+    }
+
+    async fn webhook_delivery(
+        &mut self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+        id: WebhookDeliveryId,
+    ) -> Result<Option<WebhookDelivery>, StorageError> {
+        let kind = self.kind;
+        webhook_deliveries::hold(self.next().await, kind, (tenant, endpoint, id)).await
+    }
+
+    async fn update_webhook_delivery(&mut self, delivery: &WebhookDelivery) -> Result<(), StorageError> {
+        webhook_deliveries::update(self.next().await, delivery).await
+    }
+
+    async fn postpone_webhook_deliveries(
+        &mut self,
+        tenant: TenantId,
+        endpoint: WebhookEndpointId,
+        due_at: Timestamp,
+    ) -> Result<(), StorageError> {
+        webhook_deliveries::postpone(self.next().await, tenant, endpoint, due_at).await
+    }
+
     async fn append_events(&mut self, events: &[OutboxEvent], at: Timestamp) -> Result<(), StorageError> {
+        for event in events {
+            self.changes(event.event.tenant, event.aggregate.clone());
+        }
         outbox::append(self.next().await, events, at).await
     }
 
@@ -279,9 +367,17 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn commit(mut self) -> Result<(), StorageError> {
+        let audited = AuditedChange::of_this_task();
+        if let Some(change) = &audited {
+            let (tenant, subjects) = (self.tenant, std::mem::take(&mut self.subjects));
+            change.write(self.next().await, tenant, &subjects).await?;
+        }
         self.next().await;
         let points = self.points.clone();
         self.inner.commit().await.map_err(storage_error)?;
+        if let Some(change) = audited {
+            change.done();
+        }
         if let Some(points) = points {
             points.pass().await;
         }

@@ -158,6 +158,8 @@ pub(crate) struct TimelineAnswer {
 }
 
 /// Read what happened to an order: its checkout, score, payment, captures, refunds, as the events that were told of it.
+///
+/// Events are kept as long as in the feed (`GET /v1/events`): 30 days, or as the server is configured.
 #[utoipa::path(
     get, path = "/v1/orders/{id}/timeline", tag = "commerce",
     params(("id" = String, Path, description = "The order.")),

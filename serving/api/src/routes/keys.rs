@@ -117,7 +117,7 @@ fn check(name: &str, permissions: &[Permission]) -> Result<(), Problem> {
 }
 
 /// Random bits of the operating system: a secret must not follow from anything else that we answer.
-fn random_bits() -> std::io::Result<[u8; 32]> {
+pub(crate) fn random_bits() -> std::io::Result<[u8; 32]> {
     let mut bits = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bits)?;
     Ok(bits)

@@ -1,12 +1,14 @@
 //! The routes, one file for each kind of question; what each needs stands in the one table of `access`.
 
 pub(crate) mod answers;
+mod audit;
 mod checkouts;
 mod decisions;
 mod delivery_times;
 mod events;
 mod experiments;
 mod features;
+mod feed;
 mod forecast_quality;
 mod forecasts;
 mod fraud;
@@ -28,6 +30,7 @@ mod segment;
 mod sql;
 mod texts;
 mod trust;
+mod webhooks;
 mod what_if;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -38,7 +41,7 @@ use crate::app::Shared;
 /// All documented routes.
 pub(crate) fn all() -> OpenApiRouter<Shared> {
     OpenApiRouter::default()
-        .routes(routes!(events::post_events))
+        .routes(routes!(feed::get_events, events::post_events))
         .routes(routes!(segment::post_batch))
         .routes(routes!(recommendations::post_recommendations))
         .routes(routes!(recommendations::get_related))
@@ -110,6 +113,17 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::get_transfer))
         .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
         .routes(routes!(payments::post_notice))
+        .routes(routes!(webhooks::get_webhook_endpoints, webhooks::post_webhook_endpoints))
+        .routes(routes!(
+            webhooks::get_webhook_endpoint,
+            webhooks::put_webhook_endpoint,
+            webhooks::delete_webhook_endpoint
+        ))
+        .routes(routes!(webhooks::post_rotate_secret))
+        .routes(routes!(webhooks::post_webhook_test))
+        .routes(routes!(webhooks::get_webhook_deliveries))
+        .routes(routes!(webhooks::post_webhook_delivery_replay))
+        .routes(routes!(webhooks::post_webhook_replay))
         .routes(routes!(ledger::get_trial_balance))
         .routes(routes!(ledger::get_journal))
         .routes(routes!(features::get_features))
@@ -120,6 +134,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(models::get_status))
         .routes(routes!(keys::get_api_keys, keys::post_api_keys))
         .routes(routes!(keys::delete_api_key))
+        .routes(routes!(audit::get_audit_log))
+        .routes(routes!(audit::get_audit_verification))
         .routes(routes!(health::metrics))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

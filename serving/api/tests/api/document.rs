@@ -32,11 +32,13 @@ impl Operation {
             "api-keys" => "key",
             "reorder-proposals" => "reo",
             "route-plans" => "pln",
+            "webhook-endpoints" => "whe",
             "features" => "buy",
             _ => "prd",
         };
         let id = format!("{prefix}_{uuid}");
         let path = self.template.replace("{id}", &id).replace("{product}", &id).replace("{entity_id}", &id);
+        let path = path.replace("{delivery}", &format!("whd_{uuid}"));
         path.replace("{kind}", "card").replace("{effect}", "block").replace("{rail}", "simulator")
     }
 

@@ -1,11 +1,14 @@
 //! What the HTTP API promises its callers, over a platform on a temporary folder; what the engines answer is tested elsewhere.
 
 mod access;
+mod audit;
 mod commerce;
 mod document;
 mod events;
+mod feed;
 mod following;
 mod fraud;
+mod hooks;
 mod models;
 mod operation;
 mod payments;

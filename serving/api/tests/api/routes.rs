@@ -340,7 +340,7 @@ async fn the_python_client_of_openrouteservice_works_unchanged() {
     let shutdown = async move { drop(stopped.await) };
     let server = tokio::spawn(dhow_api::serve(world.engine.clone(), ApiSettings::default(), listener, shutdown));
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/openrouteservice_client.py");
-    let run = move || Command::new(python()).arg(script).args([base, key]).output();
+    let run = move || Command::new(python_with("openrouteservice")).arg(script).args([base, key]).output();
     let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
     assert!(
         output.status.success(),
@@ -352,13 +352,13 @@ async fn the_python_client_of_openrouteservice_works_unchanged() {
     server.await.unwrap().unwrap();
 }
 
-/// The Python that has the client.
-fn python() -> PathBuf {
+/// The Python that has a tool's packages.
+pub fn python_with(tool: &str) -> PathBuf {
     let named = std::env::var_os("DHOW_TOOLS").map(PathBuf::from);
     let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let tools = named.or_else(|| cache().or_else(home).map(|cache| cache.join("dhow-tools"))).unwrap_or_default();
-    let python = tools.join("openrouteservice/bin/python");
+    let python = tools.join(tool).join("bin/python");
     assert!(python.is_file(), "{} is missing; .ci/install installs it", python.display());
     python
 }

@@ -212,6 +212,8 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
         tenants: vec![TenantId::default()],
         rates: ExchangeRates::new(clock.now(), rates).unwrap(),
         rail_secret: Some(RAIL_SECRET.to_vec()),
+        feed_kept_micros: 30 * DAY_MICROS,
+        webhooks_to_loopback: true,
         clock,
         stopwatch,
         id_seed: [7; 32],

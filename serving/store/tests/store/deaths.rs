@@ -1,6 +1,6 @@
 //! Lives of a shop, each from a seed: the process dies at numbered write points and on both sides of the rail, answers are lost, delayed and told twice; at the end the money moved exactly once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dhow_commerce::*;
@@ -11,7 +11,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::faults::Faults;
+use crate::feed::read_feed;
 use crate::money::{books, change, posted, seller};
+use crate::webhooks::endpoint_input;
 use crate::world::*;
 
 /// How many lives are led on each database; the long proof asks for more.
@@ -29,9 +31,12 @@ pub async fn whatever_dies_and_is_lost_money_moves_exactly_once(world: World) {
     let mut deaths = 0;
     for seed in 0..lives {
         let tenant = TenantId::new(&format!("ten_life_{seed}")).expect("a valid tenant");
+        let secret = WebhookSecret::from_random([1; 32]);
+        let made = world.shop.create_webhook_endpoint(tenant, &endpoint_input(&[]), &secret, None).await;
         let mut life = Life {
             world: &world,
             tenant,
+            endpoint: made.expect("it is made").value.id,
             mortal: &mortal,
             points: &points,
             random: ChaCha8Rng::seed_from_u64(seed),
@@ -47,6 +52,8 @@ pub async fn whatever_dies_and_is_lost_money_moves_exactly_once(world: World) {
 struct Life<'a> {
     world: &'a World,
     tenant: TenantId,
+    /// Where its events are sent to.
+    endpoint: WebhookEndpointId,
     mortal: &'a Arc<Shop>,
     points: &'a Arc<WritePoints>,
     random: ChaCha8Rng,
@@ -232,7 +239,7 @@ impl Life<'_> {
     async fn check_events(&self) {
         let store = self.world.shop.storage();
         let mut sequences: BTreeMap<String, i64> = BTreeMap::new();
-        let (mut ids, mut captured, mut refunded, mut authorised) = (std::collections::BTreeSet::new(), 0, 0, 0);
+        let (mut ids, mut captured, mut refunded, mut authorised) = (BTreeSet::new(), 0, 0, 0);
         loop {
             let records = store.outbox_take(OUTBOX_BATCH_MAX).await.expect("the outbox is read");
             if records.is_empty() {
@@ -259,6 +266,21 @@ impl Life<'_> {
         let sum = |kind| self.world.rail.sum_of(self.tenant, kind);
         let told = (authorised, captured, refunded);
         assert_eq!(told, (1, sum(TransferKind::Capture), sum(TransferKind::Refund)), "{}", self.tenant);
+        self.check_readers(&ids).await;
+    }
+
+    /// Feed and webhooks have the same events, each once.
+    async fn check_readers(&self, ids: &BTreeSet<EventId>) {
+        let shop = &self.world.shop;
+        let feed = read_feed(shop, self.tenant, FEED_PAGE_MAX).await;
+        assert_eq!(feed.len(), ids.len(), "{}", self.tenant);
+        assert!(feed.iter().all(|event| ids.contains(&event.record.event.id)), "{}", self.tenant);
+        while shop.spread_webhooks().await.expect("queues are filled") > 0 {}
+        let page = PageRequest::new(PAGE_LIMIT_MAX, None, "whd").expect("a valid page");
+        let page = shop.storage().webhook_deliveries(self.tenant, self.endpoint, None, &page).await.expect("a page");
+        assert_eq!(page.next, None, "a life has few events");
+        let sent: BTreeSet<EventId> = page.items.iter().map(|delivery| delivery.event).collect();
+        assert_eq!((page.items.len(), &sent), (ids.len(), ids), "{}", self.tenant);
     }
 }
 

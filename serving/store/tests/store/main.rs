@@ -1,15 +1,18 @@
 //! What commerce promises on a database, each promise tried on SQLite and on PostgreSQL; HTTP is tested elsewhere.
 
+mod audit;
 mod cases;
 mod checkpoints;
 mod deaths;
 mod faults;
+mod feed;
 mod fraud;
 mod holds;
 mod money;
 mod reorders;
 mod route_plans;
 mod server;
+mod webhooks;
 mod world;
 
 use world::{Database, World};
@@ -65,6 +68,24 @@ on_both_databases! {
         the_database_keeps_the_same_books_as_memory_for_random_batches,
         batches_of_a_thousand_entries_are_written_whole,
         a_thousand_checkouts_at_once_for_the_last_unit_make_one_order,
+    }
+    feed {
+        a_change_that_commits_after_a_later_number_comes_after_it_in_the_feed,
+        a_reader_misses_nothing_that_commits_late_while_many_write_and_relay,
+        a_relay_that_dies_at_any_step_gives_each_event_one_place,
+        a_page_holds_the_types_asked_for_and_an_old_or_foreign_cursor_is_told_so,
+    }
+    webhooks {
+        every_event_of_an_endpoints_types_is_delivered_whatever_dies_on_the_way,
+        what_fails_is_tried_on_the_schedule_and_a_receiver_that_stays_away_is_disabled,
+        one_receiver_that_is_far_behind_makes_no_other_wait_and_its_queue_is_bounded,
+        deliveries_are_replayed_one_by_one_and_by_a_part_of_the_feed,
+        a_tenant_has_a_bounded_number_of_endpoints_and_a_key_makes_one,
+    }
+    audit {
+        each_change_has_its_row_and_what_was_undone_or_refused_has_none_with_it,
+        rows_of_many_writers_make_one_chain_for_each_tenant,
+        a_row_that_is_changed_removed_or_put_in_between_is_named,
     }
     deaths {
         whatever_dies_and_is_lost_money_moves_exactly_once,
