@@ -5,9 +5,9 @@ use dhow_events::{MINUTE_MICROS, OrderId, ShipmentId, Timestamp};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
-/// The most orders and the most parcels that are waited for; beyond them the oldest are given up.
+/// The most orders and the most parcels that are known; beyond them the oldest are given up.
 const WAITING_MAX: usize = 2_000_000;
-/// What a parcel can take at most, and so how long it is waited for.
+/// What a parcel can take at most, and so how long it is known.
 const WAITING_MICROS: i64 = MINUTES_MAX as i64 * MINUTE_MICROS;
 
 /// A parcel that left its seller.
@@ -19,11 +19,13 @@ pub struct Dispatch {
     pub parcel: Parcel,
 }
 
-/// What is known of a parcel before all is.
+/// What is known of a parcel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Open {
     dispatch: Option<Dispatch>,
     delivered_at: Option<Timestamp>,
+    /// All is known and was told; whoever tells it again tells nothing new.
+    is_complete: bool,
 }
 
 impl Open {
@@ -32,7 +34,7 @@ impl Open {
     }
 }
 
-/// Orders and parcels of which not all is known.
+/// Orders and parcels of which not all is known, and those that may be told again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UnderWay {
     orders: FxHashMap<OrderId, Timestamp>,
@@ -75,17 +77,18 @@ impl UnderWay {
         }
     }
 
-    /// How many orders and parcels are waited for.
-    pub fn waiting(&self) -> (usize, usize) {
+    /// How many orders and parcels are known.
+    pub fn known(&self) -> (usize, usize) {
         (self.orders.len(), self.parcels.len())
     }
 
     fn complete(&mut self, shipment: ShipmentId) -> Vec<(Stage, Delivery)> {
-        let Some(&Open { dispatch: Some(dispatch), delivered_at: Some(delivered_at) }) = self.parcels.get(&shipment)
-        else {
+        let Some(open) = self.parcels.get_mut(&shipment) else { return Vec::new() };
+        let Open { dispatch: Some(dispatch), delivered_at: Some(delivered_at), is_complete: false } = *open else {
             return Vec::new();
         };
-        self.parcels.remove(&shipment);
+        // It stays known for as long as it may be told again.
+        open.is_complete = true;
         let parcel = dispatch.parcel;
         let ordered_at = self.orders.get(&dispatch.order).copied();
         let from = [(Stage::Ordered, ordered_at), (Stage::Dispatched, Some(parcel.at))];

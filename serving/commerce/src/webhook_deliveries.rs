@@ -429,6 +429,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::WebhookSecret;
 
     proptest! {
         #[test]

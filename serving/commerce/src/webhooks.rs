@@ -99,7 +99,7 @@ impl WebhookSecret {
         &self.0
     }
 
-    fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> Result<String, StorageError> {
+    pub(crate) fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> Result<String, StorageError> {
         let what = || StorageError::Corrupt { what: "a webhook secret", detail: "it is no secret".to_owned() };
         Ok(sign(&signing_secret(&self.0).ok_or_else(what)?, id, timestamp, body))
     }

@@ -1,6 +1,7 @@
 //! Sends events to webhook endpoints: fills their queues from the feed, carries what is due, writes down how it ended.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use dhow_commerce::{
@@ -105,7 +106,19 @@ impl Engine {
         let mut flights = FuturesUnordered::new();
         let mut at_once: HashMap<WebhookEndpointId, u32> = HashMap::new();
         while !*stop.borrow() {
-            let pause = match self.due_webhooks(&at_once, FLIGHTS_MAX - flights.len()).await {
+            let full =
+                |(id, count): (&WebhookEndpointId, &u32)| (*count >= WEBHOOK_CLAIMS_PER_ENDPOINT_MAX).then_some(*id);
+            let mut due =
+                pin!(self.due_webhooks(at_once.iter().filter_map(full).collect(), FLIGHTS_MAX - flights.len()));
+            // Messages on their way go on meanwhile: one that is writing down how it ended may hold the connection that is
+            // waited for here.
+            let due = loop {
+                tokio::select! {
+                    due = &mut due => break due,
+                    Some(endpoint) = flights.next() => landed(&mut at_once, endpoint),
+                }
+            };
+            let pause = match due {
                 Ok((dispatches, spread)) => {
                     for dispatch in dispatches {
                         *at_once.entry(dispatch.delivery.endpoint).or_default() += 1;
@@ -130,15 +143,13 @@ impl Engine {
         }
     }
 
-    /// What is due and has a place, and how much was put into queues.
+    /// What is due of all endpoints but the `excluded`, as far as there are places, and how much was put into queues.
     async fn due_webhooks(
         &self,
-        at_once: &HashMap<WebhookEndpointId, u32>,
+        excluded: Vec<WebhookEndpointId>,
         places: usize,
     ) -> Result<(Vec<WebhookDispatch>, u64), EngineError> {
         let spread = self.commerce().spread_webhooks().await?;
-        let full = |(id, count): (&WebhookEndpointId, &u32)| (*count >= WEBHOOK_CLAIMS_PER_ENDPOINT_MAX).then_some(*id);
-        let excluded: Vec<WebhookEndpointId> = at_once.iter().filter_map(full).collect();
         let limit = u32::try_from(places).map_err(failed("webhooks"))?;
         if limit == 0 {
             return Ok((Vec::new(), spread));

@@ -171,15 +171,16 @@ fn deliveries_are_made_of_what_is_told_once_and_in_any_order() {
         assert_eq!(minutes(&tell(&order_of)), both, "{order_of:?}");
     }
     assert_eq!(minutes(&tell(&[0, 0, 1, 1, 2, 2])), both);
+    assert_eq!(minutes(&tell(&[0, 1, 2, 0, 1, 2, 1])), both, "told again when all was known");
     assert_eq!(minutes(&tell(&[1, 2, 0])), both[1..], "nobody told of the order in time");
     assert_eq!(tell(&[0, 2]), []);
     let mut under_way = UnderWay::default();
     under_way.ordered(order, first);
     under_way.dispatched(shipment, dispatch);
     under_way.expire(hours(24 * 179));
-    assert_eq!(under_way.waiting(), (1, 1));
+    assert_eq!(under_way.known(), (1, 1));
     under_way.expire(hours(24 * 181));
-    assert_eq!(under_way.waiting(), (0, 0));
+    assert_eq!(under_way.known(), (0, 0));
 }
 
 #[test]

@@ -1,8 +1,16 @@
 //! Events in, and what becomes of them.
 
-use dhow_events::ProductId;
+use std::path::PathBuf;
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use dhow_api::ApiSettings;
+use dhow_commerce::Permission;
+use dhow_events::{BuyerId, ProductId, TenantId};
 use serde_json::{Value, json};
 
+use crate::routes::python_with;
 use crate::world::{World, buyer, view};
 
 fn cup() -> ProductId {
@@ -146,4 +154,63 @@ async fn an_event_becomes_visible_in_features_metrics_status_and_sql() {
     }
     let large = world.post("/v1/sql", &sql(&cross_join("a.i", 3))).await;
     assert_eq!((large.status, large.code().as_str()), (422, "query_bound"), "25 × 25 × 25 rows are too many");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_python_library_posts_its_calls_unchanged() {
+    let world = World::new().await;
+    let (_, key) = world.key("ten_default", &[Permission::EventsWrite, Permission::FeaturesRead]).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let shutdown = async move { drop(stopped.await) };
+    let server = tokio::spawn(dhow_api::serve(world.engine.clone(), ApiSettings::default(), listener, shutdown));
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/segment_client.py");
+    let secret = key.clone();
+    let run = move || Command::new(python_with("segment")).arg(script).args([base, secret]).output();
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    drop(stop);
+    server.await.unwrap().unwrap();
+    while world.engine.lag().unwrap().0 > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    // The library's clock shows today and the server's another day: the events stand at the server's.
+    let buyer = BuyerId::from_reference(&TenantId::default(), "u-7");
+    let names = ["buyer_views_count_1d", "buyer_orders_total_usd_minor_sum_90d"];
+    let ask = json!({ "features": names, "entities": [{ "buyer": buyer }] });
+    world.clock.advance(1_000_000);
+    let row = world.ask("POST", "/v1/features").key(&key).json(&ask).send().await.json();
+    assert_eq!(row["rows"][0]["values"], json!([1.0, 3998.0]), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_segment_are_judged_alone_and_a_key_may_be_a_user_without_password() {
+    let world = World::new().await;
+    let (_, key) = world.key("ten_default", &[Permission::EventsWrite]).await;
+    let basic = |text: String| format!("Basic {}", BASE64_STANDARD.encode(text));
+    let call = |event: &str, id: &str| {
+        json!({
+            "type": "track", "event": event, "messageId": id, "userId": "u", "timestamp": "2026-03-01T11:00:00Z",
+            "properties": { "product_id": "p" },
+        })
+    };
+    let batch = json!({ "batch": [
+        call("Product Viewed", "1"), call("Coupon Applied", "2"), call("Product Added", "3"), { "type": "identify", "messageId": "4" },
+    ] });
+    let post = |authorization: String, body: &Value| {
+        world.ask("POST", "/v1/batch").header("authorization", &authorization).json(body).send()
+    };
+    let answer = post(basic(format!("{key}:")), &batch).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let told = answer.json();
+    assert_eq!((told["accepted"].as_array().unwrap().len(), &told["passed_over"]), (1, &json!([1, 3])));
+    assert_eq!(told["rejected"][0]["pointer"], "/batch/2/properties/price");
+    assert_eq!(told["success"], json!(false));
+    let all_wrong = post(basic(format!("{key}:")), &json!({ "batch": [call("Product Added", "5")] })).await;
+    assert_eq!((all_wrong.status, all_wrong.code().as_str()), (400, "events_rejected"));
+    assert_eq!(post(basic(format!("{key}:")), &json!({ "batch": [] })).await.pointers(), ["/batch"]);
+    for wrong in [basic(format!("{key}:password")), basic("nobody:".to_owned()), "Basic ?".to_owned()] {
+        assert_eq!(post(wrong, &batch).await.status, 401);
+    }
 }
