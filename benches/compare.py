@@ -68,10 +68,11 @@ def machine() -> dict:
 
 def portable(command: str) -> str:
     """A command as it stands in the archive: folders by what they are called everywhere, not by where this machine has them."""
-    named = {os.environ.get("DHOW_DATA_DIR", ""): "$DHOW_DATA_DIR", str(FOLDER.parents[1]): "."}
+    variables = ("DHOW_DATA_DIR", "DHOW_TOOLS", "CARGO_TARGET_DIR")
+    named = {os.environ.get(variable, ""): f"${variable}" for variable in variables} | {str(FOLDER.parents[1]): "."}
     for folder, name in named.items():
         command = command.replace(folder, name) if folder.startswith("/") else command
-    return re.sub(re.escape(tempfile.gettempdir()) + r"/[^/ ]+", "$TMPDIR", command)
+    return re.sub(r"(?<![^\s=])" + re.escape(tempfile.gettempdir()) + r"/[^/ ]+", "$TMPDIR", command)
 
 
 def archive(name: str, record: dict) -> Path:

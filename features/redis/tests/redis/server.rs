@@ -16,8 +16,18 @@ pub struct Server {
 impl Server {
     /// Starts a Redis that keeps nothing on disk and waits until it answers.
     pub fn start(arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self::start_on(port, arguments)
+        // Another test may take the port between the moment when it is found free and the server's start.
+        let own = (0..20).find_map(|_| {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            Some(Self::start_on(port, arguments)).filter(Self::is_own)
+        });
+        own.expect("a server on a port of its own")
+    }
+
+    /// Whether it is our process that answers.
+    fn is_own(&self) -> bool {
+        let about: String = redis::cmd("INFO").arg("server").query(&mut self.raw()).unwrap();
+        about.lines().any(|line| line.trim() == format!("process_id:{}", self.process.id()))
     }
 
     pub fn start_on(port: u16, arguments: &[&str]) -> Self {

@@ -172,7 +172,7 @@ async fn segments_python_library_posts_its_calls_unchanged() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     drop(stop);
     server.await.unwrap().unwrap();
-    while world.engine.lag().unwrap().0 > 0 {
+    while world.engine.lag().unwrap().1 > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     // The library's clock shows today and the server's another day: the events stand at the server's.
