@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
 use crate::pages::List;
-use crate::rows::{Fields, Query, storage_error, to_json};
+use crate::rows::{Fields, Query, row_of, storage_error, to_json};
 
 const LIST: List = List { table: "fraud_cases", columns: "body", id: "decision" };
 const WHAT: &str = "a case";
@@ -70,12 +70,7 @@ async fn select(
     id: DecisionId,
 ) -> Result<Option<FraudCase>, StorageError> {
     let sql = format!("SELECT body FROM fraud_cases WHERE tenant = $1 AND decision = $2{lock}");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, &sql, tenant, id).await?;
     row.as_ref().map(case).transpose()
 }
 

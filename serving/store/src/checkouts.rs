@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::pages::List;
-use crate::rows::{Fields, placeholders, storage_error, to_json};
+use crate::rows::{Fields, placeholders, row_of, storage_error, to_json};
 use crate::transfers;
 
 const ORDERS: List = List { table: "orders", columns: "*", id: "id" };
@@ -204,12 +204,7 @@ pub(crate) async fn find(
     tenant: TenantId,
     id: CheckoutId,
 ) -> Result<Option<Checkout>, StorageError> {
-    let row = sqlx::query("SELECT * FROM checkouts WHERE tenant = $1 AND id = $2")
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, "SELECT * FROM checkouts WHERE tenant = $1 AND id = $2", tenant, id).await?;
     match row {
         Some(row) => Ok(Some(complete(connection, &row).await?)),
         None => Ok(None),
@@ -297,12 +292,8 @@ async fn payment_of(
     tenant: TenantId,
     checkout: CheckoutId,
 ) -> Result<Option<Payment>, StorageError> {
-    let row = sqlx::query("SELECT * FROM payments WHERE tenant = $1 AND checkout = $2")
-        .bind(tenant.to_string())
-        .bind(checkout.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row =
+        row_of(connection, "SELECT * FROM payments WHERE tenant = $1 AND checkout = $2", tenant, checkout).await?;
     row.as_ref().map(payment).transpose()
 }
 
@@ -311,12 +302,7 @@ pub(crate) async fn find_order(
     tenant: TenantId,
     id: OrderId,
 ) -> Result<Option<Order>, StorageError> {
-    let row = sqlx::query("SELECT * FROM orders WHERE tenant = $1 AND id = $2")
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, "SELECT * FROM orders WHERE tenant = $1 AND id = $2", tenant, id).await?;
     let found = row.as_ref().map(order).transpose()?;
     Ok(with_lines(connection, tenant, found.into_iter().collect()).await?.pop())
 }

@@ -9,7 +9,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::feature_lists::{self, FeatureLists};
 use crate::pages::List;
-use crate::rows::{Fields, Query, equal_statements, storage_error, to_json, value_rows};
+use crate::rows::{Fields, Query, equal_statements, row_of, storage_error, to_json, value_rows};
 
 const LIST: List = List { table: "decisions", columns: "*", id: "id" };
 const COLUMNS: usize = 16;
@@ -61,12 +61,7 @@ pub(crate) async fn find(
     tenant: TenantId,
     id: DecisionId,
 ) -> Result<Option<DecisionRecord>, StorageError> {
-    let row = sqlx::query("SELECT * FROM decisions WHERE tenant = $1 AND id = $2")
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, "SELECT * FROM decisions WHERE tenant = $1 AND id = $2", tenant, id).await?;
     let lists = FeatureLists::of(connection, row.as_slice()).await?;
     row.map(|row| decision(&row, &lists)).transpose()
 }

@@ -7,7 +7,7 @@ use dhow_events::{ProductId, TenantId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::rows::{Fields, placeholders, storage_error};
+use crate::rows::{Fields, placeholders, row_of, storage_error};
 
 fn product(row: &AnyRow) -> Result<Product, StorageError> {
     let fields = Fields::new("a product", row);
@@ -115,12 +115,9 @@ pub(crate) async fn stock(
     tenant: TenantId,
     product: ProductId,
 ) -> Result<Option<StockLevel>, StorageError> {
-    let row = sqlx::query("SELECT on_hand, reserved FROM stock WHERE tenant = $1 AND product = $2")
-        .bind(tenant.to_string())
-        .bind(product.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row =
+        row_of(connection, "SELECT on_hand, reserved FROM stock WHERE tenant = $1 AND product = $2", tenant, product)
+            .await?;
     row.map(|row| level(product, &row)).transpose()
 }
 

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
 use crate::pages::List;
-use crate::rows::{Fields, storage_error, to_json};
+use crate::rows::{Fields, row_of, storage_error, to_json};
 
 const LIST: List = List { table: "route_plans", columns: "state, progress, body, updated_at", id: "id" };
 const WHAT: &str = "a route plan";
@@ -118,12 +118,7 @@ async fn select(
     id: PlanId,
 ) -> Result<Option<RoutePlan>, StorageError> {
     let sql = format!("SELECT state, progress, body, updated_at FROM route_plans WHERE tenant = $1 AND id = $2{lock}");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, &sql, tenant, id).await?;
     row.as_ref().map(plan).transpose()
 }
 
@@ -133,12 +128,13 @@ pub(crate) async fn head(
     tenant: TenantId,
     id: PlanId,
 ) -> Result<Option<RoutePlanHead>, StorageError> {
-    let row = sqlx::query("SELECT version, state, progress, updated_at FROM route_plans WHERE tenant = $1 AND id = $2")
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(
+        connection,
+        "SELECT version, state, progress, updated_at FROM route_plans WHERE tenant = $1 AND id = $2",
+        tenant,
+        id,
+    )
+    .await?;
     let head = |row: AnyRow| {
         let fields = Fields::new(WHAT, &row);
         Ok(RoutePlanHead {

@@ -4,12 +4,12 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use dhow_commerce::StorageError;
-use dhow_events::{Money, Timestamp};
+use dhow_events::{Money, TenantId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::error::ErrorKind;
-use sqlx::{Any, AnyConnection, ColumnIndex, Decode, Row, Type};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, ColumnIndex, Decode, Row, Type};
 
 /// PostgreSQL's codes of a transaction that lost against another and may be sent again, and of too many connections.
 const POSTGRES_TRY_AGAIN: [&str; 4] = ["40001", "40P01", "53300", "57P03"];
@@ -147,6 +147,21 @@ const ROWS_PER_STATEMENT_MAX: usize = 64;
 
 /// A statement that is being bound.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, sqlx::any::AnyArguments>;
+
+/// The row of a tenant's thing: `sql` asks for it by the tenant as `$1` and the id as `$2`.
+pub(crate) async fn row_of(
+    connection: &mut AnyConnection,
+    sql: &str,
+    tenant: TenantId,
+    id: impl Display,
+) -> Result<Option<AnyRow>, StorageError> {
+    sqlx::query(AssertSqlSafe(sql.to_owned()))
+        .bind(tenant.to_string())
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(storage_error)
+}
 
 /// `rows` in parts of 64, 32, 16 … rows: however many there are, the statements have few lengths and stay prepared.
 pub(crate) fn equal_statements<T>(mut rows: &[T]) -> Vec<&[T]> {

@@ -7,7 +7,7 @@ use dhow_commission::Plan;
 use dhow_events::{SellerId, TenantId, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::rows::{Fields, equal_statements, placeholders, storage_error};
+use crate::rows::{Fields, equal_statements, placeholders, row_of, storage_error};
 
 const fn word(plan: Plan) -> &'static str {
     match plan {
@@ -32,12 +32,13 @@ pub(crate) async fn terms_of(
     tenant: TenantId,
     seller: SellerId,
 ) -> Result<SellerTerms, StorageError> {
-    let row = sqlx::query("SELECT plan, contract_ppm FROM seller_terms WHERE tenant = $1 AND seller = $2")
-        .bind(tenant.to_string())
-        .bind(seller.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(
+        connection,
+        "SELECT plan, contract_ppm FROM seller_terms WHERE tenant = $1 AND seller = $2",
+        tenant,
+        seller,
+    )
+    .await?;
     row.map_or(Ok(SellerTerms::default()), |row| terms(&Fields::new("a seller's terms", &row)))
 }
 

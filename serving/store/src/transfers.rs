@@ -13,7 +13,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use crate::DatabaseKind;
 use crate::checkouts;
 use crate::pages::List;
-use crate::rows::{Fields, Query, equal_statements, storage_error, to_json, value_rows};
+use crate::rows::{Fields, Query, equal_statements, row_of, storage_error, to_json, value_rows};
 
 const LIST: List = List { table: "transfers", columns: "*", id: "id" };
 
@@ -34,12 +34,7 @@ async fn checkout_of(
     id: PaymentId,
 ) -> Result<Option<CheckoutId>, StorageError> {
     let sql = format!("SELECT checkout FROM payments WHERE tenant = $1 AND id = $2{lock}");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, &sql, tenant, id).await?;
     row.map(|row| Fields::new("a payment", &row).parsed("checkout")).transpose()
 }
 
@@ -59,12 +54,8 @@ pub(crate) async fn payment_reference(
     tenant: TenantId,
     id: PaymentId,
 ) -> Result<Option<String>, StorageError> {
-    let row = sqlx::query("SELECT rail_reference FROM payments WHERE tenant = $1 AND id = $2")
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row =
+        row_of(connection, "SELECT rail_reference FROM payments WHERE tenant = $1 AND id = $2", tenant, id).await?;
     row.map_or(Ok(None), |row| Fields::new("a payment", &row).optional_text("rail_reference"))
 }
 
@@ -244,12 +235,7 @@ async fn select(
     id: TransferId,
 ) -> Result<Option<Transfer>, StorageError> {
     let sql = format!("SELECT * FROM transfers WHERE tenant = $1 AND id = $2{lock}");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, &sql, tenant, id).await?;
     let found = row.as_ref().map(transfer).transpose()?;
     Ok(with_shares(connection, found.into_iter().collect()).await?.pop())
 }

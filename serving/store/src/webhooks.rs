@@ -3,10 +3,10 @@
 use dhow_commerce::{StorageError, StoredWebhookEndpoint, WEBHOOK_ENDPOINTS_MAX, WEBHOOK_QUEUE_MAX, WebhookEndpoint};
 use dhow_events::{TenantId, WebhookEndpointId};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 
 use crate::DatabaseKind;
-use crate::rows::{Fields, storage_error, to_json};
+use crate::rows::{Fields, row_of, storage_error, to_json};
 
 const WHAT: &str = "a webhook endpoint";
 
@@ -27,12 +27,7 @@ pub(crate) async fn find(
     id: WebhookEndpointId,
 ) -> Result<Option<StoredWebhookEndpoint>, StorageError> {
     let sql = format!("SELECT place, secrets, body FROM webhook_endpoints WHERE tenant = $1 AND id = $2{lock}");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(tenant.to_string())
-        .bind(id.to_string())
-        .fetch_optional(connection)
-        .await
-        .map_err(storage_error)?;
+    let row = row_of(connection, &sql, tenant, id).await?;
     row.as_ref().map(stored).transpose()
 }
 

@@ -1,16 +1,12 @@
 //! Events in, and what becomes of them.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use dhow_api::ApiSettings;
 use dhow_commerce::Permission;
 use dhow_events::{BuyerId, ProductId, TenantId};
 use serde_json::{Value, json};
 
-use crate::routes::python_with;
+use crate::clients::run_python;
 use crate::world::{World, buyer, view};
 
 fn cup() -> ProductId {
@@ -160,18 +156,7 @@ async fn an_event_becomes_visible_in_features_metrics_status_and_sql() {
 async fn segments_python_library_posts_its_calls_unchanged() {
     let world = World::new().await;
     let (_, key) = world.key("ten_default", &[Permission::EventsWrite, Permission::FeaturesRead]).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
-    let server = tokio::spawn(dhow_api::serve(world.engine.clone(), ApiSettings::default(), listener, shutdown));
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/segment_client.py");
-    let secret = key.clone();
-    let run = move || Command::new(python_with("segment")).arg(script).args([base, secret]).output();
-    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    drop(stop);
-    server.await.unwrap().unwrap();
+    run_python(&world, "segment", "segment_client.py", "", &key).await;
     while world.engine.lag().unwrap().1 > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

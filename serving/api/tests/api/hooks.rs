@@ -158,7 +158,7 @@ struct PythonReceiver {
 impl PythonReceiver {
     fn start() -> Self {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/webhook_receiver.py");
-        let mut command = Command::new(crate::routes::python_with("standardwebhooks"));
+        let mut command = Command::new(crate::clients::python_with("standardwebhooks"));
         let mut child = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (secrets, lines) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut receiver = Self { child, secrets, lines, url: String::new() };

@@ -1,13 +1,10 @@
 //! What route planners rely on over HTTP: plans made beside the request, watched, changed and accepted, and bad input named.
 
-use std::path::PathBuf;
-use std::process::Command;
-
-use dhow_api::ApiSettings;
 use dhow_commerce::{Outbox, Permission};
 use dhow_events::ShipmentId;
 use serde_json::{Value, json};
 
+use crate::clients::run_python;
 use crate::world::{Answer, World};
 
 const PLANS: &str = "/v1/route-plans";
@@ -334,31 +331,5 @@ async fn what_cannot_be_served_is_left_out_with_its_reason_and_odd_matrices_are_
 async fn the_python_client_of_openrouteservice_works_unchanged() {
     let world = World::new().await;
     let (_, key) = world.key("ten_default", &[Permission::RoutesPlan]).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
-    let server = tokio::spawn(dhow_api::serve(world.engine.clone(), ApiSettings::default(), listener, shutdown));
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/openrouteservice_client.py");
-    let run = move || Command::new(python_with("openrouteservice")).arg(script).args([base, key]).output();
-    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    drop(stop);
-    server.await.unwrap().unwrap();
-}
-
-/// The Python that has a tool's packages.
-pub fn python_with(tool: &str) -> PathBuf {
-    let named = std::env::var_os("DHOW_TOOLS").map(PathBuf::from);
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let tools = named.or_else(|| cache().or_else(home).map(|cache| cache.join("dhow-tools"))).unwrap_or_default();
-    let python = tools.join(tool).join("bin/python");
-    assert!(python.is_file(), "{} is missing; .ci/install installs it", python.display());
-    python
+    run_python(&world, "openrouteservice", "openrouteservice_client.py", "/v1", &key).await;
 }
