@@ -60,6 +60,18 @@ impl Reference {
     }
 }
 
+/// What a fraud model is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FraudMethod {
+    /// The better of the two on validation; where that holds fewer than 50 frauds, logistic regression.
+    #[default]
+    Best,
+    /// Logistic regression.
+    Logistic,
+    /// Boosted trees.
+    BoostedTrees,
+}
+
 /// What the registry holds of a fraud model: the model, the thresholds that were chosen with it, what it learned from, and
 /// behind them the scores of kinds of fraud, which an artifact of an earlier program ends before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -211,16 +223,16 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
     let linear =
         average_precision(&judged.linear.scorer.probabilities(test.values()).map_err(trainer(TASK))?, test.labels())
             .map_err(trainer(TASK))?;
-    let mut figures = figures(&*judged.winner().scorer, &test, input.seed)?;
+    let mut figures = figures(&*judged.winner(input.fraud_method).scorer, &test, input.seed)?;
     figures[0] = figures[0].clone().beside("logistic regression", linear);
     let champion = judge_champion(input, &test, rows.times[test_from], figures[0].value)?;
-    let kinds = train_kinds(&rows, (validation_from, test_from), &*judged.winner().scorer, input)?;
+    let kinds = train_kinds(&rows, (validation_from, test_from), &*judged.winner(input.fraud_method).scorer, input)?;
     figures.extend(kinds.figures);
 
     // The model that serves learns from everything; its last part chooses settings, calibration and thresholds.
     let latest = rows.table(validation_from, count)?;
     let trained = Contest::held(&before, &latest, input.seed)?;
-    let trained = trained.winner();
+    let trained = trained.winner(input.fraud_method);
     let thresholds = Thresholds::choose(
         Costs::default(),
         &trained.validation_probabilities,
@@ -309,9 +321,13 @@ impl Contest {
 
     /// Of equally good ones the linear model, which is the simpler; it is also taken where validation holds too few frauds to
     /// tell the two apart.
-    fn winner(&self) -> &Fitted {
+    fn winner(&self, method: FraudMethod) -> &Fitted {
         let better = self.boosted.validation_average_precision > self.linear.validation_average_precision;
-        if better && self.validation_frauds >= FRAUDS_TO_CONTEST_MIN { &self.boosted } else { &self.linear }
+        match method {
+            FraudMethod::BoostedTrees => &self.boosted,
+            FraudMethod::Best if better && self.validation_frauds >= FRAUDS_TO_CONTEST_MIN => &self.boosted,
+            FraudMethod::Best | FraudMethod::Logistic => &self.linear,
+        }
     }
 }
 

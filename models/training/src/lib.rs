@@ -20,7 +20,9 @@ pub use delivery::train_delivery;
 pub use demand::train_demand;
 pub use error::TrainingError;
 pub use evaluate::evaluate;
-pub use fraud::{FRAUD_MATURITY_DAYS, FraudBundle, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud};
+pub use fraud::{
+    FRAUD_MATURITY_DAYS, FraudBundle, FraudMethod, FraudRows, OpenFraud, Reference, fraud_rows, train_fraud,
+};
 pub use fraud_kinds::{KindBands, KindBundle, OpenKind, OpenKinds};
 pub use fraud_vector::{FraudVector, link_rows};
 pub use recommend::train_recommend;
@@ -54,6 +56,8 @@ pub struct TrainingInput<'a> {
     pub registry: &'a Registry,
     /// Nothing that happened, or became known, from here on is learned from; also the time on the cards.
     pub until: Timestamp,
+    /// What the fraud model is.
+    pub fraud_method: FraudMethod,
     /// Seed of whatever a trainer draws.
     pub seed: u64,
     /// The version of this program, for the cards.

@@ -95,7 +95,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return self.abort(&attempt, shortages).await;
         }
         let checkout = self.accepted(&mut transaction, &attempt).await?;
-        record(&mut transaction, &[&attempt.record(DecisionOutcome::Applied)?]).await?;
+        record(&mut transaction, &attempt.record(DecisionOutcome::Applied)?).await?;
         transaction.insert_checkout(&checkout).await?;
         transaction.append_events(&self.decided_events(&attempt), now).await?;
         transaction.commit().await?;

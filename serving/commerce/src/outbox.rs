@@ -14,6 +14,8 @@ pub const OUTBOX_BATCH_MAX: u32 = 1_000;
 pub struct OutboxEvent {
     /// What it is about, for example a checkout's id; its events are numbered from 1 without gaps.
     pub aggregate: String,
+    /// Whether the aggregate has this event and never another, so that nobody need count them.
+    pub alone: bool,
     /// The event; its id is the same however often it is handed over.
     pub event: Event,
 }

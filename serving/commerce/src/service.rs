@@ -206,13 +206,21 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// The database fails; nothing is recorded then.
     pub async fn record_decisions(&self, decisions: &[(DecisionRecord, Fact)]) -> Result<(), CommerceError> {
         let now = self.clock.now();
-        let mut transaction = self.storage.begin().await?;
-        let records: Vec<&DecisionRecord> = decisions.iter().map(|(decision, _)| decision).collect();
-        record(&mut transaction, &records).await?;
         let event = |(decision, fact): &(DecisionRecord, Fact)| {
-            self.event(decision.tenant, decision.id.to_string(), decision.created_at, fact.clone())
+            let aggregate = decision.id.to_string();
+            OutboxEvent { alone: true, ..self.event(decision.tenant, aggregate, decision.created_at, fact.clone()) }
         };
-        let events: Vec<OutboxEvent> = decisions.iter().map(event).collect();
+        let told: Vec<(&DecisionRecord, OutboxEvent)> = decisions.iter().map(|one| (&one.0, event(one))).collect();
+        let cases = cases_of(decisions.iter().map(|(decision, _)| decision))?;
+        if cases.is_empty() && self.storage.record_at_once(&told, now).await? {
+            return Ok(());
+        }
+        let mut transaction = self.storage.begin().await?;
+        let (records, events): (Vec<&DecisionRecord>, Vec<OutboxEvent>) = told.into_iter().unzip();
+        transaction.insert_decisions(&records).await?;
+        for case in &cases {
+            transaction.insert_case(case).await?;
+        }
         transaction.append_events(&events, now).await?;
         Ok(transaction.commit().await?)
     }
@@ -226,20 +234,23 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         fact: impl Into<Fact>,
     ) -> OutboxEvent {
         let id = EventId::at(at, self.ids.random());
-        OutboxEvent { aggregate, event: Event { id, tenant, event_time: at, fact: fact.into() } }
+        OutboxEvent { aggregate, alone: false, event: Event { id, tenant, event_time: at, fact: fact.into() } }
     }
 }
 
-/// Writes decisions and opens the cases that they ask for.
+/// The cases that decisions ask for.
+fn cases_of<'a>(decisions: impl Iterator<Item = &'a DecisionRecord>) -> Result<Vec<FraudCase>, StorageError> {
+    decisions.filter_map(|decision| FraudCase::opened_by(decision).transpose()).collect()
+}
+
+/// Writes a decision and opens the case that it asks for.
 pub(crate) async fn record<X: StorageTransaction>(
     transaction: &mut X,
-    decisions: &[&DecisionRecord],
+    decision: &DecisionRecord,
 ) -> Result<(), StorageError> {
-    transaction.insert_decisions(decisions).await?;
-    for decision in decisions {
-        if let Some(case) = FraudCase::opened_by(decision)? {
-            transaction.insert_case(&case).await?;
-        }
+    transaction.insert_decisions(&[decision]).await?;
+    if let Some(case) = FraudCase::opened_by(decision)? {
+        transaction.insert_case(&case).await?;
     }
     Ok(())
 }

@@ -108,6 +108,14 @@ pub trait Storage: Send + Sync + 'static {
     /// Its transactions.
     type Transaction: StorageTransaction;
 
+    /// Records decisions with the one event of each in a transaction of their own that costs the database one request, or
+    /// gives `false` and writes nothing where that cannot be: too many of them, or something about them is new to it.
+    fn record_at_once(
+        &self,
+        decisions: &[(&DecisionRecord, OutboxEvent)],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+
     /// Begins a transaction. One that is dropped is rolled back.
     fn begin(&self) -> impl Future<Output = Result<Self::Transaction, StorageError>> + Send;
 

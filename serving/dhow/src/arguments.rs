@@ -415,12 +415,26 @@ pub struct TrainArguments {
     /// Learn from what was known before this time; the newest event's time otherwise.
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
+    /// What the fraud model is.
+    #[arg(long, value_enum, default_value_t = FraudMethodArgument::Best)]
+    pub fraud_method: FraudMethodArgument,
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
     /// The reports as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a fraud model is.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FraudMethodArgument {
+    /// The better of the two on validation; logistic regression where that holds fewer than 50 frauds.
+    Best,
+    /// Logistic regression.
+    Logistic,
+    /// Boosted trees.
+    BoostedTrees,
 }
 
 /// Arguments of `evaluate`.

@@ -9,10 +9,11 @@ use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
 use dhow_streams::{Log, Offsets, Replay};
 use dhow_training::{
-    Figure, TaskReport, TrainingError, TrainingInput, train_delivery, train_demand, train_fraud, train_recommend,
+    Figure, FraudMethod, TaskReport, TrainingError, TrainingInput, train_delivery, train_demand, train_fraud,
+    train_recommend,
 };
 
-use crate::arguments::{TrainArguments, TrainTask};
+use crate::arguments::{FraudMethodArgument, TrainArguments, TrainTask};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, progress, table, thousands};
@@ -29,7 +30,13 @@ const WHERE_POSSIBLE: [TrainTask; 1] = [TrainTask::Delivery];
 /// No data folder, nothing to learn from, or a failing trainer.
 pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> Result<(), Failure> {
     let parts = TrainingParts::open(configuration)?;
+    let method = match arguments.fraud_method {
+        FraudMethodArgument::Best => FraudMethod::Best,
+        FraudMethodArgument::Logistic => FraudMethod::Logistic,
+        FraudMethodArgument::BoostedTrees => FraudMethod::BoostedTrees,
+    };
     let input = parts.input(configuration, arguments.until, arguments.seed)?;
+    let input = TrainingInput { fraud_method: method, ..input };
     let reports = match &arguments.tasks[..] {
         [] => train_possible(&input).await?,
         tasks => train_tasks(&input, tasks).await?,
@@ -84,6 +91,7 @@ impl TrainingParts {
             links: link_settings(),
             registry: &self.registry,
             until,
+            fraud_method: FraudMethod::Best,
             seed,
             code_version: env!("CARGO_PKG_VERSION"),
         })
@@ -110,6 +118,7 @@ pub async fn train_all(
         links: engine.link_settings(),
         registry: engine.registry(),
         until,
+        fraud_method: FraudMethod::Best,
         seed,
         code_version: env!("CARGO_PKG_VERSION"),
     };

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dhow_commerce::{CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, StorageError};
+use dhow_commerce::{CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudCase, StorageError};
 use dhow_events::{Fact, TenantId, Timestamp};
 use serde_json::Value as Json;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -76,10 +76,16 @@ pub(crate) struct UrgentDecisions {
 }
 
 impl UrgentDecisions {
-    fn take_batch(&self) -> (Vec<Decided>, Vec<Written>) {
-        let mut waiting = self.waiting.lock();
-        let count = waiting.len().min(DECISION_BATCH_MAX);
-        waiting.drain(..count).unzip()
+    /// Those that wait: first those that are recorded alone, then those that open a case; no part is empty.
+    fn take_batch(&self) -> Vec<Vec<(Decided, Written)>> {
+        let batch: Vec<_> = {
+            let mut waiting = self.waiting.lock();
+            let count = waiting.len().min(DECISION_BATCH_MAX);
+            waiting.drain(..count).collect()
+        };
+        let alone = |((decision, _), _): &(Decided, Written)| matches!(FraudCase::opened_by(decision), Ok(None));
+        let (alone, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(alone);
+        [alone, others].into_iter().filter(|part| !part.is_empty()).collect()
     }
 }
 
@@ -100,11 +106,14 @@ impl Engine {
                 Err(TryRecvError::Closed) => return Err(not_written("whoever wrote it was cut off".to_owned())),
                 Err(TryRecvError::Empty) => {}
             }
-            let (batch, waiting): (Vec<Decided>, Vec<Written>) = self.urgent_decisions().take_batch();
-            let written = self.commerce().record_decisions(&batch).await.map_err(|error| error.to_string());
-            for sender in waiting {
-                // Who no longer waits was cut off by its time limit.
-                let _gone = sender.send(written.clone());
+            // A case needs more of the database than a decision alone, which does not wait for it.
+            for part in self.urgent_decisions().take_batch() {
+                let (batch, waiting): (Vec<Decided>, Vec<Written>) = part.into_iter().unzip();
+                let written = self.commerce().record_decisions(&batch).await.map_err(|error| error.to_string());
+                for sender in waiting {
+                    // Who no longer waits was cut off by its time limit.
+                    let _gone = sender.send(written.clone());
+                }
             }
         }
     }

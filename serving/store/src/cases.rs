@@ -6,10 +6,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::pages::List;
+use crate::pages::{By, List};
 use crate::rows::{Fields, Query, row_of, storage_error, to_json};
 
-const LIST: List = List { table: "fraud_cases", columns: "body", id: "decision" };
+const LIST: List = List { table: "fraud_cases", columns: "body", id: "decision", by: By::Creation };
 const WHAT: &str = "a case";
 
 pub(crate) async fn insert(connection: &mut AnyConnection, case: &FraudCase) -> Result<(), StorageError> {

@@ -10,11 +10,11 @@ use dhow_events::{CheckoutId, OrderId, TenantId, Timestamp};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::pages::List;
+use crate::pages::{By, List};
 use crate::rows::{Fields, placeholders, row_of, storage_error, to_json};
 use crate::transfers;
 
-const ORDERS: List = List { table: "orders", columns: "*", id: "id" };
+const ORDERS: List = List { table: "orders", columns: "*", id: "id", by: By::Creation };
 
 pub(crate) async fn insert(connection: &mut AnyConnection, checkout: &Checkout) -> Result<(), StorageError> {
     insert_checkout(connection, checkout).await?;

@@ -11,6 +11,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
 
 use crate::WritePoints;
+use crate::feature_lists::KnownLists;
 use crate::migrations;
 use crate::rows::{Fields, storage_error};
 
@@ -111,6 +112,7 @@ pub struct Store {
     writers: AnyPool,
     settings: StoreSettings,
     points: Option<Arc<WritePoints>>,
+    known_lists: Arc<KnownLists>,
 }
 
 /// The URL of the SQLite database in the file `path`.
@@ -149,7 +151,7 @@ impl Store {
             // It works on a thread with the priority of whoever made it, which is not to be a task beside the requests.
             drop(writers.acquire().await.map_err(|error| refused(&error))?);
         }
-        Ok(Self { kind, database, readers, writers, settings, points: None })
+        Ok(Self { kind, database, readers, writers, settings, points: None, known_lists: Arc::default() })
     }
 
     /// Copies what SQLite's transactions wrote ahead into the database's file, beside them, so that no commit has to,
@@ -181,6 +183,22 @@ impl Store {
 
     pub(crate) fn points(&self) -> Option<Arc<WritePoints>> {
         self.points.clone()
+    }
+
+    /// Passes a write point where a test has set some.
+    pub(crate) async fn pass(&self) {
+        if let Some(points) = &self.points {
+            points.pass().await;
+        }
+    }
+
+    /// A connection that may write, outside any transaction.
+    pub(crate) async fn writing_connection(&self) -> Result<PoolConnection<Any>, StorageError> {
+        self.writers.acquire().await.map_err(storage_error)
+    }
+
+    pub(crate) fn known_lists(&self) -> Arc<KnownLists> {
+        Arc::clone(&self.known_lists)
     }
 
     /// Which kind of database it is.

@@ -7,24 +7,28 @@ use dhow_events::{DecisionId, TenantId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::feature_lists::{self, FeatureLists};
-use crate::pages::List;
+use crate::feature_lists::{self, FeatureLists, KnownLists};
+use crate::pages::{By, List};
 use crate::rows::{Fields, Query, equal_statements, row_of, storage_error, to_json, value_rows};
 
-const LIST: List = List { table: "decisions", columns: "*", id: "id" };
-const COLUMNS: usize = 16;
+const ALL: List = List { table: "decisions", columns: "*", id: "id", by: By::Id };
+const OF_A_KIND: List = List { by: By::Creation, ..ALL };
+/// Inserts decisions; what follows is `VALUES` with rows of so many columns.
+pub(crate) const INSERT: &str = "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, \
+     features, feature_list, feature_values, applied_offsets, degraded, latency_us, outcome, created_at)";
+pub(crate) const COLUMNS: usize = 16;
 /// What stands in the column of names and values since values are bytes.
 const NO_NAMED_FEATURES: &str = "[]";
 
-pub(crate) async fn insert(connection: &mut AnyConnection, decisions: &[&DecisionRecord]) -> Result<(), StorageError> {
-    let lists = feature_lists::write(connection, decisions).await?;
+pub(crate) async fn insert(
+    connection: &mut AnyConnection,
+    known: &KnownLists,
+    decisions: &[&DecisionRecord],
+) -> Result<(), StorageError> {
+    let lists = feature_lists::write(connection, known, decisions).await?;
     let decisions: Vec<(&DecisionRecord, Option<String>)> = decisions.iter().copied().zip(lists).collect();
     for rows in equal_statements(&decisions) {
-        let sql = format!(
-            "INSERT INTO decisions (tenant, id, kind, subject, model, request, answer, reasons, features, \
-             feature_list, feature_values, applied_offsets, degraded, latency_us, outcome, created_at) VALUES {}",
-            value_rows(connection, rows.len(), COLUMNS)
-        );
+        let sql = format!("{INSERT} VALUES {}", value_rows(connection, rows.len(), COLUMNS));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (decision, list) in rows {
             query = bound(query, decision, list)?;
@@ -35,7 +39,11 @@ pub(crate) async fn insert(connection: &mut AnyConnection, decisions: &[&Decisio
 }
 
 /// `query` with the columns of one more row.
-fn bound<'q>(query: Query<'q>, decision: &DecisionRecord, list: &Option<String>) -> Result<Query<'q>, StorageError> {
+pub(crate) fn bound<'q>(
+    query: Query<'q>,
+    decision: &DecisionRecord,
+    list: &Option<String>,
+) -> Result<Query<'q>, StorageError> {
     let what = "a decision";
     Ok(query
         .bind(decision.tenant.to_string())
@@ -74,7 +82,8 @@ pub(crate) async fn page(
 ) -> Result<Page<DecisionRecord>, StorageError> {
     let kind = filter.kind.map(|kind| kind.to_string());
     let outcome = filter.outcome.map(|outcome| outcome.to_string());
-    let rows = LIST.rows(connection, tenant, &[("kind", kind), ("outcome", outcome)], page).await?;
+    let list = if kind.is_some() { OF_A_KIND } else { ALL };
+    let rows = list.rows(connection, tenant, &[("kind", kind), ("outcome", outcome)], page).await?;
     let lists = FeatureLists::of(connection, &rows).await?;
     let decisions = rows.iter().map(|row| decision(row, &lists)).collect::<Result<_, _>>()?;
     let place = |decision: &DecisionRecord| Cursor { created_at: decision.created_at, id: decision.id.to_string() };

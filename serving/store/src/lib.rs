@@ -6,6 +6,7 @@
 //! a [`StorageError::Rule`](dhow_commerce::StorageError::Rule) that names it.
 
 mod access;
+mod at_once;
 mod audit;
 mod backtests;
 mod cases;

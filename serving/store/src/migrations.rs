@@ -1,4 +1,4 @@
-//! The schema's versions, one text for both databases with two words filled in; it changes no data by itself.
+//! The schema's versions, one text for both databases with a few words filled in; it changes no data by itself.
 
 use std::borrow::Cow;
 
@@ -20,6 +20,27 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (9, "feed", include_str!("../migrations/0009_feed.sql")),
     (10, "webhooks", include_str!("../migrations/0010_webhooks.sql")),
     (11, "audit", include_str!("../migrations/0011_audit.sql")),
+    (12, "fewer_indexes", include_str!("../migrations/0012_fewer_indexes.sql")),
+];
+
+/// What the words in braces mean to each database.
+const SQLITE_WORDS: [(&str, &str); 5] = [
+    ("{{BYTES}}", "BLOB"),
+    ("{{NUMBERED_KEY}}", "INTEGER PRIMARY KEY AUTOINCREMENT"),
+    // One more than the highest number there is, without a counter to be written too.
+    ("{{RISING_KEY}}", "INTEGER PRIMARY KEY"),
+    ("{{KEEP_NUMBERS}}", ""),
+    ("{{NUMBER_ON_FROM_LAST outbox}}", ""),
+];
+const POSTGRES_WORDS: [(&str, &str); 5] = [
+    ("{{BYTES}}", "BYTEA"),
+    ("{{NUMBERED_KEY}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    ("{{RISING_KEY}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    ("{{KEEP_NUMBERS}}", "OVERRIDING SYSTEM VALUE"),
+    (
+        "{{NUMBER_ON_FROM_LAST outbox}}",
+        "SELECT setval(pg_get_serial_sequence('outbox', 'id'), (SELECT COALESCE(MAX(id), 0) + 1 FROM outbox), false);",
+    ),
 ];
 
 pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Result<(), MigrateError> {
@@ -29,12 +50,12 @@ pub(crate) async fn run(mut connection: AnyConnection, kind: DatabaseKind) -> Re
 }
 
 fn migrator(kind: DatabaseKind) -> Migrator {
-    let (bytes, numbered_key) = match kind {
-        DatabaseKind::Sqlite => ("BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT"),
-        DatabaseKind::Postgres => ("BYTEA", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"),
+    let words = match kind {
+        DatabaseKind::Sqlite => SQLITE_WORDS,
+        DatabaseKind::Postgres => POSTGRES_WORDS,
     };
     let migration = |(version, name, text): &(i64, &'static str, &str)| {
-        let sql = text.replace("{{BYTES}}", bytes).replace("{{NUMBERED_KEY}}", numbered_key);
+        let sql = words.iter().fold((*text).to_owned(), |sql, (word, meaning)| sql.replace(word, meaning));
         let sql = AssertSqlSafe(sql).into_sql_str();
         Migration::new(*version, Cow::Borrowed(*name), MigrationType::Simple, sql, false)
     };

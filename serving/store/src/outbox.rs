@@ -8,8 +8,12 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::connect::Durability;
-use crate::rows::{Fields, equal_statements, storage_error, value_rows};
+use crate::rows::{Fields, Query, equal_statements, storage_error, value_rows};
 use crate::{Store, feed};
+
+/// Inserts events; what follows is `VALUES` with rows of so many columns.
+pub(crate) const INSERT: &str = "INSERT INTO outbox (tenant, aggregate, sequence, kind, event, created_at)";
+pub(crate) const COLUMNS: usize = 6;
 
 pub(crate) async fn append(
     connection: &mut AnyConnection,
@@ -17,7 +21,7 @@ pub(crate) async fn append(
     at: Timestamp,
 ) -> Result<(), StorageError> {
     let mut counts: BTreeMap<(TenantId, &str), i64> = BTreeMap::new();
-    for event in events {
+    for event in events.iter().filter(|event| !event.alone) {
         *counts.entry((event.event.tenant, &event.aggregate)).or_default() += 1;
     }
     let last = last_sequences(connection, &counts).await?;
@@ -27,7 +31,8 @@ pub(crate) async fn append(
     }
     let mut numbered = Vec::with_capacity(events.len());
     for event in events {
-        let sequence = next.entry((event.event.tenant, &event.aggregate)).or_default();
+        // An aggregate of one event is not counted: its number is the first.
+        let sequence = next.entry((event.event.tenant, &event.aggregate)).or_insert(1);
         numbered.push((event, *sequence));
         *sequence += 1;
     }
@@ -85,26 +90,32 @@ async fn insert(
     at: Timestamp,
 ) -> Result<(), StorageError> {
     for rows in equal_statements(numbered) {
-        let sql = format!(
-            "INSERT INTO outbox (tenant, aggregate, sequence, event_id, kind, event, created_at) VALUES {}",
-            value_rows(connection, rows.len(), 7)
-        );
+        let sql = format!("{INSERT} VALUES {}", value_rows(connection, rows.len(), COLUMNS));
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (OutboxEvent { aggregate, event }, sequence) in rows {
-            let bytes = codec::encode(event, Vec::new())
-                .map_err(|error| StorageError::Corrupt { what: "an event to be sent", detail: error.to_string() })?;
-            query = query
-                .bind(event.tenant.to_string())
-                .bind(aggregate.clone())
-                .bind(*sequence)
-                .bind(event.id.to_string())
-                .bind(event.fact.kind().name().to_owned())
-                .bind(bytes)
-                .bind(at.micros());
+        for (event, sequence) in rows {
+            query = bound(query, event, *sequence, at)?;
         }
         query.execute(&mut *connection).await.map_err(storage_error)?;
     }
     Ok(())
+}
+
+/// `query` with the columns of one more event, the `sequence`th of its aggregate.
+pub(crate) fn bound<'q>(
+    query: Query<'q>,
+    OutboxEvent { aggregate, event, .. }: &OutboxEvent,
+    sequence: i64,
+    at: Timestamp,
+) -> Result<Query<'q>, StorageError> {
+    let bytes = codec::encode(event, Vec::new())
+        .map_err(|error| StorageError::Corrupt { what: "an event to be sent", detail: error.to_string() })?;
+    Ok(query
+        .bind(event.tenant.to_string())
+        .bind(aggregate.clone())
+        .bind(sequence)
+        .bind(event.fact.kind().name().to_owned())
+        .bind(bytes)
+        .bind(at.micros()))
 }
 
 pub(crate) async fn history(

@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::rows::storage_error;
 
-/// A table that is listed by tenant and time of creation.
+/// A table that is listed by tenant, newest first.
 pub(crate) struct List {
     /// The table.
     pub table: &'static str,
@@ -15,6 +15,17 @@ pub(crate) struct List {
     pub columns: &'static str,
     /// The column that tells rows of one instant apart.
     pub id: &'static str,
+    /// What puts the rows in order.
+    pub by: By,
+}
+
+/// What puts the rows of a list in order; an index has it.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    /// The time of their creation, then the id.
+    Creation,
+    /// The id alone, which rises with the time of creation.
+    Id,
 }
 
 impl List {
@@ -29,7 +40,7 @@ impl List {
         filters: &[(&'static str, Option<String>)],
         page: &PageRequest,
     ) -> Result<Vec<AnyRow>, StorageError> {
-        let Self { table, columns, id } = self;
+        let Self { table, columns, id, by } = self;
         let mut sql = format!("SELECT {columns} FROM {table} WHERE tenant = $1");
         let asked: Vec<(&str, &String)> =
             filters.iter().filter_map(|(column, value)| value.as_ref().map(|value| (*column, value))).collect();
@@ -37,17 +48,24 @@ impl List {
             sql += &format!(" AND {column} = ${number}");
         }
         let next = asked.len() + 2;
+        let (before, newest_first) = match by {
+            By::Creation => (format!("(created_at, {id}) < (${}, ${next})", next + 1), "created_at DESC, "),
+            By::Id => (format!("{id} < ${next}"), ""),
+        };
         if page.after().is_some() {
-            sql += &format!(" AND (created_at, {id}) < (${next}, ${})", next + 1);
+            sql += &format!(" AND {before}");
         }
         let limit = i64::from(page.limit()) + 1;
-        sql += &format!(" ORDER BY created_at DESC, {id} DESC LIMIT {limit}");
+        sql += &format!(" ORDER BY {newest_first}{id} DESC LIMIT {limit}");
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string());
         for (_, value) in asked {
             query = query.bind(value.clone());
         }
         if let Some(after) = page.after() {
-            query = query.bind(after.created_at.micros()).bind(after.id.clone());
+            query = query.bind(after.id.clone());
+            if let By::Creation = by {
+                query = query.bind(after.created_at.micros());
+            }
         }
         query.fetch_all(connection).await.map_err(storage_error)
     }

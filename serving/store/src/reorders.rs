@@ -8,10 +8,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::pages::List;
+use crate::pages::{By, List};
 use crate::rows::{Fields, equal_statements, placeholders, storage_error, to_json};
 
-const LIST: List = List { table: "reorders", columns: "body", id: "id" };
+const LIST: List = List { table: "reorders", columns: "body", id: "id", by: By::Creation };
 const WHAT: &str = "a reorder proposal";
 
 /// Writes a proposal, new or changed. One that waits for a person is written after the one that it supersedes.

@@ -9,10 +9,11 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::pages::List;
+use crate::pages::{By, List};
 use crate::rows::{Fields, row_of, storage_error, to_json};
 
-const LIST: List = List { table: "route_plans", columns: "state, progress, body, updated_at", id: "id" };
+const LIST: List =
+    List { table: "route_plans", columns: "state, progress, body, updated_at", id: "id", by: By::Creation };
 const WHAT: &str = "a route plan";
 
 /// Writes a plan, new or changed, and its version; removes the oldest versions and, with a new plan, the oldest plans that

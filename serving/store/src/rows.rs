@@ -11,6 +11,8 @@ use sqlx::any::AnyRow;
 use sqlx::error::ErrorKind;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, ColumnIndex, Decode, Row, Type};
 
+use crate::DatabaseKind;
+
 /// PostgreSQL's codes of a transaction that lost against another and may be sent again, and of too many connections.
 const POSTGRES_TRY_AGAIN: [&str; 4] = ["40001", "40P01", "53300", "57P03"];
 /// SQLite's primary codes for a database that another connection holds.
@@ -144,6 +146,8 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
 
 /// Rows that one statement inserts at most: beyond it a statement costs as much as its rows.
 const ROWS_PER_STATEMENT_MAX: usize = 64;
+/// Up to so many rows there is a statement for each number, for they are what comes most often.
+const ROWS_OF_ANY_NUMBER_MAX: usize = 4;
 
 /// A statement that is being bound.
 pub(crate) type Query<'q> = sqlx::query::Query<'q, Any, sqlx::any::AnyArguments>;
@@ -163,14 +167,15 @@ pub(crate) async fn row_of(
         .map_err(storage_error)
 }
 
-/// `rows` in parts of 64, 32, 16 … rows: however many there are, the statements have few lengths and stay prepared.
+/// `rows` in parts of 64, 32, 16, 8 and at most 4 rows: however many there are, the statements have few lengths and stay
+/// prepared.
 pub(crate) fn equal_statements<T>(mut rows: &[T]) -> Vec<&[T]> {
     let (mut parts, mut length) = (Vec::new(), ROWS_PER_STATEMENT_MAX);
     while !rows.is_empty() {
-        while rows.len() < length {
+        while rows.len() < length && length > ROWS_OF_ANY_NUMBER_MAX {
             length /= 2;
         }
-        let (part, rest) = rows.split_at(length);
+        let (part, rest) = rows.split_at(rows.len().min(length));
         parts.push(part);
         rows = rest;
     }
@@ -180,10 +185,18 @@ pub(crate) fn equal_statements<T>(mut rows: &[T]) -> Vec<&[T]> {
 /// The placeholders of `rows` rows of `columns` values, bound in that order: `($1, $2), ($3, $4)`; in SQLite
 /// `(?, ?), (?, ?)`, because the driver looks up each named one in a list of all of them.
 pub(crate) fn value_rows(connection: &AnyConnection, rows: usize, columns: usize) -> String {
-    let numbered = connection.backend_name() == "PostgreSQL";
-    let row = |number: usize| match numbered {
-        true => format!("({})", placeholders(number * columns + 1, columns)),
-        false => format!("({})", vec!["?"; columns].join(", ")),
+    let kind = match connection.backend_name() {
+        "PostgreSQL" => DatabaseKind::Postgres,
+        _ => DatabaseKind::Sqlite,
+    };
+    value_rows_from(kind, 1, rows, columns)
+}
+
+/// The same where the first placeholder of the rows is the statement's `first`th, counted from 1.
+pub(crate) fn value_rows_from(kind: DatabaseKind, first: usize, rows: usize, columns: usize) -> String {
+    let row = |number: usize| match kind {
+        DatabaseKind::Postgres => format!("({})", placeholders(first + number * columns, columns)),
+        DatabaseKind::Sqlite => format!("({})", vec!["?"; columns].join(", ")),
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
@@ -193,12 +206,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_any_number_make_statements_of_seven_lengths_at_most() {
+    fn rows_of_any_number_make_statements_of_eight_lengths_at_most() {
         let rows: Vec<usize> = (0..1_000).collect();
         for count in [0, 1, 2, 3, 63, 64, 65, 127, 511, 1_000] {
             let parts = equal_statements(&rows[..count]);
             assert_eq!(parts.concat(), rows[..count], "each row once, in order");
-            assert!(parts.iter().all(|part| part.len().is_power_of_two() && part.len() <= 64));
+            assert!(parts.iter().all(|part| part.len() <= 4 || [8, 16, 32, 64].contains(&part.len())));
         }
     }
 

@@ -2,9 +2,9 @@
 
 use dhow_commerce::{
     CaseFilter, Checkout, DecisionFilter, DecisionRecord, FeedHead, FeedPart, FraudCase, ModelServing, Order,
-    OrderFilter, OutboxRecord, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan,
-    RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Transfer,
-    TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    OrderFilter, OutboxEvent, OutboxRecord, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState,
+    RoutePlan, RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, StoredWebhookEndpoint,
+    Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
     CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
@@ -14,16 +14,24 @@ use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products,
+    Store, StoreTransaction, at_once, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products,
     reorders, route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
     type Transaction = StoreTransaction;
 
+    async fn record_at_once(
+        &self,
+        decisions: &[(&DecisionRecord, OutboxEvent)],
+        at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        at_once::record(self, decisions, at).await
+    }
+
     async fn begin(&self) -> Result<StoreTransaction, StorageError> {
         let transaction = self.writer(Durability::Synced).await?;
-        Ok(StoreTransaction::new(self.kind(), transaction, self.points()))
+        Ok(StoreTransaction::new(self.kind(), transaction, self.points(), self.known_lists()))
     }
 
     async fn product(&self, tenant: TenantId, id: ProductId) -> Result<Option<Product>, StorageError> {

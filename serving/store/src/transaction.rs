@@ -18,6 +18,7 @@ use sqlx::{Any, AnyConnection, Transaction};
 
 use crate::WritePoints;
 use crate::audit::AuditedChange;
+use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
     DatabaseKind, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products, reorders,
@@ -29,6 +30,7 @@ pub struct StoreTransaction {
     kind: DatabaseKind,
     inner: Transaction<'static, Any>,
     points: Option<Arc<WritePoints>>,
+    known_lists: Arc<KnownLists>,
     /// What it changes, for the audit log: ids, and whose they are.
     subjects: Vec<String>,
     tenant: Option<TenantId>,
@@ -39,8 +41,9 @@ impl StoreTransaction {
         kind: DatabaseKind,
         inner: Transaction<'static, Any>,
         points: Option<Arc<WritePoints>>,
+        known_lists: Arc<KnownLists>,
     ) -> Self {
-        Self { kind, inner, points, subjects: Vec::new(), tenant: None }
+        Self { kind, inner, points, known_lists, subjects: Vec::new(), tenant: None }
     }
 
     fn changes(&mut self, tenant: TenantId, subject: String) {
@@ -201,7 +204,8 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn insert_decisions(&mut self, decisions: &[&DecisionRecord]) -> Result<(), StorageError> {
-        decisions::insert(self.next().await, decisions).await
+        let known = Arc::clone(&self.known_lists);
+        decisions::insert(self.next().await, &known, decisions).await
     }
 
     async fn insert_case(&mut self, case: &FraudCase) -> Result<(), StorageError> {

@@ -12,10 +12,10 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
 use crate::checkouts;
-use crate::pages::List;
+use crate::pages::{By, List};
 use crate::rows::{Fields, Query, equal_statements, row_of, storage_error, to_json, value_rows};
 
-const LIST: List = List { table: "transfers", columns: "*", id: "id" };
+const LIST: List = List { table: "transfers", columns: "*", id: "id", by: By::Creation };
 
 /// Locks a payment's row where the database locks rows, and gives its checkout.
 pub(crate) async fn hold_payment(

@@ -8,11 +8,11 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::pages::List;
+use crate::pages::{By, List};
 use crate::rows::{Fields, equal_statements, placeholders, storage_error, to_json, value_rows};
 
 const WHAT: &str = "a webhook delivery";
-const LIST: List = List { table: "webhook_deliveries", columns: "*", id: "id" };
+const LIST: List = List { table: "webhook_deliveries", columns: "*", id: "id", by: By::Creation };
 const COLUMNS: usize = 11;
 /// Deliveries that are forgotten in one transaction at most.
 const FORGOTTEN_AT_ONCE_MAX: i64 = 5_000;

@@ -2,8 +2,8 @@
 
 use dhow_commerce::{StorageError, StoredWebhookEndpoint, WEBHOOK_ENDPOINTS_MAX, WEBHOOK_QUEUE_MAX, WebhookEndpoint};
 use dhow_events::{TenantId, WebhookEndpointId};
-use sqlx::any::AnyRow;
 use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::DatabaseKind;
 use crate::rows::{Fields, row_of, storage_error, to_json};

@@ -26,7 +26,7 @@ pub fn change_of(tenant: TenantId, aggregate: &str, random: &mut ChaCha8Rng) -> 
     let fact = facts::StockChanged { product: CUP, quantity_change: 1, on_hand: 1 };
     let event_time = "2026-03-01T12:00:00Z".parse().expect("a valid time");
     let event = Event { id: EventId::from_u128(random.random()), tenant, event_time, fact: fact.into() };
-    OutboxEvent { aggregate: aggregate.to_owned(), event }
+    OutboxEvent { aggregate: aggregate.to_owned(), alone: false, event }
 }
 
 /// Hands everything over that waits.

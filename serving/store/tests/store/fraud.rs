@@ -59,6 +59,43 @@ fn decided(number: u128, at: Timestamp, amount_usd_minor: i64, action: FraudActi
     (record, fact.into())
 }
 
+pub async fn decisions_are_there_with_their_events_or_not_at_all_and_a_failed_batch_holds_up_nothing(world: World) {
+    let approved = |number: u128| {
+        let (mut record, fact) = decided(number, world.clock.now(), 5_000, FraudAction::Approve);
+        record.features = vec![FeatureValue { name: "amount".to_owned(), value: Some(number as f64) }];
+        (record, fact)
+    };
+    let recorded = async || {
+        let ids: BTreeSet<u128> = world.decisions().await.iter().map(|decision| decision.id.as_u128()).collect();
+        let told = world.outbox().await;
+        assert_eq!(told.len(), ids.len(), "one event for each decision");
+        assert!(told.iter().all(|record| record.sequence == 1));
+        ids
+    };
+    for batch in [vec![1], vec![2, 3], (4..30).collect()] {
+        let batch: Vec<_> = batch.into_iter().map(approved).collect();
+        world.shop.record_decisions(&batch).await.expect("they are recorded");
+    }
+    assert_eq!(recorded().await, (1..30).collect());
+    for number in 30..40 {
+        // The second of the batch is there already.
+        let refused = world.shop.record_decisions(&[approved(number), approved(number - 1)]).await;
+        assert!(refused.is_err(), "a decision is recorded once");
+        assert!(!recorded().await.contains(&number), "nothing of a refused batch is written");
+        // Whoever is cut off while the database works leaves all of it or nothing.
+        let one = [approved(number + 1_000)];
+        let _cut_off = tokio::time::timeout(std::time::Duration::ZERO, world.shop.record_decisions(&one)).await;
+        world.shop.record_decisions(&[approved(number)]).await.expect("the next one is recorded");
+        assert!(recorded().await.contains(&number));
+    }
+    let read = world.decisions().await;
+    let value = |decision: &DecisionRecord| decision.features[0].value;
+    assert!(
+        read.iter()
+            .all(|decision| value(decision).map(|v| v % 1_000.0) == Some((decision.id.as_u128() % 1_000) as f64))
+    );
+}
+
 async fn open_cases(world: &World, cases: &[(DecisionRecord, Fact)]) {
     world.shop.record_decisions(cases).await.expect("they are recorded");
 }

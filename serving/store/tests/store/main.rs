@@ -92,6 +92,7 @@ on_both_databases! {
     }
     fraud {
         a_decision_for_review_opens_one_case_in_its_transaction,
+        decisions_are_there_with_their_events_or_not_at_all_and_a_failed_batch_holds_up_nothing,
         a_thousand_reviewers_who_claim_at_once_get_different_cases,
         the_most_pressing_case_comes_first_and_a_claim_that_ran_out_is_free,
         a_verdict_given_twenty_times_at_once_writes_one_label,
