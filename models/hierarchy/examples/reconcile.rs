@@ -54,12 +54,13 @@ fn read(path: &Path, nodes: usize) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
     Ok(values?.chunks(nodes).map(<[f64]>::to_vec).collect())
 }
 
-/// Sales of gamma sizes, forecast with errors that a node's rows share in part.
+/// Sales of gamma sizes of 0.01 and more, whose variances every solver takes, forecast with errors that a node's rows share
+/// in part.
 fn generate(folder: &Path, products: usize) -> Result<(), Box<dyn Error>> {
     let hierarchy = structure(products)?;
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let sizes = Gamma::new(0.5, 4.0)?;
-    let bottom: Vec<f64> = (0..hierarchy.bottoms()).map(|_| sizes.sample(&mut rng)).collect();
+    let bottom: Vec<f64> = (0..hierarchy.bottoms()).map(|_| 0.01 + sizes.sample(&mut rng)).collect();
     let values = hierarchy.sum(&bottom)?;
     let mut noise = |scale: f64| -> Result<Vec<f64>, HierarchyError> {
         let shared: f64 = StandardNormal.sample(&mut rng);

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::rows::{Fields, equal_statements, placeholders, storage_error, value_rows};
+use crate::rows::{Fields, equal_statements, placeholders, rows_of_json, storage_error};
 
 /// Writes a batch. The balances are raised first and judged by what came out: whoever else writes the same accounts waits
 /// for this transaction, in the order of the accounts. A refusal undoes nothing by itself; the transaction is not committed.
@@ -94,58 +94,55 @@ async fn insert(connection: &mut AnyConnection, batch: &Batch) -> Result<(), Sto
             .await
             .map_err(storage_error)?;
     }
-    let entries: Vec<(i64, &Entry)> = (1..).zip(batch.entries()).collect();
-    for rows in equal_statements(&entries) {
-        let sql = format!(
-            "INSERT INTO ledger_entries (tenant, batch, position, account, asset, amount) VALUES {}",
-            value_rows(connection, rows.len(), 6)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (position, entry) in rows {
-            query = query
-                .bind(batch.tenant.to_string())
-                .bind(hex(batch.id))
-                .bind(*position)
-                .bind(entry.account.to_string())
-                .bind(entry.asset.code().to_owned())
-                .bind(entry.amount);
-        }
-        query.execute(&mut *connection).await.map_err(storage_error)?;
-    }
+    let entry = |(position, entry): (i64, &Entry)| {
+        serde_json::json!([position, entry.account.to_string(), entry.asset.code(), entry.amount])
+    };
+    let sql = format!(
+        "INSERT INTO ledger_entries (tenant, batch, position, account, asset, amount) SELECT $1, $2, \
+         CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT) FROM {}",
+        rows_of_json(connection, 3)
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(batch.tenant.to_string())
+        .bind(hex(batch.id))
+        .bind(serde_json::Value::from_iter((1..).zip(batch.entries()).map(entry)).to_string())
+        .execute(connection)
+        .await
+        .map_err(storage_error)?;
     Ok(())
 }
 
 /// Adds `changed` to the balances and gives what they are then.
 async fn raise(connection: &mut AnyConnection, tenant: TenantId, changed: &Balances) -> Result<Balances, StorageError> {
-    let changed: Vec<(&(Account, Asset), &Balance)> = changed.iter().collect();
-    let mut after = Balances::new();
-    for rows in equal_statements(&changed) {
-        let sql = format!(
-            "INSERT INTO ledger_balances (tenant, account, asset, debits, credits, debits_pending, credits_pending) \
-             VALUES {} ON CONFLICT (tenant, account, asset) DO UPDATE SET \
-             debits = ledger_balances.debits + excluded.debits, credits = ledger_balances.credits + excluded.credits, \
-             debits_pending = ledger_balances.debits_pending + excluded.debits_pending, \
-             credits_pending = ledger_balances.credits_pending + excluded.credits_pending \
-             RETURNING account, asset, debits, credits, debits_pending, credits_pending",
-            value_rows(connection, rows.len(), 7)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for ((account, asset), change) in rows {
-            query = query
-                .bind(tenant.to_string())
-                .bind(account.to_string())
-                .bind(asset.code().to_owned())
-                .bind(change.debits)
-                .bind(change.credits)
-                .bind(change.debits_pending)
-                .bind(change.credits_pending);
-        }
-        for row in query.fetch_all(&mut *connection).await.map_err(storage_error)? {
-            let (key, balance) = balance_row(&row)?;
-            after.insert(key, balance);
-        }
-    }
-    Ok(after)
+    let row = |((account, asset), change): (&(Account, Asset), &Balance)| {
+        serde_json::json!([
+            account.to_string(),
+            asset.code(),
+            change.debits,
+            change.credits,
+            change.debits_pending,
+            change.credits_pending
+        ])
+    };
+    // The condition tells SQLite that what follows is no join.
+    let sql = format!(
+        "INSERT INTO ledger_balances (tenant, account, asset, debits, credits, debits_pending, credits_pending) \
+         SELECT $1, value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT), \
+         CAST(value ->> 4 AS BIGINT), CAST(value ->> 5 AS BIGINT) FROM {} WHERE TRUE \
+         ON CONFLICT (tenant, account, asset) DO UPDATE SET \
+         debits = ledger_balances.debits + excluded.debits, credits = ledger_balances.credits + excluded.credits, \
+         debits_pending = ledger_balances.debits_pending + excluded.debits_pending, \
+         credits_pending = ledger_balances.credits_pending + excluded.credits_pending \
+         RETURNING account, asset, debits, credits, debits_pending, credits_pending",
+        rows_of_json(connection, 2)
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(tenant.to_string())
+        .bind(serde_json::Value::from_iter(changed.iter().map(row)).to_string())
+        .fetch_all(connection)
+        .await
+        .map_err(storage_error)?;
+    rows.iter().map(balance_row).collect()
 }
 
 fn balance_row(row: &AnyRow) -> Result<((Account, Asset), Balance), StorageError> {

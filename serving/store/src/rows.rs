@@ -185,11 +185,7 @@ pub(crate) fn equal_statements<T>(mut rows: &[T]) -> Vec<&[T]> {
 /// The placeholders of `rows` rows of `columns` values, bound in that order: `($1, $2), ($3, $4)`; in SQLite
 /// `(?, ?), (?, ?)`, because the driver looks up each named one in a list of all of them.
 pub(crate) fn value_rows(connection: &AnyConnection, rows: usize, columns: usize) -> String {
-    let kind = match connection.backend_name() {
-        "PostgreSQL" => DatabaseKind::Postgres,
-        _ => DatabaseKind::Sqlite,
-    };
-    value_rows_from(kind, 1, rows, columns)
+    value_rows_from(kind_of(connection), 1, rows, columns)
 }
 
 /// The same where the first placeholder of the rows is the statement's `first`th, counted from 1.
@@ -199,6 +195,22 @@ pub(crate) fn value_rows_from(kind: DatabaseKind, first: usize, rows: usize, col
         DatabaseKind::Sqlite => format!("({})", vec!["?"; columns].join(", ")),
     };
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// What gives a row with the column `value` for each element of the JSON array in the statement's parameter `number`: a
+/// thousand rows are bound as one value.
+pub(crate) fn rows_of_json(connection: &AnyConnection, number: usize) -> String {
+    match kind_of(connection) {
+        DatabaseKind::Postgres => format!("json_array_elements(CAST(${number} AS json))"),
+        DatabaseKind::Sqlite => format!("json_each(${number})"),
+    }
+}
+
+fn kind_of(connection: &AnyConnection) -> DatabaseKind {
+    match connection.backend_name() {
+        "PostgreSQL" => DatabaseKind::Postgres,
+        _ => DatabaseKind::Sqlite,
+    }
 }
 
 #[cfg(test)]
