@@ -13,12 +13,13 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::audit::RequestId;
 use crate::problem::Problem;
-use crate::settings::{ApiSettings, GRPC_STREAMS_MAX, INFER_BODY_BYTES_MAX};
+use crate::settings::{ApiSettings, GRPC_CONNECTIONS_MAX, GRPC_STREAMS_MAX, INFER_BODY_BYTES_MAX};
 
 /// The bounds of the gRPC server beside an HTTP one of these settings.
 pub(crate) const fn bounds(settings: &ApiSettings) -> GrpcBounds {
     GrpcBounds {
         message_bytes_max: INFER_BODY_BYTES_MAX,
+        connections_max: GRPC_CONNECTIONS_MAX,
         streams_max: GRPC_STREAMS_MAX,
         call_time_max: settings.request_time_max,
         stop_time_max: settings.stop_time_max,

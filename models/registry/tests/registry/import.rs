@@ -99,7 +99,12 @@ fn trees_of_lightgbm_and_onnx_answer_as_the_system_that_wrote_them() {
             let TensorData::F64(margin) = outputs[1].tensor.data() else { panic!("{outputs:?}") };
             if raw != "-" {
                 let gap = (margin[0] - number(raw)).abs();
-                assert!(gap <= tolerance * number(raw).abs().max(1.0), "{file}: {} instead of {}", margin[0], number(raw));
+                assert!(
+                    gap <= tolerance * number(raw).abs().max(1.0),
+                    "{file}: {} instead of {}",
+                    margin[0],
+                    number(raw)
+                );
                 compared += 1;
             }
         }

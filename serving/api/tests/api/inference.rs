@@ -10,7 +10,7 @@ use dhow_events::{Clock, TenantId, Timestamp};
 use dhow_registry::{Alias, EmbedderSettings, ModelCard, OnnxImport, Registry, Task, import_onnx};
 use serde_json::{Value, json};
 
-use crate::routes::python_with;
+use crate::clients::python_with;
 use crate::world::World;
 
 #[expect(dead_code, reason = "the tests of the registry use more of it")]
@@ -109,7 +109,9 @@ async fn tritons_python_clients_pass_over_http_and_grpc() {
 
     // What was loaded and unloaded stands in the audit log, by either way.
     let (_, admin) = world.key("ten_default", &[Permission::AuditRead]).await;
-    for operation in ["gRPC RepositoryModelLoad", "gRPC RepositoryModelUnload", "POST /v2/repository/models/{model}/load"] {
+    for operation in
+        ["gRPC RepositoryModelLoad", "gRPC RepositoryModelUnload", "POST /v2/repository/models/{model}/load"]
+    {
         assert!(is_logged(&world, &admin, operation).await, "{operation}");
     }
 }
@@ -176,10 +178,17 @@ async fn json_alone_works_with_nested_data_and_names_what_is_wrong() {
     let world = World::new().await;
     register(&world);
     for model in ["linear", "custom.champion", "identity_INT8"] {
-        assert_eq!(world.ask("POST", format!("/v2/repository/models/{model}/load")).send().await.status, 200, "{model}");
+        assert_eq!(
+            world.ask("POST", format!("/v2/repository/models/{model}/load")).send().await.status,
+            200,
+            "{model}"
+        );
     }
     let answer = world.post("/v2/models/custom.champion/infer", &ask(&[[1.0, 2.0, 3.0], [0.5, 0.0, 0.0]])).await;
-    assert_eq!(answer.json()["outputs"][0], json!({ "name": "y", "datatype": "FP32", "shape": [2, 2], "data": [6.0, 6.0, 0.5, 0.5] }));
+    assert_eq!(
+        answer.json()["outputs"][0],
+        json!({ "name": "y", "datatype": "FP32", "shape": [2, 2], "data": [6.0, 6.0, 0.5, 0.5] })
+    );
     let newest = world.post("/v2/models/linear/infer", &ask(&[[1.0, 0.0, 0.0]])).await.json();
     assert_eq!(newest["outputs"][0]["data"], json!([3.0, 3.0]), "a name stands for its newest version");
     let nested = |depth: usize| format!("{}1,2{}", "[".repeat(depth), "]".repeat(depth));
@@ -191,7 +200,10 @@ async fn json_alone_works_with_nested_data_and_names_what_is_wrong() {
         (int8("[1]"), "needs 2 elements; 1 were given"),
         (int8(&nested(1_000_000)), "deep"),
         (r#"{"inputs":[{"name":"x","datatype":"BF16","shape":[1,2],"data":[1,2]}]}"#.to_owned(), "BF16"),
-        (r#"{"inputs":[{"name":"x","datatype":"INT8","shape":[-1,2],"data":[1,2]}]}"#.to_owned(), "as the protocol says"),
+        (
+            r#"{"inputs":[{"name":"x","datatype":"INT8","shape":[-1,2],"data":[1,2]}]}"#.to_owned(),
+            "as the protocol says",
+        ),
         (r#"{"inputs":[{"name":"x","datatype":"INT8","shape":[1,2]}]}"#.to_owned(), "neither"),
         ("{".to_owned(), "as the protocol says"),
     ] {
@@ -199,7 +211,8 @@ async fn json_alone_works_with_nested_data_and_names_what_is_wrong() {
         assert_eq!(refused.status, 400, "{refused:?}");
         assert!(refused.protocol_error().contains(words), "{words}: {}", refused.text);
     }
-    let answered = world.ask("POST", "/v2/models/identity_INT8/infer").body("application/json", int8(&nested(32))).send();
+    let answered =
+        world.ask("POST", "/v2/models/identity_INT8/infer").body("application/json", int8(&nested(32))).send();
     assert_eq!(answered.await.status, 200);
     for (method, path, status) in
         [("GET", "/v2/nothing", 404), ("DELETE", "/v2/models/linear", 405), ("GET", "/v2/models/linear/ready?x=1", 400)]

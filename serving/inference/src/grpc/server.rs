@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
+use super::incoming::incoming;
 use super::service::{Gate, Service};
 use crate::inference::Inference;
 
@@ -22,6 +22,8 @@ use crate::inference::Inference;
 pub struct GrpcBounds {
     /// The largest message, in either direction, in bytes.
     pub message_bytes_max: usize,
+    /// Connections that are open at once; one more waits to be accepted.
+    pub connections_max: usize,
     /// Calls of one connection at once; more wait.
     pub streams_max: u32,
     /// How long one call may take before it is answered with DEADLINE_EXCEEDED; a caller's own deadline may be shorter.
@@ -63,11 +65,7 @@ pub async fn serve_grpc<G: Gate>(
         // Nobody listens where serving ended by itself.
         let _ended = stopping.send(());
     };
-    // Answers are small and whole: waiting to fill a packet only delays them.
-    let incoming = tokio_stream::StreamExt::map(TcpListenerStream::new(listener), |accepted| {
-        accepted.and_then(|stream| stream.set_nodelay(true).map(|()| stream))
-    });
-    let served = server.serve_with_incoming_shutdown(incoming, told);
+    let served = server.serve_with_incoming_shutdown(incoming(listener, bounds.connections_max), told);
     let cut_off = async move {
         // A dropped sender means that serving ended by itself, which the other branch tells.
         if stopped.await.is_ok() {

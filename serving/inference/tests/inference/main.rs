@@ -212,7 +212,8 @@ proptest! {
 
 #[test]
 fn requests_that_wait_run_together_and_the_figures_say_so() {
-    let World { served, scheduler, .. } = world(toy(Kind::Rows(1.0), rows()), ModelBounds { runs_max: 1, ..ModelBounds::default() });
+    let World { served, scheduler, .. } =
+        world(toy(Kind::Rows(1.0), rows()), ModelBounds { runs_max: 1, ..ModelBounds::default() });
     let mut asked: Vec<Asked> = (0..5).map(|number| ask(&served, request(&[[number as f32, 1.0]])).0).collect();
     scheduler.finish();
     for (number, asked) in asked.iter_mut().enumerate() {
@@ -232,7 +233,11 @@ fn a_model_whose_rows_touch_each_other_is_served_alone_and_says_why() {
         (toy(Kind::Rows(1.0), Dim::Fixed(1)), "is not free"),
     ] {
         let World { served, scheduler, .. } = world(model, bounds);
-        assert!(matches!(served.batching(), Batching::Alone(reason) if reason.contains(why)), "{:?}", served.batching());
+        assert!(
+            matches!(served.batching(), Batching::Alone(reason) if reason.contains(why)),
+            "{:?}",
+            served.batching()
+        );
         let mut asked: Vec<Asked> = (0..3).map(|_| ask(&served, request(&[[1.0, 2.0]])).0).collect();
         scheduler.finish();
         assert!(asked.iter_mut().all(|asked| poll(asked).unwrap().is_ok()));
@@ -285,7 +290,8 @@ fn what_does_not_fit_is_refused_before_it_waits() {
         assert!(error.kind == ErrorKind::Invalid && error.message.contains(words), "{error}");
     }
     let named = |names: &[&str]| {
-        let outputs = names.iter().map(|name| dhow_inference::RequestedOutput { name: (*name).to_owned(), binary: None });
+        let outputs =
+            names.iter().map(|name| dhow_inference::RequestedOutput { name: (*name).to_owned(), binary: None });
         InferRequest { outputs: outputs.collect(), ..request(&[[1.0, 2.0]]) }
     };
     assert!(refused(named(&["w"])).message.contains("no output"));
@@ -339,7 +345,8 @@ fn a_request_ends_on_the_version_that_it_began_with_and_a_refused_load_changes_n
     let load = |version: &str| now(inference.load(tenant, "toy", Some(version)));
     let begin = || {
         let inference = inference.clone();
-        let mut asked: Asked = Box::pin(async move { inference.infer(tenant, "toy", None, request(&[[1.0, 0.0]])).await });
+        let mut asked: Asked =
+            Box::pin(async move { inference.infer(tenant, "toy", None, request(&[[1.0, 0.0]])).await });
         assert!(poll(&mut asked).is_none());
         asked
     };
@@ -347,7 +354,10 @@ fn a_request_ends_on_the_version_that_it_began_with_and_a_refused_load_changes_n
         let answer = poll(asked).unwrap().unwrap();
         (answer.model_version, answer.outputs[0].tensor.as_f32().unwrap()[0])
     };
-    assert_eq!(now(inference.infer(tenant, "toy", None, request(&[[1.0, 0.0]]))).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(
+        now(inference.infer(tenant, "toy", None, request(&[[1.0, 0.0]]))).unwrap_err().kind,
+        ErrorKind::NotFound
+    );
     load("1").unwrap();
     let mut on_one = begin();
     load("2").unwrap();
