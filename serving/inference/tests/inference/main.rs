@@ -1,5 +1,7 @@
 //! Batching, bounds and changes of served models under a scheduler that the tests step through themselves: no thread, no clock runs by itself.
 
+mod rest;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
