@@ -97,6 +97,8 @@ word_enum! {
     ModelFormat "format" {
         /// A [`Bundle`](crate::Bundle) with an ONNX graph and, for text, its tokenizer.
         Onnx = "onnx",
+        /// Trees in LightGBM's text.
+        Lightgbm = "lightgbm",
         /// The trained state of one of Dhow's own engines in postcard's encoding.
         Postcard = "postcard",
         /// The trained state of one of Dhow's own engines as JSON.

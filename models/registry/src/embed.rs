@@ -4,7 +4,7 @@ use rayon::prelude::*;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::onnx::{OnnxError, OnnxModel};
-use crate::tensor::{Dim, ElementType, NamedTensor, ShapeError, Signature, Tensor, TensorData, TensorSpec};
+use dhow_tensors::{Dim, ElementType, NamedTensor, ShapeError, Signature, Tensor, TensorData, TensorSpec};
 
 /// The longest text, in bytes; longer ones are refused rather than tokenized only to be cut.
 pub const MAX_EMBEDDED_TEXT_BYTES: usize = 64 << 10;

@@ -8,7 +8,7 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, TensorShapeProto, Valu
 use tract_onnx::prelude::Framework;
 
 use crate::onnx::OnnxError;
-use crate::tensor::{Dim, ElementType, Signature, TensorSpec};
+use dhow_tensors::{Dim, ElementType, Signature, TensorSpec};
 
 /// How deep graphs may lie inside the operators of graphs.
 const MAX_GRAPH_DEPTH: usize = 16;
@@ -62,6 +62,12 @@ fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
+/// Whether the outermost graph holds a tree ensemble.
+pub(crate) fn has_trees(proto: &ModelProto) -> bool {
+    let mut nodes = proto.graph.iter().flat_map(|graph| &graph.node);
+    nodes.any(|node| node.domain == "ai.onnx.ml" && node.op_type.starts_with("TreeEnsemble"))
+}
+
 /// Whether the outermost graph holds a convolution.
 pub(crate) fn has_convolution(proto: &ModelProto) -> bool {
     proto.graph.iter().flat_map(|graph| &graph.node).any(|node| node.op_type.contains("Conv"))
@@ -103,13 +109,19 @@ fn spec_of(info: &ValueInfoProto) -> Result<TensorSpec, OnnxError> {
         return Err(unsupported("unknown (no tensor)".to_owned()));
     };
     let element_type = match DataType::try_from(tensor.elem_type) {
+        Ok(DataType::Float16) => ElementType::F16,
         Ok(DataType::Float) => ElementType::F32,
         Ok(DataType::Double) => ElementType::F64,
         Ok(DataType::Int64) => ElementType::I64,
         Ok(DataType::Int32) => ElementType::I32,
+        Ok(DataType::Int16) => ElementType::I16,
         Ok(DataType::Int8) => ElementType::I8,
+        Ok(DataType::Uint64) => ElementType::U64,
+        Ok(DataType::Uint32) => ElementType::U32,
+        Ok(DataType::Uint16) => ElementType::U16,
         Ok(DataType::Uint8) => ElementType::U8,
         Ok(DataType::Bool) => ElementType::Bool,
+        Ok(DataType::String) => ElementType::Bytes,
         Ok(other) => return Err(unsupported(format!("{other:?}"))),
         Err(_) => return Err(unsupported(format!("number {}", tensor.elem_type))),
     };

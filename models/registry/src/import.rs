@@ -1,4 +1,4 @@
-//! Brings ONNX files into the registry and opens registered ones for running; it promotes nothing.
+//! Brings ONNX files and LightGBM's text into the registry and opens registered ones for running; it promotes nothing.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,12 +13,13 @@ use crate::embed::{EmbedError, EmbedderSettings, TextEmbedder};
 use crate::error::RegistryError;
 use crate::onnx::{OnnxError, OnnxModel};
 use crate::registry::Registry;
-use crate::tensor::{Dim, NamedTensor, Signature, Tensor, TensorData};
+use crate::servable::{Servable, TreeModel};
+use dhow_tensors::{Dim, NamedTensor, Signature, Tensor, TensorData};
 
 /// The largest file that can be imported, in bytes: protobuf itself ends there.
 pub const MAX_IMPORT_BYTES: u64 = 2 << 30;
 
-const GRAPH_FILE: &str = "model.onnx";
+pub(crate) const GRAPH_FILE: &str = "model.onnx";
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const MAX_TOKENS_SETTING: &str = "max_tokens";
 
@@ -71,7 +72,7 @@ pub enum ImportError {
 /// What a user brings.
 #[derive(Debug, Clone)]
 pub struct OnnxImport<'a> {
-    /// A short name for people.
+    /// A short name: by it the model is asked for.
     pub name: &'a str,
     /// The ONNX file, with its weights inside.
     pub onnx: &'a Path,
@@ -112,7 +113,11 @@ pub struct ImportedModel {
     pub trial: Trial,
 }
 
-/// Reads the files, loads and tries the model, and registers both files as one bundle. Nothing is registered on an error.
+/// What LightGBM's text begins with.
+const LIGHTGBM_BEGIN: &[u8] = b"tree\n";
+
+/// Reads the files, loads and tries the model, and registers both files as one bundle; LightGBM's text in place of a graph
+/// is registered as it is. Nothing is registered on an error.
 ///
 /// # Errors
 /// [`ImportError`], naming the file.
@@ -133,10 +138,20 @@ pub fn import_onnx(
             (embedder.signature().clone(), Trial::Embedded { dimension: embedder.dimension() })
         }
         None => {
-            let model = OnnxModel::from_bytes(&graph).map_err(|source| ImportError::Onnx { path, source })?;
+            let is_lightgbm = graph.starts_with(LIGHTGBM_BEGIN);
+            let opened = if is_lightgbm {
+                draft.format = ModelFormat::Lightgbm;
+                TreeModel::from_lightgbm(&graph).map(Servable::Trees)
+            } else {
+                Servable::from_onnx(&graph)
+            };
+            let model = opened.map_err(|source| ImportError::Onnx { path, source })?;
             (model.signature().clone(), run_on_zeros(&model))
         }
     };
+    if draft.format == ModelFormat::Lightgbm {
+        return Ok(ImportedModel { card: registry.register(draft, &graph)?, signature, trial });
+    }
     let mut bundle = Bundle::new();
     bundle.add(GRAPH_FILE, graph)?;
     if let Some(tokenizer) = tokenizer {
@@ -192,7 +207,7 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, ImportError> {
     Ok(bytes)
 }
 
-fn run_on_zeros(model: &OnnxModel) -> Trial {
+fn run_on_zeros(model: &Servable) -> Trial {
     let zeros = model.signature().inputs.iter().map(|spec| {
         let length = |dim: &Dim| if let Dim::Fixed(length) = dim { *length } else { 1 };
         let shape: Vec<usize> = spec.dims.iter().flatten().map(length).collect();

@@ -13,12 +13,13 @@ mod onnx;
 mod plan;
 mod registry;
 mod sealed;
-mod tensor;
+mod servable;
 
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE_FILES};
 pub use card::{
     Alias, MAX_ENTRIES, MAX_TEXT_BYTES, Metric, ModelCard, ModelDraft, ModelFormat, Task, TrainingSpan, UnknownWord,
 };
+pub use dhow_tensors::{Dim, ElementType, NamedTensor, ShapeError, Signature, Tensor, TensorData, TensorSpec};
 pub use embed::{EmbedError, EmbedderSettings, MAX_EMBEDDED_TEXT_BYTES, MAX_TOKENS, TextEmbedder, similarity};
 pub use error::RegistryError;
 pub use import::{
@@ -28,4 +29,4 @@ pub use ledger::{CorruptLine, Ledger, Promotion};
 pub use onnx::{MAX_INPUT_ELEMENTS, OnnxError, OnnxModel};
 pub use plan::MAX_CACHED_PLANS;
 pub use registry::{MAX_ARTIFACT_BYTES, Registry};
-pub use tensor::{Dim, ElementType, NamedTensor, ShapeError, Signature, Tensor, TensorData, TensorSpec};
+pub use servable::{Servable, TreeModel, open_servable};

@@ -10,7 +10,7 @@ use tract_onnx::prelude::{
 use crate::convert::{from_tract, to_tract, tract_type};
 use crate::graph::{check_graph, decode, has_convolution, name_free_dims, signature_of};
 use crate::plan::{PlanCache, contained, plan};
-use crate::tensor::{Dim, NamedTensor, Signature, Tensor, TensorSpec};
+use dhow_tensors::{Dim, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 
 /// The most elements of all inputs of one run together.
 pub const MAX_INPUT_ELEMENTS: usize = 1 << 28;
@@ -32,7 +32,8 @@ pub enum OnnxError {
     MissingInputShape(String),
     /// An input or output of a type that cannot cross the border.
     #[error(
-        "`{name}` has elements of type {element_type}, which is not supported; use f32, f64, i64, i32, i8, u8 or bool"
+        "`{name}` has elements of type {element_type}, which is not supported; use floats of 16 to 64 bits, integers of 8 to \
+         64 bits, bool or string"
     )]
     UnsupportedElementType {
         /// The input or output.
@@ -105,6 +106,11 @@ impl OnnxModel {
     /// The inputs and outputs.
     pub fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// Whether one plan serves every shape: then a run of many rows costs no planning.
+    pub fn has_one_plan(&self) -> bool {
+        matches!(self.plans, Plans::One(_))
     }
 
     /// Computes all outputs. The inputs may come in any order; each must be there once.
@@ -185,6 +191,11 @@ fn check_input<'a>(
     let dims = spec.dims.as_deref().unwrap_or_default();
     if found.0 != spec.element_type || dims.len() != found.1.len() || found.1.contains(&0) {
         return Err(bad());
+    }
+    if let TensorData::Bytes(values) = tensor.data()
+        && let Some(at) = values.iter().position(|value| std::str::from_utf8(value).is_err())
+    {
+        return Err(OnnxError::BadInput(format!("{spec} was given a string that is not UTF-8 at place {at}")));
     }
     for (dim, &length) in dims.iter().zip(found.1) {
         match dim {

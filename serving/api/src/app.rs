@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 use crate::access::{Keys, Need, Rates, Rules};
 use crate::audit::{self, REQUEST_ID, RequestId};
 use crate::metrics::RequestMetrics;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemWords};
+use crate::routes::inference::{in_protocol_words, is_protocol_path};
 use crate::settings::{ApiSettings, EVENT_STREAMS_MAX, SQL_QUERIES_MAX};
 
 /// What handlers share.
@@ -27,7 +28,7 @@ pub(crate) struct App {
     pub keys: Keys,
     pub rates: Rates,
     pub metrics: RequestMetrics,
-    pub places: Semaphore,
+    pub places: Arc<Semaphore>,
     pub sql_places: Arc<Semaphore>,
     pub stream_places: Arc<Semaphore>,
 }
@@ -46,7 +47,7 @@ impl App {
             keys: Keys::new(settings.open_access),
             rates: Rates::new(&settings),
             metrics: RequestMetrics::default(),
-            places: Semaphore::new(settings.requests_at_once_max),
+            places: Arc::new(Semaphore::new(settings.requests_at_once_max)),
             sql_places: Arc::new(Semaphore::new(SQL_QUERIES_MAX)),
             stream_places: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
         }
@@ -70,7 +71,11 @@ pub(crate) async fn observe(State(app): State<Shared>, mut request: Request, nex
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE") => known.to_owned(),
         _ => "other".to_owned(),
     };
+    let of_protocol = is_protocol_path(request.uri().path());
     let mut response = next.run(request).await;
+    if of_protocol && let Some(ProblemWords(words)) = response.extensions().get::<ProblemWords>().cloned() {
+        response = in_protocol_words(&words, response);
+    }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

@@ -14,7 +14,7 @@ pub(crate) const REQUEST_ID: &str = "x-request-id";
 
 /// POST routes that change nothing, or whose changes are their own record: questions, and events that are taken in. What is not
 /// named here is logged.
-const ASKING_POSTS: [&str; 15] = [
+const ASKING_POSTS: [&str; 18] = [
     "/v1/events",
     "/v1/batch",
     "/v1/recommendations",
@@ -30,6 +30,9 @@ const ASKING_POSTS: [&str; 15] = [
     "/v1/features",
     "/v1/text-similarity",
     "/v1/sql",
+    "/v2/models/{model}/infer",
+    "/v2/models/{model}/versions/{version}/infer",
+    "/v2/repository/index",
 ];
 
 /// The id of a request: the caller's where it is one, else a fresh one.

@@ -10,6 +10,7 @@ mod audit;
 mod connections;
 mod document;
 mod event_schemas;
+mod grpc;
 mod input;
 mod metrics;
 mod problem;
@@ -19,8 +20,8 @@ mod serve;
 mod settings;
 
 pub use document::openapi;
-pub use serve::{ApiError, router, serve};
+pub use serve::{ApiError, router, serve, serve_with_grpc};
 pub use settings::{
-    ApiSettings, BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX, PAGE_LIMIT_DEFAULT,
-    SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_TIME_MAX,
+    ApiSettings, BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX, INFER_BODY_BYTES_MAX, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX,
+    PAGE_LIMIT_DEFAULT, SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_TIME_MAX,
 };

@@ -48,6 +48,10 @@ pub(crate) struct ProblemBody {
     pub errors: Vec<ProblemField>,
 }
 
+/// What a problem says, for people; it travels with its response, for who must say it in another form.
+#[derive(Debug, Clone)]
+pub(crate) struct ProblemWords(pub String);
+
 /// An error on its way to the caller.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -101,6 +105,17 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no {what}"))
     }
 
+    /// Its HTTP status.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says, its fields included.
+    pub(crate) fn words(&self) -> String {
+        let fields = self.errors.iter().map(|field| format!("; {} {}", field.pointer, field.message));
+        self.detail.clone() + &fields.collect::<String>()
+    }
+
     /// Whether a checkout could not be scored.
     pub(crate) fn is_not_scored(&self) -> bool {
         self.code == NOT_SCORED
@@ -122,6 +137,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let words = ProblemWords(self.words());
         let body = ProblemBody {
             kind: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -131,6 +147,7 @@ impl IntoResponse for Problem {
             errors: self.errors,
         };
         let mut response = (self.status, axum::Json(body)).into_response();
+        response.extensions_mut().insert(words);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_TYPE));
         if self.status == StatusCode::UNAUTHORIZED {

@@ -10,13 +10,16 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use dhow_commerce::{AccessStorage, StorageError};
 use dhow_engine::Engine;
+use dhow_inference::grpc::{GrpcError, serve_grpc};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::app::{App, guard, observe, panicked, unknown_path, wrong_method};
 use crate::connections::serve_connections;
 use crate::document::document;
+use crate::grpc::{ApiGate, bounds};
 use crate::routes;
 use crate::settings::{ApiSettings, BODY_BYTES_MAX};
 
@@ -41,12 +44,21 @@ pub enum ApiError {
     /// The listener failed.
     #[error("the listener failed: {0}")]
     Listener(#[from] std::io::Error),
+    /// The gRPC server failed.
+    #[error(transparent)]
+    Grpc(#[from] GrpcError),
 }
 
 /// The whole API over `engine`. Open access is as the settings say: [`serve`] is what ties it to a loopback address.
 pub fn router(engine: Arc<Engine>, settings: ApiSettings) -> Router {
-    let document = document();
-    let app = Arc::new(App::new(engine, settings, &document));
+    router_of(app_of(engine, settings))
+}
+
+fn app_of(engine: Arc<Engine>, settings: ApiSettings) -> Arc<App> {
+    Arc::new(App::new(engine, settings, &document()))
+}
+
+fn router_of(app: Arc<App>) -> Router {
     let (routes, _) = routes::all().split_for_parts();
     let pages = Router::new()
         .merge(SwaggerUi::new("/docs").config(Config::from("/openapi.json").deep_linking(true)))
@@ -72,11 +84,54 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ApiError> {
-    let address = listener.local_addr()?;
-    let settings = ApiSettings { open_access: open_access(&engine, settings, address).await?, ..settings };
-    let router = router(engine, settings);
-    serve_connections(listener, router, settings, shutdown).await;
-    Ok(())
+    serve_with_grpc(engine, settings, listener, None, shutdown).await
+}
+
+/// The same, with the calls of the Open Inference Protocol over gRPC on a listener of their own. Both know the same keys and
+/// count the same rates. Where one of the two fails, both end.
+///
+/// # Errors
+/// As [`serve`], for each of the addresses.
+pub async fn serve_with_grpc(
+    engine: Arc<Engine>,
+    settings: ApiSettings,
+    listener: TcpListener,
+    grpc: Option<TcpListener>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ApiError> {
+    let mut open = open_access(&engine, settings, listener.local_addr()?).await?;
+    if let Some(grpc) = &grpc {
+        open &= open_access(&engine, settings, grpc.local_addr()?).await?;
+    }
+    let settings = ApiSettings { open_access: open, ..settings };
+    let app = app_of(engine, settings);
+    let (stopping, stopped) = watch::channel(false);
+    let told = |mut stopped: watch::Receiver<bool>| async move {
+        // A sender that is gone stops the server too.
+        let _gone = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let (gate, inference) = (Arc::new(ApiGate(app.clone())), app.engine.inference().clone());
+    let calls = {
+        let stopped = told(stopped.clone());
+        async move {
+            match grpc {
+                None => stopped.await,
+                Some(grpc) => serve_grpc(inference, gate, bounds(&settings), grpc, stopped).await?,
+            }
+            Ok(())
+        }
+    };
+    let requests = async move {
+        serve_connections(listener, router_of(app), settings, told(stopped)).await;
+        Ok::<(), ApiError>(())
+    };
+    let stop = tokio::spawn(async move {
+        shutdown.await;
+        stopping.send_replace(true);
+    });
+    let ended = tokio::try_join!(requests, calls);
+    stop.abort();
+    ended.map(|_| ())
 }
 
 /// Whether requests without a key are answered while there is no key.

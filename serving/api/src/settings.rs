@@ -8,6 +8,12 @@ pub const CONNECTIONS_MAX: usize = 8_192;
 pub const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 /// The largest body of a request, in bytes.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The largest body of a request to a model by tensors, and the largest message over gRPC, in bytes.
+pub const INFER_BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// gRPC connections that are open at once; one more waits to be accepted.
+pub const GRPC_CONNECTIONS_MAX: usize = 1_024;
+/// Calls of one gRPC connection at once; more wait.
+pub const GRPC_STREAMS_MAX: u32 = 256;
 /// The most events of one request.
 pub const EVENTS_PER_REQUEST_MAX: usize = 1_000;
 /// The items of a page where the request does not say.

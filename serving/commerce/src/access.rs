@@ -68,7 +68,9 @@ worded! {
         DecisionsRead = "decisions:read",
         /// Read the model registry.
         ModelsRead = "models:read",
-        /// Import, promote and retire models.
+        /// Ask models by tensors.
+        ModelsInfer = "models:infer",
+        /// Import, promote and retire models, load and unload them.
         ModelsWrite = "models:write",
         /// Read feature values and definitions.
         FeaturesRead = "features:read",

@@ -121,6 +121,12 @@ pub struct ServeArguments {
     /// The address to serve on.
     #[arg(long, value_name = "ADDRESS")]
     pub bind: Option<SocketAddr>,
+    /// The address to serve the Open Inference Protocol over gRPC on; not served where neither this nor the configuration says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc_bind: Option<SocketAddr>,
+    /// A model to load at the start, by its name or as `<task>.<alias>`; may be given several times.
+    #[arg(long, value_name = "MODEL")]
+    pub load: Vec<String>,
 }
 
 /// Arguments of `simulate`.

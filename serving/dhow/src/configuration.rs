@@ -47,6 +47,10 @@ pub struct Configuration {
     pub tenant: TenantId,
     /// The address to serve on.
     pub bind: SocketAddr,
+    /// The address to serve gRPC on, where it is served.
+    pub grpc_bind: Option<SocketAddr>,
+    /// Models that are loaded at the start.
+    pub load: Vec<String>,
     /// Requests of one caller per second, where not as by default.
     pub requests_per_second: Option<u32>,
     /// Partitions of a new log, or of the Kafka topic.
@@ -96,6 +100,15 @@ struct File {
     feed: FeedSection,
     #[serde(default)]
     webhooks: WebhooksSection,
+    #[serde(default)]
+    inference: InferenceSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InferenceSection {
+    #[serde(default)]
+    load: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,6 +158,7 @@ struct LakeSection {
 #[serde(deny_unknown_fields)]
 struct ServerSection {
     bind: Option<SocketAddr>,
+    grpc_bind: Option<SocketAddr>,
     requests_per_second: Option<NonZeroU32>,
 }
 
@@ -226,6 +240,8 @@ impl Configuration {
                 secret_access_key: file.lake.secret_access_key,
             },
             tenant: arguments.tenant.or(file.tenant).unwrap_or_default(),
+            grpc_bind: file.server.grpc_bind,
+            load: file.inference.load,
             bind: file.server.bind.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
             requests_per_second: file.server.requests_per_second.map(NonZeroU32::get),
             kafka: file.log.kafka()?,
@@ -318,6 +334,8 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_SERVER_REQUESTS_PER_SECOND" => {
             file.server.requests_per_second = Some(value.parse().map_err(|e| wrong(&e))?);
         }
+        "DHOW_SERVER_GRPC_BIND" => file.server.grpc_bind = Some(value.parse().map_err(|e| wrong(&e))?),
+        "DHOW_INFERENCE_LOAD" => file.inference.load = value.split(',').map(|name| name.trim().to_owned()).collect(),
         "DHOW_SERVER_BIND" => file.server.bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_PARTITIONS" => file.log.partitions = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_KAFKA_BROKERS" => file.log.kafka_brokers = Some(value.to_owned()),

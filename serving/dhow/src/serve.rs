@@ -1,8 +1,9 @@
 //! `dhow serve`: the HTTP API and the console on a data folder, until it is told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dhow_api::{ApiSettings, serve};
+use dhow_api::{ApiSettings, serve_with_grpc};
 use dhow_events::SystemClock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,22 +19,40 @@ use crate::platform;
 /// A part that cannot be opened, or an address that cannot be listened on.
 pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Result<(), Failure> {
     let address = arguments.bind.unwrap_or(configuration.bind);
-    let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::Input(format!("cannot listen on {address}: {error}; choose another address with --bind"))
-    })?;
+    let listener = listen(address, "--bind").await?;
+    let grpc = match arguments.grpc_bind.or(configuration.grpc_bind) {
+        Some(address) => Some(listen(address, "--grpc-bind").await?),
+        None => None,
+    };
     let engine = platform::open(&configuration, Arc::new(SystemClock)).await?;
+    for model in configuration.load.iter().chain(&arguments.load) {
+        engine
+            .inference()
+            .load(configuration.tenant, model, None)
+            .await
+            .map_err(|error| Failure::Input(format!("model `{model}` cannot be loaded: {error}")))?;
+    }
     let (stop, stopped) = watch::channel(false);
     let tasks = engine.spawn_tasks(stopped)?;
     eprintln!("serving on http://{}/ — Ctrl-C stops", listener.local_addr()?);
+    if let Some(grpc) = &grpc {
+        eprintln!("serving gRPC on {}", grpc.local_addr()?);
+    }
     let interrupted = async {
         // Without a signal handler the server runs until it is killed, which loses nothing.
         let _handled = tokio::signal::ctrl_c().await;
     };
-    let served = serve(engine.clone(), api_settings(&configuration), listener, interrupted).await;
+    let served = serve_with_grpc(engine.clone(), api_settings(&configuration), listener, grpc, interrupted).await;
     stop.send_replace(true);
     tasks.await??;
     engine.stop()?;
     Ok(served?)
+}
+
+async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::Input(format!("cannot listen on {address}: {error}; choose another address with {flag}"))
+    })
 }
 
 fn api_settings(configuration: &Configuration) -> ApiSettings {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Heavy dependencies and where each may be imported: in one crate, but for the one that the cluster program shares.
-const HEAVY: [(&str, &[&str]); 11] = [
+const HEAVY: [(&str, &[&str]); 12] = [
     // The cluster program runs the plans of `offline` and is no part of the binary.
     ("datafusion", &["features/offline", "features/cluster"]),
     ("ballista", &["features/cluster"]),
@@ -18,6 +18,7 @@ const HEAVY: [(&str, &[&str]); 11] = [
     ("sqlx", &["serving/store"]),
     ("utoipa", &["serving/api"]),
     ("reqwest", &["serving/webhooks"]),
+    ("tonic", &["serving/inference"]),
 ];
 
 /// The layers, lowest first: a crate may depend on its own layer and on lower ones.

@@ -9,6 +9,7 @@ use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
 use dhow_commission::CommissionTables;
 use dhow_definitions::FeatureSet;
 use dhow_events::{Clock, Event, SECOND_MICROS, TenantId};
+use dhow_inference::Inference;
 use dhow_links::LinkSettings;
 use dhow_offline::{Lake, LakeStorage, LakeWriter};
 use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
@@ -29,6 +30,7 @@ use crate::deliveries::LiveDeliveries;
 use crate::error::failed;
 use crate::fraud_rules::FraudRules;
 use crate::freshness::Freshness;
+use crate::inference::serve_registered;
 use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
@@ -156,6 +158,7 @@ pub struct Engine {
     log: Arc<dyn Log>,
     store: Store,
     registry: Registry,
+    inference: Arc<Inference>,
     shared: Arc<Shared>,
     desk: Arc<FraudDesk>,
     commerce: Commerce<Store, SimulatedRail>,
@@ -232,6 +235,7 @@ impl Engine {
             monitor_settings: settings.monitor,
             log,
             store,
+            inference: Arc::new(serve_registered(&registry, settings.stopwatch.clone())),
             registry,
             shared,
             desk,
@@ -387,6 +391,11 @@ impl Engine {
     /// The model registry.
     pub const fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The models that are served by tensors.
+    pub const fn inference(&self) -> &Arc<Inference> {
+        &self.inference
     }
 
     /// The feature definitions in force.

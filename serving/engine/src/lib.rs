@@ -23,6 +23,7 @@ mod fraud;
 mod fraud_health;
 mod fraud_rules;
 mod freshness;
+mod inference;
 mod link_parity;
 mod links;
 mod live_routes;

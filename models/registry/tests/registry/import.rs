@@ -4,7 +4,7 @@ use std::path::Path;
 
 use dhow_registry::{
     Bundle, BundleError, EmbedderSettings, ImportError, ModelDraft, ModelFormat, NamedTensor, OnnxImport, Registry,
-    Task, Tensor, TensorData, Trial, import_onnx, open_embedder, open_onnx,
+    Task, Tensor, TensorData, Trial, import_onnx, open_embedder, open_onnx, open_servable,
 };
 
 use crate::protobuf::linear;
@@ -67,6 +67,56 @@ fn a_file_that_is_missing_or_not_onnx_is_named_and_nothing_is_registered() {
         assert!(refused.to_string().contains(expected), "{refused}");
     }
     assert!(registry.list(&tenant("a")).unwrap().is_empty());
+}
+
+/// A forest that the tests of the trees hold against the system that wrote it, with the rows and margins that it gave.
+fn fixture(file: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../trees/tests/trees/fixtures").join(file)
+}
+
+#[test]
+fn trees_of_lightgbm_and_onnx_answer_as_the_system_that_wrote_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::open(folder.path().join("models")).unwrap();
+    let number = |word: &str| f64::from_bits(u64::from_str_radix(word, 16).unwrap());
+    for (file, format, tolerance) in [
+        ("lightgbm_binary.txt", ModelFormat::Lightgbm, 0.0),
+        ("exported_lightgbm_binary.onnx", ModelFormat::Onnx, 1e-5),
+        ("onnx_lightgbm_zipmap.onnx", ModelFormat::Onnx, 1e-5),
+    ] {
+        let imported = import_onnx(&registry, &tenant("a"), &request(&fixture(file), None)).unwrap();
+        assert_eq!(imported.card.draft.format, format);
+        let names: Vec<&str> = imported.signature.outputs.iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(names, ["prediction", "margin"]);
+        let (_, model) = open_servable(&registry, imported.card.model_id).unwrap();
+        let rows = std::fs::read_to_string(fixture(file).with_extension("rows")).unwrap();
+        let mut compared = 0;
+        for line in rows.lines() {
+            let [row, raw, _] = line.split('|').map(str::trim).collect::<Vec<_>>().try_into().unwrap();
+            let values: Vec<f64> = row.split(' ').map(number).collect();
+            let tensor = Tensor::new(vec![1, values.len()], TensorData::F64(values)).unwrap();
+            let outputs = model.run(&[NamedTensor::new("features", tensor)]).unwrap();
+            let TensorData::F64(margin) = outputs[1].tensor.data() else { panic!("{outputs:?}") };
+            if raw != "-" {
+                let gap = (margin[0] - number(raw)).abs();
+                assert!(
+                    gap <= tolerance * number(raw).abs().max(1.0),
+                    "{file}: {} instead of {}",
+                    margin[0],
+                    number(raw)
+                );
+                compared += 1;
+            }
+        }
+        assert!(compared > 0 || format == ModelFormat::Onnx, "{file}: nothing was compared");
+        let wrong = Tensor::new(vec![1, 1], TensorData::F64(vec![0.0])).unwrap();
+        assert!(model.run(&[NamedTensor::new("features", wrong)]).is_err());
+    }
+    let refused = open_servable(&registry, {
+        let draft = ModelDraft::new(tenant("a"), Task::Fraud, "own", ModelFormat::Postcard, second(1), "Apache-2.0");
+        registry.register(draft, b"own").unwrap().model_id
+    });
+    assert!(matches!(refused, Err(ImportError::WrongKind { .. })));
 }
 
 #[test]

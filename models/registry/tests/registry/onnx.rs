@@ -141,8 +141,8 @@ fn each_flaw_of_a_graph_has_its_own_error() {
     let refused = error(model(vec![node("Relu", &["x"], "y")], vec![], shapeless, y()));
     assert!(matches!(&refused, OnnxError::MissingInputShape(name) if name == "x"));
 
-    let text = vec![value("x", 8, &["batch"])];
-    let refused = error(model(vec![node("Relu", &["x"], "y")], vec![], text, y()));
+    let complex = vec![value("x", 14, &["batch"])];
+    let refused = error(model(vec![node("Relu", &["x"], "y")], vec![], complex, y()));
     assert!(matches!(&refused, OnnxError::UnsupportedElementType { name, .. } if name == "x"));
 
     let elsewhere = Message::new().number(1, 3).number(2, F32).text(8, "w").number(14, 1);

@@ -17,6 +17,7 @@ mod fraud_lists;
 mod fraud_rules;
 mod fraud_scores;
 mod health;
+pub(crate) mod inference;
 mod keys;
 mod ledger;
 mod models;
@@ -33,10 +34,12 @@ mod trust;
 mod webhooks;
 mod what_if;
 
+use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::Shared;
+use crate::settings::INFER_BODY_BYTES_MAX;
 
 /// All documented routes.
 pub(crate) fn all() -> OpenApiRouter<Shared> {
@@ -130,6 +133,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(features::post_features))
         .routes(routes!(texts::post_text_similarity))
         .routes(routes!(sql::post_sql))
+        .merge(of_inference())
         .routes(routes!(models::get_models))
         .routes(routes!(models::get_status))
         .routes(routes!(keys::get_api_keys, keys::post_api_keys))
@@ -140,4 +144,29 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::openapi_json))
+}
+
+/// The routes of the Open Inference Protocol; tensors may be larger than other bodies.
+fn of_inference() -> OpenApiRouter<Shared> {
+    let tensors = OpenApiRouter::default()
+        .routes(routes!(inference::post_infer))
+        .routes(routes!(inference::post_version_infer))
+        .layer(DefaultBodyLimit::max(INFER_BODY_BYTES_MAX));
+    OpenApiRouter::default()
+        .merge(tensors)
+        .routes(routes!(inference::get_server_metadata))
+        .routes(routes!(inference::get_server_live))
+        .routes(routes!(inference::get_server_ready))
+        .routes(routes!(inference::get_all_statistics))
+        .routes(routes!(inference::get_model_metadata))
+        .routes(routes!(inference::get_version_metadata))
+        .routes(routes!(inference::get_model_ready))
+        .routes(routes!(inference::get_version_ready))
+        .routes(routes!(inference::get_model_config))
+        .routes(routes!(inference::get_version_config))
+        .routes(routes!(inference::get_model_statistics))
+        .routes(routes!(inference::get_version_statistics))
+        .routes(routes!(inference::post_repository_index))
+        .routes(routes!(inference::post_repository_load))
+        .routes(routes!(inference::post_repository_unload))
 }

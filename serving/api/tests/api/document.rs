@@ -38,6 +38,7 @@ impl Operation {
         };
         let id = format!("{prefix}_{uuid}");
         let path = self.template.replace("{id}", &id).replace("{product}", &id).replace("{entity_id}", &id);
+        let path = path.replace("{model}", "absent").replace("{version}", "absent");
         let path = path.replace("{delivery}", &format!("whd_{uuid}"));
         path.replace("{kind}", "card").replace("{effect}", "block").replace("{rail}", "simulator")
     }

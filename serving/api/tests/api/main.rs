@@ -10,6 +10,7 @@ mod feed;
 mod following;
 mod fraud;
 mod hooks;
+mod inference;
 mod models;
 mod operation;
 mod payments;

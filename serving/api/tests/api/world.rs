@@ -63,6 +63,12 @@ impl Answer {
         problem["code"].as_str().unwrap().to_owned()
     }
 
+    /// The words of an error of the Open Inference Protocol.
+    pub fn protocol_error(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+        self.json()["error"].as_str().unwrap().to_owned()
+    }
+
     /// The pointers of a problem's errors.
     pub fn pointers(&self) -> Vec<String> {
         let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
