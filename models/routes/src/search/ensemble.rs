@@ -6,9 +6,10 @@ use super::random::Random;
 use super::state::State;
 use super::watch::Watcher;
 
-/// Most plans that are kept, and fewest that are worth crossing.
+/// Steps a stop in all of the work below which one slow cooling finds better plans than several quick ones.
+const FEWEST_STEPS: f64 = 5_000.0;
+/// Most plans that are kept.
 const MOST_PLANS: usize = 16;
-const FEWEST_PLANS: usize = 2;
 /// Steps a stop of a first plan, and the share of the work that all of them may take.
 const PLAN_STEPS: f64 = 250.0;
 const PLANS_SHARE: f64 = 0.4;
@@ -28,10 +29,10 @@ pub(super) fn anneal_and_cross(
 ) {
     let mut annealer = Annealer::new(random, progress, watcher);
     let steps_per_stop = annealer.open(state);
-    let plans = ((PLANS_SHARE * steps_per_stop / PLAN_STEPS) as usize).min(MOST_PLANS);
-    if plans < FEWEST_PLANS {
+    if steps_per_stop < FEWEST_STEPS {
         return annealer.cool(state, first_temperature(steps_per_stop), 1.0, &mut |_, _| ());
     }
+    let plans = ((PLANS_SHARE * steps_per_stop / PLAN_STEPS) as usize).min(MOST_PLANS);
     let mut members = Members { plans: vec![state.forget_best()], most: plans };
     for _ in 0..plans {
         let end = annealer.done() + PLAN_STEPS / steps_per_stop;
