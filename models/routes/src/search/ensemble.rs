@@ -76,10 +76,10 @@ impl Members {
             return;
         }
         self.plans.push(plan);
-        if self.plans.len() > self.most {
-            if let Some(dearest) = (0..self.plans.len()).max_by_key(|&at| self.plans[at].cost) {
-                self.plans.swap_remove(dearest);
-            }
+        let too_many = self.plans.len() > self.most;
+        let dearest = (0..self.plans.len()).max_by_key(|&at| self.plans[at].cost).filter(|_| too_many);
+        if let Some(dearest) = dearest {
+            self.plans.swap_remove(dearest);
         }
     }
 
