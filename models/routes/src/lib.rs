@@ -17,7 +17,7 @@
 //! Sources: Clarke and Wright 1964 (savings); Or 1976 (or-opt); Potvin and Rousseau 1995 (2-opt*); Vidal, Crainic,
 //! Gendreau and Prins 2013 (segments with time warp, evaluated in constant time); Christiaens and Vanden Berghe 2020
 //! (slack induction by string removals); Vidal et al. 2012 and Vidal 2022 (hybrid genetic search, SWAP*); Prins 2004 (splitting
-//! a tour).
+//! a tour); Nagata, Bräysy and Dullaert 2010 (exchange of routes between plans).
 //!
 //! ```
 //! use dhow_routes::{Budget, LocalSearchSolver, Place, Problem, Solver, Stop, Travel, Vehicle, check};

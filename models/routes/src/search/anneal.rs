@@ -34,70 +34,99 @@ pub(super) struct Course<'c, 'w> {
 /// Anneals until the course's end, gently when there are routes to begin with; the best plan met is in `state.best`. Returns the steps done.
 pub(super) fn anneal(state: &mut State, random: &mut Random, course: Course) -> u64 {
     let Course { progress, end, visit, watcher } = course;
-    let mut recreate = Recreate::default();
+    let mut annealer = Annealer::new(random, progress, watcher);
     let live = !state.used.is_empty();
-    if live {
-        recreate.complete(state)
-    } else {
-        construct(state, &mut recreate)
-    }
-    state.keep_if_best();
-    let mean_leg = mean_leg(state);
-    let mut step = Squeeze::new(state, &mut recreate, random, mean_leg).run(state, progress);
-    let (trial, begun) = (step, progress(step));
+    let per_stop = annealer.open(state);
     let hottest = if live { LOWEST_START } else { TEMPERATURES.0 };
-    let mut plan: Option<Cooling> = None;
-    let mut temperature = LOWEST_START * mean_leg;
-    loop {
-        if step.is_multiple_of(STEPS_PER_LOOK) {
-            let done = progress(step);
-            watcher.look(state, done);
-            if done >= plan.as_ref().map_or(1.0, |plan| plan.end) {
-                return step;
-            }
-            if done >= begun + TRIAL_SHARE {
-                let plan = plan.get_or_insert_with(|| {
-                    let per_stop = (step - trial) as f64 / (done - begun) / state.instance.stops as f64;
-                    let first = first_temperature(per_stop).min(hottest);
-                    Cooling { begin: begun, end: end(per_stop).max(done), first }
-                });
-                temperature = plan.temperature(done) * mean_leg;
-                visit(state, plan.share(done));
-            }
-        }
-        state.begin();
-        ruin(state, random);
-        state.remove_partners();
-        let limit = state.cost_before() as f64 - temperature * (1.0 - random.unit()).ln();
-        if recreate.run(state, random, limit) && (state.cost as f64) < limit {
-            state.keep_if_best();
+    annealer.cool(state, first_temperature(per_stop).min(hottest), end(per_stop), visit);
+    annealer.steps
+}
+
+/// Steps of ruin and recreate at a temperature, counted.
+pub(super) struct Annealer<'c, 'w> {
+    pub(super) recreate: Recreate,
+    pub(super) random: &'c mut Random,
+    progress: &'c dyn Fn(u64) -> f64,
+    watcher: &'c mut Watcher<'w>,
+    steps: u64,
+    /// Mean cost of a leg of the first plan, in which temperatures are measured.
+    mean_leg: f64,
+}
+
+impl<'c, 'w> Annealer<'c, 'w> {
+    pub(super) fn new(
+        random: &'c mut Random,
+        progress: &'c dyn Fn(u64) -> f64,
+        watcher: &'c mut Watcher<'w>,
+    ) -> Annealer<'c, 'w> {
+        Annealer { recreate: Recreate::default(), random, progress, watcher, steps: 0, mean_leg: 0.0 }
+    }
+
+    /// The share of the work done.
+    pub(super) fn done(&self) -> f64 {
+        (self.progress)(self.steps)
+    }
+
+    /// A first plan of all stops and, where vehicles are dear, of few vehicles; then some steps by whose speed it is known how many
+    /// steps a stop gets in all of the work, which is returned.
+    pub(super) fn open(&mut self, state: &mut State) -> f64 {
+        if state.used.is_empty() {
+            construct(state, &mut self.recreate);
         } else {
-            state.undo();
+            self.recreate.complete(state);
         }
-        step += 1;
+        state.keep_if_best();
+        self.mean_leg = mean_leg(state);
+        self.steps = Squeeze::new(state, &mut self.recreate, self.random, self.mean_leg).run(state, self.progress);
+        let (trial, begun) = (self.steps, self.done());
+        loop {
+            self.run(state, LOWEST_START);
+            let done = self.done();
+            if done >= (begun + TRIAL_SHARE).min(1.0) {
+                return (self.steps - trial) as f64
+                    / (done - begun).max(f64::MIN_POSITIVE)
+                    / state.instance.stops as f64;
+            }
+        }
     }
-}
 
-/// From where to where of the work the temperature falls, and from which one.
-struct Cooling {
-    begin: f64,
-    end: f64,
-    first: f64,
-}
-
-impl Cooling {
-    fn share(&self, done: f64) -> f64 {
-        ((done - self.begin) / (self.end - self.begin).max(f64::MIN_POSITIVE)).min(1.0)
+    /// Cools down from a temperature, as a share of the mean leg, until so much of the work is done. `visit` is shown the plan at
+    /// every look, with the share of the cooling done.
+    pub(super) fn cool(&mut self, state: &mut State, first: f64, end: f64, visit: &mut dyn FnMut(&State, f64)) {
+        let begin = self.done();
+        let length = (end.min(1.0) - begin).max(f64::MIN_POSITIVE);
+        loop {
+            let done = self.done();
+            self.watcher.look(state, done);
+            let share = (done - begin) / length;
+            if share >= 1.0 || done >= 1.0 {
+                return;
+            }
+            visit(state, share);
+            self.run(state, first * (TEMPERATURES.1 / first).powf(share));
+        }
     }
 
-    /// As a share of the mean leg.
-    fn temperature(&self, done: f64) -> f64 {
-        self.first * (TEMPERATURES.1 / self.first).powf(self.share(done))
+    /// Steps between two looks, at a temperature as a share of the mean leg.
+    fn run(&mut self, state: &mut State, temperature: f64) {
+        let temperature = temperature * self.mean_leg;
+        for _ in 0..STEPS_PER_LOOK {
+            state.begin();
+            ruin(state, self.random);
+            state.remove_partners();
+            let limit = state.cost_before() as f64 - temperature * (1.0 - self.random.unit()).ln();
+            if self.recreate.run(state, self.random, limit) && (state.cost as f64) < limit {
+                state.keep_if_best();
+            } else {
+                state.undo();
+            }
+        }
+        self.steps += STEPS_PER_LOOK;
     }
 }
 
 /// The first temperature, as a share of the mean leg, when a stop gets so many steps.
-fn first_temperature(per_stop: f64) -> f64 {
+pub(super) fn first_temperature(per_stop: f64) -> f64 {
     (TEMPERATURES.0 * per_stop / MANY_STEPS_PER_STOP).clamp(LOWEST_START, TEMPERATURES.0)
 }
 

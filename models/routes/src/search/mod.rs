@@ -1,9 +1,10 @@
-//! The search engine: annealed ruin and recreate on a struct-of-arrays copy of the problem, and a genetic search behind it; it leaves the plan's times to others.
+//! The search engine: annealed ruin and recreate on a struct-of-arrays copy of the problem, and crossings of the plans that it finds; it leaves the plan's times to others.
 
 mod anneal;
 mod clock;
 mod construct;
 mod departures;
+mod ensemble;
 mod fleet;
 mod genetic;
 mod instance;
@@ -21,6 +22,7 @@ mod watch;
 use crate::general::Stability;
 use crate::problem::Problem;
 use anneal::{Course, anneal};
+use ensemble::anneal_and_cross;
 use genetic::Genetic;
 use instance::Instance;
 use random::Random;
@@ -53,6 +55,7 @@ pub(crate) fn search(
     begin_with(&mut state, begin);
     match Genetic::of(&instance).filter(|_| !live) {
         Some(genetic) => genetic.run(&mut state, &mut random, progress, watcher),
+        None if !live => anneal_and_cross(&mut state, &mut random, progress, watcher),
         None => {
             let course = Course { progress, end: &|_| 1.0, visit: &mut |_, _| (), watcher };
             anneal(&mut state, &mut random, course);

@@ -1,6 +1,7 @@
 //! The plan under search: routes, who is on which, what is left out; every change can be undone by a journal of the routes
 //! that it touched, so that a step costs the same however large the problem is.
 
+use super::ensemble::Found;
 use super::instance::Instance;
 use super::route::Route;
 use std::ops::Range;
@@ -183,6 +184,12 @@ impl<'a> State<'a> {
         }
     }
 
+    /// Gives the best plan met away, its cost and its orders: the search for the best begins anew.
+    pub(super) fn forget_best(&mut self) -> Found {
+        let cost = std::mem::replace(&mut self.best.cost, i64::MAX);
+        Found { cost, orders: self.best.orders.clone() }
+    }
+
     /// Goes back to the best plan met.
     pub(super) fn return_to_best(&mut self) {
         let orders = self.best.orders.clone();
@@ -198,7 +205,19 @@ impl<'a> State<'a> {
             }
         }
         self.count_absent();
+        if self.drop_broken() {
+            self.count_absent();
+        }
         self.begin();
+    }
+
+    /// Takes all stops off routes that, with some stops gone, break a rule; true when there was one.
+    fn drop_broken(&mut self) -> bool {
+        let instance = self.instance;
+        let broken = |route: &u32| !self.routes[*route as usize].keeps_rules(instance);
+        let broken: Vec<u32> = self.used.iter().copied().filter(broken).collect();
+        broken.iter().for_each(|&route| self.set_order(route, &[]));
+        !broken.is_empty()
     }
 
     /// Gives the route these stops; `count_absent` must follow when stops moved.
