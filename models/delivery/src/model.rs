@@ -119,13 +119,14 @@ impl DeliveryModel {
         Ok(self.stage(stage).following.read().history.expectation(&as_known(stage, parcel)))
     }
 
-    /// How the model, from the state that it was learned in, does on deliveries that it has not learned from, following them.
+    /// How the model, from the state that it was learned in, does on deliveries of the moments from `from` on that it has not
+    /// learned from; it follows them, and those of before that arrive later, as they arrive.
     ///
     /// # Errors
     /// A delivery that cannot be.
-    pub fn judge(&self, stage: Stage, deliveries: &[Delivery]) -> Result<StageQuality, DeliveryError> {
+    pub fn judge(&self, stage: Stage, deliveries: &[Delivery], from: Timestamp) -> Result<StageQuality, DeliveryError> {
         let known = |one: &Delivery| Delivery { parcel: as_known(stage, &one.parcel), ..*one };
-        self.stage(stage).stored.judge(&deliveries.iter().map(known).collect::<Vec<_>>())
+        self.stage(stage).stored.judge(&deliveries.iter().map(known).collect::<Vec<_>>(), from)
     }
 
     /// Takes a delivery into the means and the shifts.

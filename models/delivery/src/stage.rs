@@ -14,11 +14,11 @@ use std::ops::Range;
 /// The fewest deliveries to learn from.
 const DELIVERIES_MIN: usize = 200;
 /// The most rows that a forest is learned from: the latest ones.
-const ROWS_MOST: usize = 40_000;
+const ROWS_MOST: usize = 100_000;
 /// Trees of a forest, their leaves, and what their values are multiplied by.
-const ROUNDS: usize = 60;
-const LEAVES: usize = 15;
-const LEARNING_RATE: f64 = 0.15;
+const ROUNDS: usize = 200;
+const LEAVES: usize = 31;
+const LEARNING_RATE: f64 = 0.05;
 /// The least rows of a leaf: a quantile of fewer is luck.
 const LEAF_ROWS_MIN: f64 = 50.0;
 /// Shares of the deliveries, by time: the latest are judged, and those before them calibrate.
@@ -27,7 +27,7 @@ const CALIBRATED_SHARE: f64 = 0.15;
 /// Deliveries everywhere that a region's shift is shrunk by.
 const PRIOR_DELIVERIES: f64 = 200.0;
 /// How far one delivery moves the shifts of its region, in logarithms of minutes.
-const FOLLOWING: f64 = 0.01;
+const FOLLOWING: f64 = 0.005;
 /// The share of parcels that have arrived so long after leaving; younger ones are not learned from, as only the fast of them
 /// have arrived.
 const MATURE: f64 = 0.99;
@@ -141,14 +141,15 @@ impl StageModel {
         Following { history: self.history.clone(), shifts: self.shifts.clone() }
     }
 
-    /// How the model does on parcels that it has not learned from, in the order of their moments; what arrives is followed as it
-    /// is when they are served.
-    pub fn judge(&self, deliveries: &[Delivery]) -> Result<StageQuality, DeliveryError> {
+    /// How the model does on parcels of the moments from `from` on, in their order, that it has not learned from. What arrives
+    /// from then on is followed as it is when they are served, and so are parcels of before that were under way: without
+    /// them the first to arrive would be the fast ones alone.
+    pub fn judge(&self, deliveries: &[Delivery], from: Timestamp) -> Result<StageQuality, DeliveryError> {
         deliveries.iter().try_for_each(check_delivery)?;
         let forests = Forests::compile(self)?;
         let mut following = self.following();
         let mut judged = Vec::with_capacity(deliveries.len());
-        in_order(deliveries, |step| {
+        in_order(deliveries, from, |step| {
             match step {
                 Step::Asked(one) => {
                     let (_, base) = following.history.features(&one.parcel);
@@ -176,15 +177,16 @@ enum Step<'a> {
     Arrived(&'a Delivery),
 }
 
-/// Goes through moments and arrivals in the order of time; of what happens at once arrivals come first.
+/// Goes through moments and arrivals from `from` on in the order of time; of what happens at once arrivals come first.
 fn in_order<'a>(
     deliveries: &'a [Delivery],
+    from: Timestamp,
     mut take: impl FnMut(Step<'a>) -> Result<(), DeliveryError>,
 ) -> Result<(), DeliveryError> {
-    let mut asked: Vec<&Delivery> = deliveries.iter().collect();
+    let mut asked: Vec<&Delivery> = deliveries.iter().filter(|one| one.parcel.at >= from).collect();
     asked.sort_by_key(|one| (one.parcel.at, one.delivered_at(), one.parcel.seller));
-    let mut arrived = asked.clone();
-    arrived.sort_by_key(|one| one.delivered_at());
+    let mut arrived: Vec<&Delivery> = deliveries.iter().filter(|one| one.delivered_at() > from).collect();
+    arrived.sort_by_key(|one| (one.delivered_at(), one.parcel.at, one.parcel.seller));
     let mut arrived = arrived.into_iter().peekable();
     for one in asked {
         while let Some(known) = arrived.next_if(|known| known.delivered_at() <= one.parcel.at) {
@@ -246,7 +248,7 @@ pub(crate) fn learn_stage(
     let forests = fit(&table, 0..fitted, seed)?;
     let (history, shifts) = (known_at(&table, from), calibrated(&table, &forests, fitted..known.max(fitted))?);
     let earlier = StageModel { history, forests, shifts, label_quantiles: label_quantiles(fitted) };
-    let quality = earlier.judge(&table.deliveries[split.calibrated..split.mature])?;
+    let quality = earlier.judge(&table.deliveries[..split.mature], from)?;
     let forests = fit(&table, 0..split.calibrated, seed)?;
     let (history, shifts) = (known_at(&table, until), calibrated(&table, &forests, split.calibrated..split.mature)?);
     let model = StageModel { history, forests, shifts, label_quantiles: label_quantiles(split.calibrated) };

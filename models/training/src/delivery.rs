@@ -142,9 +142,11 @@ fn judge_champion(
         Ok(champion) => champion,
         Err(unreadable) => return Ok(Champion::Incomparable(unreadable.to_string())),
     };
-    let later: Vec<Delivery> =
-        dispatched.iter().filter(|one| one.parcel.at >= from).take(ours.deliveries).copied().collect();
-    let theirs = champion.judge(Stage::Dispatched, &later).map_err(trainer(TASK))?;
+    // As many as ours was judged on, in the order of their moments, and those that were under way when they began.
+    let (earlier, mut later): (Vec<Delivery>, Vec<Delivery>) = dispatched.iter().partition(|one| one.parcel.at < from);
+    later.truncate(ours.deliveries);
+    later.extend(earlier.iter().filter(|one| one.delivered_at() > from));
+    let theirs = champion.judge(Stage::Dispatched, &later, from).map_err(trainer(TASK))?;
     Ok(Champion::Judged { theirs: theirs.pinball_minutes, ours: ours.pinball_minutes })
 }
 
@@ -154,15 +156,18 @@ fn judge_champion(
 /// No such parcel, an artifact that is no such model, or a failing table.
 pub(crate) async fn evaluate_delivery(input: &TrainingInput<'_>, model: &Judged) -> Result<Evaluation, TrainingError> {
     let mut lists = deliveries(&input.sql()?, input.until).await?;
-    lists.iter_mut().for_each(|list| list.retain(|one| one.parcel.at >= model.learned_until));
+    let from = model.learned_until;
+    let later = lists.each_ref().map(|list| list.iter().filter(|one| one.parcel.at >= from).count());
+    // Those that were under way then are followed as they arrive, and not judged.
+    lists.iter_mut().for_each(|list| list.retain(|one| one.delivered_at() > from));
     let stored = DeliveryModel::from_bytes(&model.artifact).map_err(trainer(TASK))?;
     let [ordered, dispatched] = lists;
-    if dispatched.is_empty() || ordered.is_empty() {
+    if later.contains(&0) {
         return Err(model.nothing_since());
     }
-    let judged = |stage, list: &[Delivery]| stored.judge(stage, list).map_err(trainer(TASK));
+    let judged = |stage, list: &[Delivery]| stored.judge(stage, list, from).map_err(trainer(TASK));
     let figures = figures(&judged(Stage::Ordered, &ordered)?, &judged(Stage::Dispatched, &dispatched)?);
-    Ok(model.evaluation(input, dispatched.len(), figures))
+    Ok(model.evaluation(input, later[1], figures))
 }
 
 fn fingerprint(deliveries: &[Delivery]) -> String {

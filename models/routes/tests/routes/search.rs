@@ -85,3 +85,15 @@ fn a_vehicle_dearer_than_its_way_is_saved_where_one_less_can_serve_all() {
     let plan = solve(&problem, 500);
     assert_eq!((plan.routes.len(), plan.unassigned.len()), (1, 0));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn plans_that_had_steps_enough_to_be_crossed_keep_the_rules_and_repeat(problem in any_rich_problem()) {
+        let iterations = 6_000 * problem.stops().len() as u64;
+        let plan = solve(&problem, iterations);
+        prop_assert_eq!(check(&problem, &plan), vec![]);
+        prop_assert_eq!(&solve(&problem, iterations), &plan);
+    }
+}
