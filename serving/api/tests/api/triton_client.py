@@ -62,7 +62,7 @@ class Side:
         return self.module.InferRequestedOutput(name, binary_data=binary) if self.json else self.module.InferRequestedOutput(name)
 
     def infer(self, model, inputs, **named):
-        named.setdefault("headers", dict(KEY))  # the client writes into it
+        named["headers"] = dict(named.get("headers", KEY))  # the client writes into it
         return self.client.infer(model, inputs, **named)
 
     def status(self, http_status, grpc_status):
