@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Delivery times of simulated marketplaces beside LightGBM's quantile loss on the same features: benches/delivery_time.sh [scale] [seeds]
-# The latest 15 % of the parcels are judged (pinball loss in minutes, mean over 10, 50 and 90 %); LightGBM learns from all parcels
-# before, with the better of two settings on the 15 % before them, without calibration and, as calibrated_…, with the same.
+# The latest 15 % of the parcels are judged (pinball loss in minutes, mean over 10, 50 and 90 %); LightGBM learns from the
+# parcels that had arrived by then, with the better of two settings on the latest of them, without calibration and, as
+# calibrated_…, with the same.
 # Coverage is of the 90 % quantile in regions with 3,000 deliveries or more. Answers and updates are of one thread.
 set -euo pipefail
 cd "$(dirname "$0")/.."

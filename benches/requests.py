@@ -32,7 +32,9 @@ columns = "buyer, checkout, session, device, card, address, region, delivery_reg
 checkouts = rows(f"SELECT {columns} FROM checkout_submitted ORDER BY event_time DESC LIMIT 5000")
 for checkout in checkouts:
     checkout["total"] = {"amount": str(checkout.pop("total_minor")), "currency": checkout.pop("total_currency")}
-on_offer = rows("SELECT product, count(*) AS n FROM item_ordered GROUP BY product ORDER BY product LIMIT 1000")
+# What was sold in the last fortnight is in the catalogue still.
+on_offer = rows("""SELECT product, count(*) AS n FROM item_ordered
+    WHERE event_time > (SELECT max(event_time) FROM item_ordered) - INTERVAL '14 days' GROUP BY product ORDER BY product LIMIT 1000""")
 # Each checkout of two or three products of the catalogue, in turn; one key a request, as a storefront sends it.
 write("checkout", [
     {

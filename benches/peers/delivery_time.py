@@ -1,7 +1,7 @@
 """The peer's side of benches/delivery_time.sh: LightGBM's quantile loss on the table that `delivery_time write` wrote: FILE.
 
 Prints RESULT {json}. The label is the logarithm of the minutes less the base; the better of two settings on the rows that
-calibrate is learned again from all rows before the judged ones.
+calibrate is learned again from all rows that were known when the judged ones begin.
 """
 
 import json
@@ -59,11 +59,11 @@ def shifts(errors, regions):
 
 def main(file):
     numbers = np.fromfile(file, "<f8")
-    features, fitted, calibrated, mature = (int(number) for number in numbers[:4])
-    table = numbers[4:].reshape(-1, features + 3)
+    features, fitted, known, judged, mature = (int(number) for number in numbers[:5])
+    table = numbers[5:].reshape(-1, features + 3)
     rows, bases, minutes, regions = table[:, :features], table[:, -3], table[:, -2], table[:, -1].astype(int)
     labels = np.log(minutes) - bases
-    held = slice(fitted, calibrated)
+    held = slice(fitted, known)
     tried = []
     for settings in SETTINGS:
         models = fit(rows[:fitted], labels[:fitted], settings)
@@ -71,9 +71,9 @@ def main(file):
         tried.append((pinball(minutes[held], minutes_of(bases[held], of_held)), models, of_held, settings))
     _, earlier, of_held, settings = min(tried, key=lambda one: one[0])
     begin = time.process_time()
-    models = fit(rows[:calibrated], labels[:calibrated], settings)
+    models = fit(rows[:known], labels[:known], settings)
     cpu = time.process_time() - begin
-    test = slice(calibrated, mature)
+    test = slice(judged, mature)
     plain = minutes_of(bases[test], logs(models, rows[test]))
     everywhere, of = shifts(labels[held][:, None] - of_held, regions[held])
     moved = logs(earlier, rows[test]) + np.array([of.get(region, everywhere) for region in regions[test]])
@@ -83,7 +83,7 @@ def main(file):
         logs(models, row[None, :])
     answer_us = (time.perf_counter() - begin) / 200 * 1e6
     large = [region for region in np.unique(regions) if (regions == region).sum() >= REGION_DELIVERIES_MIN]
-    result = {"judged": mature - calibrated, "settings": settings, "fit_cpu_s": round(cpu, 3), "answer_us_mean": answer_us}
+    result = {"judged": mature - judged, "settings": settings, "fit_cpu_s": round(cpu, 3), "answer_us_mean": answer_us}
     for name, told in [("", plain), ("calibrated_", moved)]:
         covered = [(minutes[test] <= told[:, 2])[regions[test] == region].mean() for region in large]
         result[name + "pinball_minutes"] = pinball(minutes[test], told)

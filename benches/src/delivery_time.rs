@@ -107,14 +107,16 @@ fn simulate(settings: &SimulationSettings) -> Result<MarketDeliveries, Box<dyn s
     Ok(MarketDeliveries { ordered, dispatched, until })
 }
 
-/// Five numbers: the features and where the rows are parted, then per row the features, the base, the minutes and the region.
+/// Five numbers, the features and where the rows are parted, then per row the features, the base, the minutes and the region.
 fn write(market: &MarketDeliveries, file: &PathBuf) -> Result<(), Box<dyn std::error::Error>> {
     let table = feature_table(&market.dispatched)?;
-    let Split { fitted, calibrated, mature } = table.split(market.until);
+    let split = table.split(market.until);
+    // A peer knows no more than we do: what had not arrived when the judged parcels left is not learned from.
+    let Split { fitted, calibrated: known, mature } = table.earlier(split);
     let mut numbers: BTreeMap<Region, usize> = BTreeMap::new();
     let mut out = BufWriter::new(File::create(file)?);
     let mut put = |value: f64| out.write_all(&value.to_le_bytes());
-    for head in [FEATURES.len(), fitted, calibrated, mature] {
+    for head in [FEATURES.len(), fitted, known, split.calibrated, mature] {
         put(head as f64)?;
     }
     for (at, delivery) in table.deliveries.iter().enumerate().take(mature) {

@@ -243,10 +243,9 @@ pub(crate) fn learn_stage(
     let label_quantiles = |end: usize| LEVELS.map(|level| quantile(table.labels[..end].to_vec(), level));
     // Judged is what a training at the first judged moment would have served from then on: it knew of fewer mature parcels.
     let from = table.deliveries[split.calibrated].parcel.at;
-    let known = table.mature_at(from).min(split.calibrated);
-    let fitted = known.saturating_sub(split.calibrated - split.fitted).max(1);
+    let Split { fitted, calibrated: known, .. } = table.earlier(split);
     let forests = fit(&table, 0..fitted, seed)?;
-    let (history, shifts) = (known_at(&table, from), calibrated(&table, &forests, fitted..known.max(fitted))?);
+    let (history, shifts) = (known_at(&table, from), calibrated(&table, &forests, fitted..known)?);
     let earlier = StageModel { history, forests, shifts, label_quantiles: label_quantiles(fitted) };
     let quality = earlier.judge(&table.deliveries[..split.mature], from)?;
     let forests = fit(&table, 0..split.calibrated, seed)?;
@@ -290,6 +289,14 @@ impl FeatureTable {
         let part = |share: f64| (mature as f64 * share) as usize;
         let (fitted, calibrated) = (part(1.0 - JUDGED_SHARE - CALIBRATED_SHARE), part(1.0 - JUDGED_SHARE));
         Split { fitted, calibrated, mature }
+    }
+
+    /// The parts of a training at the first judged moment of `split`, whose slow parcels of the last days had not arrived: as
+    /// many rows calibrate, and the same are judged.
+    pub fn earlier(&self, split: Split) -> Split {
+        let calibrated = self.mature_at(self.deliveries[split.calibrated].parcel.at).min(split.calibrated);
+        let fitted = calibrated.saturating_sub(split.calibrated - split.fitted).max(1);
+        Split { fitted, calibrated: calibrated.max(fitted), mature: split.mature }
     }
 }
 
