@@ -422,7 +422,7 @@ pub struct TrainArguments {
     #[arg(long, value_name = "TIME")]
     pub until: Option<Timestamp>,
     /// What the fraud model is.
-    #[arg(long, value_enum, default_value_t = FraudMethodArgument::Best)]
+    #[arg(long, value_enum, value_name = "METHOD", default_value_t = FraudMethodArgument::Best)]
     pub fraud_method: FraudMethodArgument,
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
@@ -435,7 +435,7 @@ pub struct TrainArguments {
 /// What a fraud model is.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FraudMethodArgument {
-    /// The better of the two on validation; logistic regression where that holds fewer than 50 frauds.
+    /// The better of the others on validation; logistic regression where that holds fewer than 50 frauds.
     Best,
     /// Logistic regression.
     Logistic,
