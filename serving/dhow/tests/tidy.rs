@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Heavy dependencies and where each may be imported: in one crate, but for the one that the cluster program shares.
-const HEAVY: [(&str, &[&str]); 11] = [
+const HEAVY: [(&str, &[&str]); 12] = [
     // The cluster program runs the plans of `offline` and is no part of the binary.
     ("datafusion", &["features/offline", "features/cluster"]),
     ("ballista", &["features/cluster"]),
@@ -13,6 +13,7 @@ const HEAVY: [(&str, &[&str]); 11] = [
     ("redis", &["features/redis"]),
     ("polars", &["features/offline"]),
     ("tract_onnx", &["models/registry"]),
+    ("tantivy", &["models/search"]),
     ("axum", &["serving/api"]),
     ("rdkafka", &["pipelines/kafka"]),
     ("sqlx", &["serving/store"]),
