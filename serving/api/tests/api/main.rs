@@ -16,5 +16,6 @@ mod payments;
 mod planning;
 mod risk;
 mod routes;
+mod search;
 mod trained;
 mod world;
