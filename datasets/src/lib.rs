@@ -1,5 +1,6 @@
 //! Where events come from without a marketplace: a seeded simulator with its truth, and loaders of public data; it trains and serves nothing.
 
+pub mod catalog_match;
 pub mod ceiling;
 pub mod interaction_files;
 pub mod online_retail;

@@ -137,18 +137,9 @@ const COLUMNS: [(&str, &str); 8] = [
 /// A file that cannot be read, and a missing or mistyped column, with what would be right. Odd lines are no error: they
 /// are counted in [`OnlineRetail::skipped`].
 pub fn load(path: &Path, tenant: TenantId) -> Result<OnlineRetail, LoadError> {
-    let shown = path.display().to_string();
-    let file = File::open(path).map_err(|source| LoadError::Open { path: shown.clone(), source })?;
-    let damaged = |message: String| LoadError::Parquet { path: shown.clone(), message };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(error.to_string()))?;
-    check_columns(builder.schema())?;
-    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| damaged(error.to_string()))?;
     let mut lines = Vec::new();
     let mut counts = Counts::default();
-    for batch in reader {
-        let batch = batch.map_err(|error| damaged(error.to_string()))?;
-        read_lines(&batch, &mut lines, &mut counts)?;
-    }
+    for_each_batch(path, |batch| read_lines(batch, &mut lines, &mut counts))?;
     // Stable: the lines of an invoice keep their order.
     lines.sort_by_key(|line| line.at);
     let mut ledger = Ledger::new(tenant)?;
@@ -159,6 +150,50 @@ pub fn load(path: &Path, tenant: TenantId) -> Result<OnlineRetail, LoadError> {
     events.sort_by_key(|event| event.event_time);
     let Counts { lines, ordered_lines, returned_lines, skipped } = counts;
     Ok(OnlineRetail { events, lines, ordered_lines, returned_lines, skipped })
+}
+
+/// What a customer's lines of one day come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CustomerDay {
+    /// The customer's number.
+    pub customer: u32,
+    /// Days since 1970.
+    pub day: i32,
+    /// Pounds; less than nothing where more was given back.
+    pub amount: f64,
+}
+
+/// Reads what every known customer's lines come to, line by line, postage and the like included: money is money.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_amounts(path: &Path) -> Result<Vec<CustomerDay>, LoadError> {
+    let mut amounts = Vec::new();
+    for_each_batch(path, |batch| {
+        for line in raw_lines(batch)? {
+            if let (Some(at), Some(customer)) = (line.at, line.customer.and_then(|number| u32::try_from(number).ok())) {
+                let amount = line.quantity as f64 * line.unit_price;
+                // Microseconds in 64 bits hold a hundred million days.
+                let day = Timestamp::from_micros(at).day() as i32;
+                amounts.push(CustomerDay { customer, day, amount });
+            }
+        }
+        Ok(())
+    })?;
+    Ok(amounts)
+}
+
+fn for_each_batch(path: &Path, mut each: impl FnMut(&RecordBatch) -> Result<(), LoadError>) -> Result<(), LoadError> {
+    let shown = path.display().to_string();
+    let file = File::open(path).map_err(|source| LoadError::Open { path: shown.clone(), source })?;
+    let damaged = |message: String| LoadError::Parquet { path: shown.clone(), message };
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| damaged(error.to_string()))?;
+    check_columns(builder.schema())?;
+    let reader = builder.with_batch_size(BATCH_ROWS).build().map_err(|error| damaged(error.to_string()))?;
+    for batch in reader {
+        each(&batch.map_err(|error| damaged(error.to_string()))?)?;
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -236,6 +271,14 @@ fn instants(array: &dyn Array) -> Result<Vec<Option<i64>>, LoadError> {
 }
 
 fn read_lines(batch: &RecordBatch, lines: &mut Vec<Line>, counts: &mut Counts) -> Result<(), LoadError> {
+    for raw in raw_lines(batch)? {
+        counts.lines += 1;
+        lines.extend(raw.checked(&mut counts.skipped));
+    }
+    Ok(())
+}
+
+fn raw_lines(batch: &RecordBatch) -> Result<Vec<RawLine>, LoadError> {
     let (invoices, codes) = (texts(batch, 0)?, texts(batch, 1)?);
     let (descriptions, countries) = (texts(batch, 2)?, texts(batch, 7)?);
     let array = |index: usize| {
@@ -246,10 +289,9 @@ fn read_lines(batch: &RecordBatch, lines: &mut Vec<Line>, counts: &mut Counts) -
     let times = instants(array(4)?)?;
     let prices: &Float64Array = column(array(5)?, COLUMNS[5].0, COLUMNS[5].1)?;
     let customers: &Int32Array = column(array(6)?, COLUMNS[6].0, COLUMNS[6].1)?;
-    for (row, at) in times.into_iter().enumerate() {
-        counts.lines += 1;
+    let raw = |(row, at): (usize, Option<i64>)| {
         let text = |array: &StringArray| if array.is_null(row) { "" } else { array.value(row) }.trim().to_owned();
-        let raw = RawLine {
+        RawLine {
             invoice: text(&invoices),
             stock_code: text(&codes),
             description: text(&descriptions),
@@ -258,10 +300,9 @@ fn read_lines(batch: &RecordBatch, lines: &mut Vec<Line>, counts: &mut Counts) -
             unit_price: if prices.is_null(row) { 0.0 } else { prices.value(row) },
             customer: (!customers.is_null(row)).then(|| customers.value(row)),
             country: text(&countries),
-        };
-        lines.extend(raw.checked(&mut counts.skipped));
-    }
-    Ok(())
+        }
+    };
+    Ok(times.into_iter().enumerate().map(raw).collect())
 }
 
 /// A line as the file has it.

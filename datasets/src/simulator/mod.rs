@@ -21,6 +21,7 @@ mod day;
 mod emitter;
 mod fraud;
 mod market;
+mod paraphrases;
 mod people;
 mod places;
 mod random;
@@ -34,6 +35,7 @@ use dhow_events::{CarrierId, Event, Timestamp};
 
 pub use emitter::{LATEST_ARRIVAL_MICROS, may_be_late};
 pub use fraud::CheckoutKind;
+pub use paraphrases::{ParaphrasedQuery, paraphrased_queries};
 pub use places::{PlaceError, units_per_usd_micros};
 pub use settings::{Scale, ScaleError, SimulationError, SimulationSettings};
 pub use shoppers::{

@@ -140,6 +140,7 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/ledger/journal", Need::Of(Permission::LedgerRead)),
     ("GET", "/v1/features/{entity_id}", Need::Of(Permission::FeaturesRead)),
     ("POST", "/v1/features", Need::Of(Permission::FeaturesRead)),
+    ("GET", "/v1/search", Need::Of(Permission::ProductsRead)),
     ("POST", "/v1/text-similarity", Need::Of(Permission::RecommendationsRead)),
     ("POST", "/v1/sql", Need::Of(Permission::Admin)),
     ("GET", "/v1/models", Need::Of(Permission::ModelsRead)),

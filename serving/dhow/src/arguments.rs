@@ -66,7 +66,7 @@ pub enum Command {
     Sql(SqlArguments),
     /// Judges the models in force on what happened after everything that they learned from.
     #[command(
-        after_help = "Examples:\n  dhow evaluate recommend fraud --data-dir shop\n  dhow evaluate recommend --protocol sessions --train train.txt --test test.txt\n  dhow evaluate forecast --data m3.parquet --method ets --method learned"
+        after_help = "Examples:\n  dhow evaluate recommend fraud --data-dir shop\n  dhow evaluate recommend --protocol sessions --train train.txt --test test.txt\n  dhow evaluate forecast --data m3.parquet --method ets --method learned\n  dhow evaluate search --data catalog_match --embedder minilm_int8\n  dhow evaluate customers --data online_retail.parquet --cut 2011-09-09 --days 90"
     )]
     Evaluate(Box<EvaluateArguments>),
     /// Trains models on what the data folder holds, and promotes the good ones.
@@ -447,7 +447,7 @@ pub enum FraudMethodArgument {
 #[derive(Args)]
 pub struct EvaluateArguments {
     /// The tasks; all where none is named.
-    pub tasks: Vec<TrainTask>,
+    pub tasks: Vec<EvaluateTask>,
     /// Judge the method on files of public or own data instead of the model in force.
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<EvaluateProtocol>,
@@ -462,7 +462,8 @@ pub struct EvaluateArguments {
     #[arg(long, value_name = "FILE", requires = "protocol")]
     pub valid: Option<PathBuf>,
     /// A line for each person with the items in time order, for the protocol `interactions`; the transactions as Parquet
-    /// for --dataset; for `forecast`, Parquet with a row for each series: period, train[] and test[], or values[].
+    /// for --dataset; for `forecast`, Parquet with a row for each series: period, train[] and test[], or values[];
+    /// for `customers`, Online Retail as Parquet; for `search`, a folder with a folder of train.txt, valid.txt and test.txt for each catalogue.
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Judge forecasting methods on rows of id, time and value, as Parquet or CSV; the last --horizon values are held out.
@@ -504,6 +505,15 @@ pub struct EvaluateArguments {
     /// The last so large part of the table, by time, is judged.
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     pub test_fraction: f64,
+    /// For `search`: the folder with the text embedding, model_int8.onnx and tokenizer.json; words alone otherwise.
+    #[arg(long, value_name = "FOLDER")]
+    pub embedder: Option<PathBuf>,
+    /// For `customers`: the first day that is forecast; nothing from that day on is learned from.
+    #[arg(long, value_name = "DATE")]
+    pub cut: Option<jiff::civil::Date>,
+    /// For `customers`: how many days are forecast; 90 otherwise.
+    #[arg(long, value_name = "DAYS")]
+    pub days: Option<u16>,
     /// The items' attributes as a JSON object of lists.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub attributes: Option<PathBuf>,
@@ -526,6 +536,23 @@ pub struct EvaluateArguments {
 pub enum FraudDataset {
     /// The Fraud Detection Handbook's simulated card transactions.
     Handbook,
+}
+
+/// What can be judged.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvaluateTask {
+    /// The recommender.
+    Recommend,
+    /// The fraud model.
+    Fraud,
+    /// The demand forecasts.
+    Forecast,
+    /// The delivery times.
+    Delivery,
+    /// Product search, on --data with a folder of catalogues.
+    Search,
+    /// What customers spend and whether they come back, on --data with Online Retail's file.
+    Customers,
 }
 
 /// How a method is judged on files.

@@ -13,6 +13,7 @@ const HEAVY: [(&str, &[&str]); 12] = [
     ("redis", &["features/redis"]),
     ("polars", &["features/offline"]),
     ("tract_onnx", &["models/registry"]),
+    ("tantivy", &["models/search"]),
     ("axum", &["serving/api"]),
     ("rdkafka", &["pipelines/kafka"]),
     ("sqlx", &["serving/store"]),

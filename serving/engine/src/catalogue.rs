@@ -5,14 +5,16 @@ use std::sync::Arc;
 use dhow_events::{Category, Fact, ProductId, Region, SellerId, TenantId, Timestamp};
 use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession, ids, integers, tables};
 use dhow_streams::Record;
-use parking_lot::RwLock;
-use rustc_hash::FxHashMap;
+use parking_lot::{Mutex, RwLock};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A product as the storefront may show it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
     /// Its title.
     pub title: Arc<str>,
+    /// Its description.
+    pub description: Arc<str>,
     /// Its category.
     pub category: Category,
     /// Who offers it.
@@ -45,22 +47,26 @@ struct Entry {
 
 /// Every tenant's products. Facts may come more than once and out of order: the latest by event time holds.
 #[derive(Default)]
-pub struct Catalogue(RwLock<FxHashMap<(TenantId, ProductId), Entry>>);
+pub struct Catalogue {
+    entries: RwLock<FxHashMap<(TenantId, ProductId), Entry>>,
+    /// What changed since it was last asked for; never more than there are products.
+    changed: Mutex<FxHashSet<(TenantId, ProductId)>>,
+}
 
 impl Catalogue {
     /// The offer of a product.
     pub fn offer(&self, tenant: TenantId, product: ProductId) -> Option<Offer> {
-        self.0.read().get(&(tenant, product)).and_then(|entry| entry.offer.clone())
+        self.entries.read().get(&(tenant, product)).and_then(|entry| entry.offer.clone())
     }
 
     /// Whether a product can be bought now.
     pub fn available(&self, tenant: TenantId, product: ProductId) -> bool {
-        self.0.read().get(&(tenant, product)).and_then(|entry| entry.offer.as_ref()).is_some_and(Offer::available)
+        self.entries.read().get(&(tenant, product)).and_then(|entry| entry.offer.as_ref()).is_some_and(Offer::available)
     }
 
     /// The number of products.
     pub fn len(&self) -> usize {
-        self.0.read().len()
+        self.entries.read().len()
     }
 
     /// Whether there is no product.
@@ -77,6 +83,7 @@ impl Catalogue {
                     entry.listed_at = at;
                     entry.offer = Some(Offer {
                         title: listed.title.as_str().into(),
+                        description: listed.description.as_str().into(),
                         category: listed.category,
                         seller: listed.seller,
                         region: listed.region,
@@ -114,7 +121,23 @@ impl Catalogue {
     }
 
     fn change(&self, tenant: TenantId, product: ProductId, change: impl FnOnce(&mut Entry)) {
-        change(self.0.write().entry((tenant, product)).or_default());
+        change(self.entries.write().entry((tenant, product)).or_default());
+        self.changed.lock().insert((tenant, product));
+    }
+
+    /// Some of the products that changed since they were last given here, at most `count`.
+    pub(crate) fn take_changed(&self, count: usize) -> Vec<(TenantId, ProductId)> {
+        let mut changed = self.changed.lock();
+        let taken: Vec<_> = changed.iter().take(count).copied().collect();
+        for key in &taken {
+            changed.remove(key);
+        }
+        taken
+    }
+
+    /// Says of products that they changed: whoever took them could not use them.
+    pub(crate) fn give_back_changed(&self, products: Vec<(TenantId, ProductId)>) {
+        self.changed.lock().extend(products);
     }
 
     /// Restores a tenant's products from the lake, as they were at its last checkpoint.
@@ -137,11 +160,13 @@ impl Catalogue {
             .zip(integers(&stock, "on_hand")?)
             .filter_map(|(product, on_hand)| product.map(|product| (product, on_hand)))
             .collect();
-        let mut entries = self.0.write();
+        let mut entries = self.entries.write();
+        let mut changed = self.changed.lock();
         for row in rows {
             let on_hand = counted.get(&row.product.as_u128()).copied();
             let offer = Offer {
                 title: row.title.as_str().into(),
+                description: row.description.as_str().into(),
                 category: row.category,
                 seller: row.seller,
                 region: row.region,
@@ -149,6 +174,7 @@ impl Catalogue {
                 offered: row.offered,
                 on_hand,
             };
+            changed.insert((tenant, row.product));
             entries.insert((tenant, row.product), Entry { offer: Some(offer), on_hand, ..Entry::default() });
         }
         Ok(())

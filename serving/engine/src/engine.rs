@@ -36,6 +36,7 @@ use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::priority::give_way_to_requests;
 use crate::route_plans::{PLANS_AT_ONCE_MAX, PLANS_QUEUED_MAX};
+use crate::search::LiveSearch;
 use crate::sink::{PlatformSink, Shared, join};
 use crate::storefront::{Storefront, StorefrontSettings};
 use crate::webhooks::WEBHOOK_TESTS_MAX;
@@ -196,6 +197,7 @@ impl Engine {
             links: LiveLinks::open(&folders.links, settings.links, log.partition_count())?,
             deliveries: LiveDeliveries::open(&folders.deliveries, log.partition_count())?,
             catalogue: Catalogue::default(),
+            search: LiveSearch::default(),
             champions: Champions::default(),
             freshness: Freshness::default(),
             stopwatch: settings.stopwatch.clone(),
@@ -208,6 +210,8 @@ impl Engine {
             shared.champions.restore_sales(&lake, *tenant).await.map_err(failed("lake"))?;
             shared.champions.reload(&registry, *tenant, &shared.deliveries)?;
         }
+        // What the lake knew is found from the first request on; vectors follow beside the requests.
+        while shared.search.follow(&shared.catalogue)? {}
         let storefront = Storefront::open(settings.storefront)?;
         let rules = FraudRules::open(&store, vector.names()).await?;
         let desk = Arc::new(FraudDesk { shared: shared.clone(), vector, rules });
@@ -456,7 +460,7 @@ impl Engine {
         self.storefront.read().clone()
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 

@@ -3,7 +3,7 @@
 //! [`Engine::open`] restores what the data folder holds and starts the stream worker; [`Engine::spawn_tasks`] keeps the
 //! outbox, the decision writer and payment recovery going until it is told to stop. Each kind of question has a file of
 //! its own: [`recommend`](Engine::recommend), [`score_checkout`](Engine::score_checkout), [`buyer_trust`](Engine::buyer_trust), [`forecast`](Engine::forecast),
-//! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts).
+//! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts), [`search`](Engine::search).
 
 mod answer;
 mod backtests;
@@ -35,6 +35,7 @@ mod reorders;
 mod risk;
 mod route_plans;
 mod routes;
+mod search;
 mod similar;
 mod sink;
 mod status;
@@ -56,6 +57,7 @@ pub use dhow_effects::{
 pub use dhow_forecast::{Accuracy, SeriesKey, Subject};
 pub use dhow_fraud::{Badge, RiskFlag, TrustFactor, TrustPart, TrustScore};
 pub use dhow_reorder::Service;
+pub use dhow_search::{Correction, FacetCount, Facets, FacetsAsked, Filters, Hit};
 pub use engine::{Engine, EngineSettings, Folders};
 pub use error::EngineError;
 pub use experiments::{ArmTotals, ExperimentReport};
@@ -77,6 +79,7 @@ pub use route_plans::{PLAN_SECONDS, PLAN_STOPS_MAX, RoutePlanAsk};
 pub use routes::{
     ROUTE_STOPS_MAX, ROUTE_TIME_MAX_MICROS, RouteAnswer, RouteCheck, RouteFigures, TaskArrival, TaskExplanation,
 };
+pub use search::{FoundProducts, SearchAsk, SearchMode};
 pub use similar::{SIMILAR_TEXTS_MAX, SimilarText};
 pub use status::Status;
 pub use storefront::{ArmRecommender, ArmSettings, Campaign, ExperimentSettings, MAX_CAMPAIGNS, StorefrontSettings};

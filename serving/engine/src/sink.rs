@@ -18,6 +18,7 @@ use crate::champions::Champions;
 use crate::deliveries::LiveDeliveries;
 use crate::freshness::Freshness;
 use crate::links::LiveLinks;
+use crate::search::LiveSearch;
 
 /// Live sessions and persons are kept for so long after their last click.
 const LIVE_RETENTION_MICROS: i64 = 30 * DAY_MICROS;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     /// What delivery models follow.
     pub deliveries: LiveDeliveries,
     pub catalogue: Catalogue,
+    /// The catalogue as it is searched.
+    pub search: LiveSearch,
     pub champions: Champions,
     pub freshness: Freshness,
     pub stopwatch: Arc<dyn Clock>,

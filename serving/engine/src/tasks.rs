@@ -34,6 +34,8 @@ const CHECKPOINT_PAUSE: Duration = Duration::from_millis(200);
 const CHAIN_PAUSE: Duration = Duration::from_millis(100);
 /// How often events are looked for that are no longer to be kept.
 const FORGET_PAUSE: Duration = Duration::from_secs(60);
+/// How often the catalogue is looked at for what changed.
+const SEARCH_PAUSE: Duration = Duration::from_millis(200);
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -86,8 +88,9 @@ impl Engine {
         let webhooks = self.deliver_webhooks(stop.clone());
         let chaining = self.chain_audit(stop.clone());
         let kept = async { tokio::join!(checkpoints, forgetting, chaining) };
+        let searching = self.follow_catalogue(stop.clone());
         let relaying = self.relay_outbox(stop);
-        tokio::join!(writer, recovery, monitor, merging, rules, kept, webhooks, relaying);
+        tokio::join!(writer, recovery, monitor, merging, rules, kept, webhooks, searching, relaying);
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -231,6 +234,29 @@ impl Engine {
             }
             if let Err(error) = self.store().checkpoint().await {
                 tracing::error!(%error, "the database's write-ahead file grows; trying again");
+            }
+        }
+    }
+
+    /// Takes what changed in the catalogue into the search, and gives products without one a vector.
+    async fn follow_catalogue(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let shared = self.shared().clone();
+            let pause = match beside_requests(move || shared.search.follow_all(&shared)).await {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => SEARCH_PAUSE,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the search does not follow the catalogue; trying again");
+                    RETRY_PAUSE
+                }
+                Err(error) => {
+                    tracing::error!(%error, "following the catalogue broke down; trying again");
+                    RETRY_PAUSE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stopped(&mut stop) => {}
             }
         }
     }

@@ -27,6 +27,7 @@ mod products;
 mod recommendations;
 mod reorders;
 pub(crate) mod route_plans;
+mod search;
 mod segment;
 mod sql;
 mod texts;
@@ -131,6 +132,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::get_journal))
         .routes(routes!(features::get_features))
         .routes(routes!(features::post_features))
+        .routes(routes!(search::get_search))
         .routes(routes!(texts::post_text_similarity))
         .routes(routes!(sql::post_sql))
         .merge(of_inference())

@@ -17,5 +17,6 @@ mod payments;
 mod planning;
 mod risk;
 mod routes;
+mod search;
 mod trained;
 mod world;

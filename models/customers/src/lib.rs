@@ -1,0 +1,30 @@
+//! What customers will spend and whether they come back, from their days of purchase; it reads no lake and serves nothing.
+//!
+//! A [`Purchase`] is what one customer bought on one day. [`Histories`] holds everybody's, and is looked at as of a cut: what
+//! happened on that day or later is then unknown.
+//!
+//! - [`BgNbd`] with [`GammaGamma`] is the classic: how often somebody buys and when that ends, and what a purchase is worth
+//!   (Fader, Hardie and Lee 2005; Fader and Hardie 2013).
+//! - [`SpendModel`] is better where much is known: boosted trees on recency, frequency, money and rhythm, learned from
+//!   windows that ended before the cut. It gives the mean, quantiles whose interval was made honest on customers that were
+//!   held out, and the probability that nothing is bought.
+//! - [`spend_judgement`] says how far forecasts are from what came: mean absolute error and rank correlation.
+
+mod bg_nbd;
+mod error;
+mod evaluation;
+mod features;
+mod gamma_gamma;
+mod history;
+mod judgement;
+mod search;
+mod spend;
+
+pub use bg_nbd::BgNbd;
+pub use error::CustomersError;
+pub use evaluation::{Compared, SpendReport, compare};
+pub use features::{FEATURE_NAMES, features_of};
+pub use gamma_gamma::GammaGamma;
+pub use history::{CUSTOMERS_MAX, Histories, Purchase, Summary};
+pub use judgement::{Judgement, rank_correlation, spend_judgement};
+pub use spend::{SpendForecast, SpendModel, SpendSettings, TRAINING_CUTS_MAX};
