@@ -104,6 +104,16 @@ impl Folder {
         sync_folder(&self.path)
     }
 
+    /// A file's length; 0 where there is none.
+    pub(crate) fn length(&self, inside: impl AsRef<Path>) -> Result<u64, RegistryError> {
+        let path = self.path(inside);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(io_error("looking at", &path)(error)),
+        }
+    }
+
     /// A file's bytes, or `None` where there is none.
     pub(crate) fn read(&self, inside: impl AsRef<Path>) -> Result<Option<Vec<u8>>, RegistryError> {
         let path = self.path(inside);

@@ -165,6 +165,14 @@ impl Registry {
         self.read_ledger(&self.folder.lock(Access::Read)?)
     }
 
+    /// How long the ledger's file is, which grows with every promotion: to see cheaply whether there was one.
+    ///
+    /// # Errors
+    /// [`RegistryError::Io`].
+    pub fn ledger_bytes(&self) -> Result<u64, RegistryError> {
+        self.folder.length(LEDGER)
+    }
+
     /// The model that has the alias now. Reads the ledger anew, so it also sees other processes' promotions.
     ///
     /// # Errors

@@ -593,9 +593,9 @@ pub struct ModelsArguments {
 pub enum ModelsAction {
     /// Every registered model with its aliases.
     List,
-    /// Registers an ONNX model and makes it the champion of its task.
+    /// Registers a model from an ONNX file, or trees in LightGBM's text, and gives it a role.
     Import {
-        /// The ONNX file.
+        /// The file: `.onnx`, or `.txt` for trees.
         file: PathBuf,
         /// The tokenizer of a text model.
         #[arg(long, value_name = "FILE")]
@@ -609,6 +609,9 @@ pub enum ModelsAction {
         /// Its name; the file's name otherwise.
         #[arg(long)]
         name: Option<String>,
+        /// champion, challenger, shadow, or none.
+        #[arg(long, default_value = "champion")]
+        alias: String,
     },
     /// Gives a model an alias.
     Promote {

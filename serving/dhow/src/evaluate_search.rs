@@ -140,9 +140,7 @@ fn public_catalogue(data: &Path, name: String, embedder: Option<&TextEmbedder>) 
     let read = read_catalog_match(&data.join(&name)).map_err(Failure::input)?;
     let documents = read.catalogue.iter().enumerate().map(|(number, record)| document_of(number, record)).collect();
     let queries = |queries: Vec<KnownItemQuery>| {
-        let known = |query: KnownItemQuery| {
-            (query.title, query.relevant.into_iter().map(|number| product_id(number)).collect())
-        };
+        let known = |query: KnownItemQuery| (query.title, query.relevant.into_iter().map(product_id).collect());
         queries.into_iter().map(known).collect()
     };
     Ok(Catalogue {

@@ -31,7 +31,8 @@ pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result
     let registry = Registry::open(Folders::of(&configuration.data_dir).registry)?;
     match &arguments.action {
         ModelsAction::List => list(&registry, configuration, arguments.json),
-        ModelsAction::Import { file, tokenizer, task, licence, name } => {
+        ModelsAction::Import { file, tokenizer, task, licence, name, alias } => {
+            let alias = (alias != "none").then(|| alias.parse::<Alias>()).transpose().map_err(Failure::input)?;
             let name =
                 name.clone().unwrap_or_else(|| file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
             let import = OnnxImport {
@@ -43,7 +44,7 @@ pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result
                 at: SystemClock.now(),
                 embedder: EmbedderSettings::default(),
             };
-            import_model(&registry, configuration, &import, arguments.json)
+            import_model(&registry, configuration, &import, alias, arguments.json)
         }
         ModelsAction::Promote { model, alias, why } => promote(&registry, configuration, *model, alias, why),
     }
@@ -88,12 +89,15 @@ fn import_model(
     registry: &Registry,
     configuration: &Configuration,
     import: &OnnxImport<'_>,
+    alias: Option<Alias>,
     as_json: bool,
 ) -> Result<(), Failure> {
     let imported = import_onnx(registry, &configuration.tenant, import).map_err(Failure::input)?;
     let task: Task = imported.card.draft.task;
     let why = format!("imported from {}", import.onnx.file_name().map(Path::new).unwrap_or(import.onnx).display());
-    registry.promote(&configuration.tenant, task, Alias::Champion, imported.card.model_id, import.at, &why)?;
+    if let Some(alias) = alias {
+        registry.promote(&configuration.tenant, task, alias, imported.card.model_id, import.at, &why)?;
+    }
     if as_json {
         return json(&imported.card);
     }
@@ -102,7 +106,8 @@ fn import_model(
         Trial::RanOnZeros(outputs) => format!("it ran on zeros and gave {outputs:?}"),
         Trial::RefusedZeros(reason) => format!("it loads, but did not run on zeros: {reason}"),
     };
-    println!("{} is the champion for {task}; {trial}", imported.card.model_id);
+    let role = alias.map_or_else(|| "is registered".to_owned(), |alias| format!("is the {alias} for {task}"));
+    println!("{} {role}; {trial}", imported.card.model_id);
     Ok(())
 }
 

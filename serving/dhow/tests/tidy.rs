@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Heavy dependencies and where each may be imported: in one crate, but for the one that the cluster program shares.
-const HEAVY: [(&str, &[&str]); 12] = [
+const HEAVY: [(&str, &[&str]); 13] = [
     // The cluster program runs the plans of `offline` and is no part of the binary.
     ("datafusion", &["features/offline", "features/cluster"]),
     ("ballista", &["features/cluster"]),

@@ -9,7 +9,7 @@ use dhow_offline::{Lake, OfflineError, QueryBounds, SqlSession, tables};
 use dhow_recommend::{Interaction, LiveRecommender, LiveState, RecommendModel};
 use dhow_registry::{Alias, Registry, RegistryError, Task, TextEmbedder, open_embedder};
 use dhow_training::{FraudBundle, OpenFraud};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use crate::EngineError;
@@ -64,6 +64,8 @@ pub(crate) struct TenantModels {
 #[derive(Default)]
 pub struct Champions {
     models: RwLock<FxHashMap<TenantId, Arc<TenantModels>>>,
+    /// Held while models are read anew, so that who read the ledger last is also the last to put models in force.
+    reading: Mutex<()>,
     /// What sold lately; it goes on from one forecast model to the next.
     sales: RwLock<FxHashMap<TenantId, Arc<RecentSales>>>,
 }
@@ -84,6 +86,7 @@ impl Champions {
         tenant: TenantId,
         deliveries: &LiveDeliveries,
     ) -> Result<(), EngineError> {
+        let _reading = self.reading.lock();
         let old = self.of(tenant);
         let mut models = TenantModels::default();
         if let Some(Loaded { id, label, bytes, .. }) = champion(registry, tenant, Task::Recommend)? {

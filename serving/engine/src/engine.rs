@@ -35,6 +35,7 @@ use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
 use crate::priority::give_way_to_requests;
+use crate::promotions::SeenPromotions;
 use crate::route_plans::{PLANS_AT_ONCE_MAX, PLANS_QUEUED_MAX};
 use crate::search::LiveSearch;
 use crate::sink::{PlatformSink, Shared, join};
@@ -160,6 +161,7 @@ pub struct Engine {
     store: Store,
     registry: Registry,
     inference: Arc<Inference>,
+    seen_promotions: SeenPromotions,
     shared: Arc<Shared>,
     desk: Arc<FraudDesk>,
     commerce: Commerce<Store, SimulatedRail>,
@@ -205,6 +207,8 @@ impl Engine {
             applied_count: AtomicU64::new(0),
         });
         let lake = Lake::open(settings.lake.clone()).map_err(failed("lake"))?;
+        // What is promoted from here on is taken into force later.
+        let promoted = registry.ledger().map_err(failed("model registry"))?.promotions().len();
         for tenant in &settings.tenants {
             shared.catalogue.restore(&lake, *tenant).await.map_err(failed("lake"))?;
             shared.champions.restore_sales(&lake, *tenant).await.map_err(failed("lake"))?;
@@ -239,6 +243,7 @@ impl Engine {
             monitor_settings: settings.monitor,
             log,
             store,
+            seen_promotions: SeenPromotions::new(promoted),
             inference: Arc::new(serve_registered(&registry, settings.stopwatch.clone())),
             registry,
             shared,
@@ -382,6 +387,10 @@ impl Engine {
 
     pub(crate) fn tenants(&self) -> &[TenantId] {
         &self.tenants
+    }
+
+    pub(crate) const fn seen_promotions(&self) -> &SeenPromotions {
+        &self.seen_promotions
     }
 
     pub(crate) const fn monitor(&self) -> &Monitor {

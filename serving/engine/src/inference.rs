@@ -46,6 +46,11 @@ fn is_servable(card: &ModelCard) -> bool {
     }
 }
 
+/// The name by which the holder of a role is asked for.
+pub(crate) fn role_name(task: Task, alias: Alias) -> String {
+    format!("{task}.{alias}")
+}
+
 fn role_of(name: &str) -> Option<(Task, Alias)> {
     let (task, alias) = name.split_once('.')?;
     Some((task.parse().ok()?, alias.parse().ok()?))
@@ -60,7 +65,7 @@ impl ModelSource for RegistrySource {
         let by_role = roles.filter_map(|(task, alias)| {
             let holder = ledger.resolve(&tenant, task, alias)?;
             let known = cards.iter().any(|card| card.model_id == holder);
-            known.then(|| Registered { name: format!("{task}.{alias}"), version: holder.to_string() })
+            known.then(|| Registered { name: role_name(task, alias), version: holder.to_string() })
         });
         Ok(by_name.chain(by_role).collect())
     }

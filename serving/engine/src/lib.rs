@@ -30,6 +30,7 @@ mod live_routes;
 mod log_place;
 mod monitor;
 mod priority;
+mod promotions;
 mod recommend;
 mod reorders;
 mod risk;

@@ -89,8 +89,9 @@ impl Engine {
         let chaining = self.chain_audit(stop.clone());
         let kept = async { tokio::join!(checkpoints, forgetting, chaining) };
         let searching = self.follow_catalogue(stop.clone());
-        let relaying = self.relay_outbox(stop);
-        tokio::join!(writer, recovery, monitor, merging, rules, kept, webhooks, searching, relaying);
+        let following = async { tokio::join!(searching, self.follow_promotions(stop.clone())) };
+        let relaying = self.relay_outbox(stop.clone());
+        tokio::join!(writer, recovery, monitor, merging, rules, kept, webhooks, following, relaying);
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }

@@ -9,6 +9,8 @@ use crate::error::InferenceError;
 pub const INPUTS_MAX: usize = 256;
 /// The most outputs that a request may name.
 pub const OUTPUTS_MAX: usize = 256;
+/// The longest key of a trial, in bytes.
+pub const ROUTING_KEY_BYTES_MAX: usize = 256;
 
 /// An output that a request names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub struct InferRequest {
     pub binary_outputs: bool,
     /// How long the answer may take, in microseconds.
     pub timeout_us: Option<u64>,
+    /// What says which side of a trial it is on, such as a shopper's id; its own word where there is none.
+    pub routing_key: Option<String>,
 }
 
 /// What a model answered.
@@ -55,6 +59,19 @@ pub(crate) fn shown(spec: &TensorSpec) -> String {
         .flatten()
         .map(|dim| if let Dim::Fixed(length) = dim { length.to_string() } else { "-1".to_owned() });
     format!("`{}` of {} [{}]", spec.name, datatype::word(spec.element_type), dims.collect::<Vec<_>>().join(","))
+}
+
+/// A routing key that is not too long.
+///
+/// # Errors
+/// It is.
+pub(crate) fn checked_routing_key(key: &str) -> Result<String, InferenceError> {
+    if key.len() > ROUTING_KEY_BYTES_MAX {
+        let problem =
+            format!("parameter `routing_key` has {} bytes; at most {ROUTING_KEY_BYTES_MAX} are allowed", key.len());
+        return Err(InferenceError::invalid(problem));
+    }
+    Ok(key.to_owned())
 }
 
 impl InferRequest {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::datatype;
 use crate::error::InferenceError;
-use crate::request::{INPUTS_MAX, InferAnswer, InferRequest, OUTPUTS_MAX, RequestedOutput};
+use crate::request::{INPUTS_MAX, InferAnswer, InferRequest, OUTPUTS_MAX, RequestedOutput, checked_routing_key};
 
 /// The header that tells where the JSON ends and the bytes begin.
 pub const HEADER_LENGTH: &str = "inference-header-content-length";
@@ -99,6 +99,13 @@ fn read_parameters(parameters: &Parameters, request: &mut InferRequest) -> Resul
                 "parameter `timeout` is {value}; it must be a whole number of microseconds"
             ))
         })?),
+    };
+    request.routing_key = match parameters.get("routing_key") {
+        None => None,
+        Some(Value::String(key)) => Some(checked_routing_key(key)?),
+        Some(other) => {
+            return Err(InferenceError::invalid(format!("parameter `routing_key` is {other}; it must be a text")));
+        }
     };
     refuse_state(parameters.keys().map(String::as_str))
 }

@@ -199,11 +199,11 @@ async fn infer(app: Shared, caller: Caller, model: &str, version: Option<&str>, 
     let header_length = request.headers().get(HEADER_LENGTH).map(|value| value.to_str().unwrap_or("?").to_owned());
     let body = read_body(request, INFER_BODY_BYTES_MAX).await?;
     // What serves is found first, so that who asks for nothing is not told of his tensors.
-    let served = app.engine.inference().served(caller.tenant, model, version)?;
+    let entry = app.engine.inference().entry(caller.tenant, model, version)?;
     let asked = read_request(&body, header_length.as_deref())?;
     drop(body);
     let (outputs, binary) = (asked.outputs.clone(), asked.binary_outputs);
-    let written = write_answer(&served.infer(asked).await?, &outputs, binary)?;
+    let written = write_answer(&entry.infer(asked).await?, &outputs, binary)?;
     let Some(length) = written.header_length else {
         return Ok(([(header::CONTENT_TYPE, JSON_TYPE)], written.bytes).into_response());
     };

@@ -20,6 +20,7 @@ mod health;
 pub(crate) mod inference;
 mod keys;
 mod ledger;
+mod model_trials;
 mod models;
 mod payments;
 mod plans;
@@ -137,6 +138,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(sql::post_sql))
         .merge(of_inference())
         .routes(routes!(models::get_models))
+        .routes(routes!(model_trials::get_trial, model_trials::put_trial, model_trials::delete_trial))
+        .routes(routes!(model_trials::post_outcomes))
         .routes(routes!(models::get_status))
         .routes(routes!(keys::get_api_keys, keys::post_api_keys))
         .routes(routes!(keys::delete_api_key))

@@ -225,3 +225,82 @@ async fn json_alone_works_with_nested_data_and_names_what_is_wrong() {
     let refused = world.ask("POST", "/v2/models/linear/infer").key(&other).json(&ask(&[[0.0; 3]])).send().await;
     assert_eq!(refused.status, 404, "another tenant's models are not there");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_tried_on_a_share_of_keys_judged_by_outcomes_and_put_in_force() {
+    let world = World::new().await;
+    let versions: Vec<String> = register(&world).iter().map(|card| card.model_id.to_string()).collect();
+    let load = json!({ "parameters": { "version": versions[0] } });
+    assert_eq!(world.ask("POST", "/v2/repository/models/linear/load").json(&load).send().await.status, 200);
+    let trial = "/v1/models/linear/trial";
+    assert_eq!(world.ask("GET", trial).send().await.status, 404);
+    let put = |body: Value| world.ask("PUT", trial).json(&body).send();
+    for (body, status, words) in [
+        (json!({ "kind": "canary", "share": 0 }), 422, "`share`"),
+        (json!({ "kind": "canary", "share": 0.5, "version": versions[0] }), 422, "nothing to try"),
+        (json!({ "kind": "canary", "share": 0.5, "version": "mdl_x" }), 404, "no model"),
+        (json!({ "kind": "canary", "share": 0.5, "guard": { "requests_min": 0 } }), 422, "requests_min"),
+        (json!({ "kind": "canary", "share": 0.5, "guards": {} }), 422, "guards"),
+    ] {
+        let refused = put(body).await;
+        assert!(refused.status == status && refused.text.contains(words), "{refused:?}");
+    }
+    let guard = json!({ "requests_min": 20, "latency_ratio_max": 1000.0, "shift_max": 1000.0 });
+    let begun = put(json!({ "kind": "canary", "share": 0.5, "version": versions[1], "guard": guard })).await;
+    assert_eq!(begun.status, 200, "{begun:?}");
+    let infer = |key: usize| {
+        let mut body = ask(&[[key as f32 / 100.0, 0.0, 0.0]]);
+        body["id"] = json!(format!("r{key}"));
+        body["parameters"] = json!({ "routing_key": format!("buyer {key}") });
+        let world = &world;
+        async move {
+            let answer = world.post("/v2/models/linear/infer", &body).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            answer.json()["model_version"].as_str().unwrap().to_owned()
+        }
+    };
+    let mut canary = 0;
+    for key in 0..100 {
+        let version = infer(key).await;
+        assert_eq!(infer(key).await, version);
+        canary += usize::from(version == versions[1]);
+    }
+    assert!((20..=80).contains(&canary), "{canary}");
+
+    // What came out is what the version in force says: the other says twice as much, and is taken off.
+    let told = |key: usize| json!({ "id": format!("r{key}"), "value": key as f64 / 100.0 });
+    let outcomes = json!({ "outcomes": (0..100).map(told).collect::<Vec<_>>() });
+    let known = world.ask("POST", format!("{trial}/outcomes")).json(&outcomes).send().await;
+    assert_eq!(known.json(), json!({ "known": 100 }), "{known:?}");
+    let report = world.ask("GET", trial).send().await.json();
+    assert!(report["stopped"]["why"].as_str().unwrap().contains("beside what came out"), "{report}");
+    assert_eq!(infer(3).await, versions[0]);
+
+    // Against the advice, by its version: nothing is loaded, and the trial is over.
+    let load = json!({ "parameters": { "version": versions[1] } });
+    assert_eq!(world.ask("POST", "/v2/repository/models/linear/load").json(&load).send().await.status, 200);
+    assert_eq!(infer(3).await, versions[1]);
+    assert_eq!(world.ask("DELETE", trial).send().await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_by_another_process_reaches_the_running_server() {
+    let world = World::new().await;
+    let versions = register(&world);
+    let role = "/v2/models/custom.champion/infer";
+    assert_eq!(world.ask("POST", "/v2/repository/models/custom.champion/load").send().await.status, 200);
+    let version = async || world.post(role, &ask(&[[1.0, 0.0, 0.0]])).await.json()["model_version"].clone();
+    assert_eq!(version().await, json!(versions[0].model_id));
+
+    // Another handle on the folder, as another process has; its clock is this world's.
+    let folder = world.engine.folders().registry.clone();
+    let elsewhere = Registry::open(folder).unwrap();
+    let (tenant, champion) = (TenantId::default(), versions[1].model_id);
+    elsewhere.promote(&tenant, Task::Custom, Alias::Champion, champion, world.clock.now(), "better").unwrap();
+    let mut looks = 0;
+    while version().await != json!(champion) {
+        looks += 1;
+        assert!(looks < 2_000, "the promotion is not followed");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dhow_events::TenantId;
+use dhow_events::{Clock, TenantId};
 use dhow_registry::{Alias, EmbedderSettings, OnnxImport, Task, import_onnx};
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use crate::datatype;
 use crate::describe::{self, ServerMetadata};
 use crate::error::{ErrorKind, InferenceError};
 use crate::figures::{self, Duration};
-use crate::request::{INPUTS_MAX, InferAnswer, InferRequest, OUTPUTS_MAX, RequestedOutput};
+use crate::request::{INPUTS_MAX, InferAnswer, InferRequest, OUTPUTS_MAX, RequestedOutput, checked_routing_key};
 use crate::rest::{element_type, refuse_names, refuse_state, shape_of};
 
 impl From<InferenceError> for Status {
@@ -41,6 +41,7 @@ pub(super) fn request(message: ModelInferRequest) -> Result<InferRequest, Infere
     }
     refuse_state(parameters.keys().map(String::as_str))?;
     let timeout_us = parameters.get("timeout").map(micros).transpose()?;
+    let routing_key = parameters.get("routing_key").map(key).transpose()?;
     if !raw.is_empty() && raw.len() != inputs.len() {
         let problem = format!("{} raw contents were given for {} inputs; each must have one", raw.len(), inputs.len());
         return Err(InferenceError::invalid(problem));
@@ -52,7 +53,14 @@ pub(super) fn request(message: ModelInferRequest) -> Result<InferRequest, Infere
         Ok(RequestedOutput { name: output.name, binary: None })
     };
     let outputs = outputs.into_iter().map(output).collect::<Result<_, InferenceError>>()?;
-    Ok(InferRequest { id, inputs, outputs, binary_outputs: true, timeout_us })
+    Ok(InferRequest { id, inputs, outputs, binary_outputs: true, timeout_us, routing_key })
+}
+
+fn key(parameter: &InferParameter) -> Result<String, InferenceError> {
+    match &parameter.choice {
+        Some(InferParameterChoice::Text(key)) => checked_routing_key(key),
+        _ => Err(InferenceError::invalid("parameter `routing_key` must be a text")),
+    }
 }
 
 fn micros(parameter: &InferParameter) -> Result<u64, InferenceError> {

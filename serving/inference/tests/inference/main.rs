@@ -1,6 +1,7 @@
 //! Batching, bounds and changes of served models under a scheduler that the tests step through themselves: no thread, no clock runs by itself.
 
 mod rest;
+mod trials;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -55,6 +56,8 @@ enum Kind {
     Rows(f32),
     /// Every row beside the mean of all rows.
     Mixed,
+    /// Fails where a row begins above 0.
+    Failing,
 }
 
 struct Toy {
@@ -93,10 +96,14 @@ impl Model for Toy {
         if values.chunks(2).any(|row| row[0] == 13.0) {
             return Err(ModelFault::BadInput("13 brings bad luck".to_owned()));
         }
+        if self.kind == Kind::Failing && values.chunks(2).any(|row| row[0] > 0.0) {
+            return Err(ModelFault::Failed("it broke".to_owned()));
+        }
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let of = |factor: f32| {
             let each = |row: &[f32]| match self.kind {
                 Kind::Rows(own) => [(row[0] + row[1]) * own * factor, (row[0] - row[1]) / 3.0],
+                Kind::Failing => [(row[0] + row[1]) * factor, (row[0] - row[1]) / 3.0],
                 Kind::Mixed => [row[0] - mean, row[1] - mean],
             };
             let values = values.chunks(2).flat_map(each).collect();
