@@ -155,7 +155,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let stored = transaction.put_stock(tenant, product, on_hand).await?;
         let quantity_change = on_hand - stored.on_hand_before;
-        if quantity_change != 0 {
+        // A first count of none is news too: what was never counted can be bought.
+        if quantity_change != 0 || stored.is_first {
             let fact = StockChanged { product, quantity_change, on_hand };
             transaction.append_events(&[self.event(tenant, product.to_string(), now, fact)], now).await?;
         }

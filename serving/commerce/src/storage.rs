@@ -50,6 +50,8 @@ pub enum StorageError {
 /// The two stock levels around a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredStock {
+    /// Whether nothing was counted before.
+    pub is_first: bool,
     /// Units there before; 0 where the product had no stock row.
     pub on_hand_before: i64,
     /// The level now.

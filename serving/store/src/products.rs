@@ -127,9 +127,16 @@ pub(crate) async fn put_stock(
     product: ProductId,
     on_hand: i64,
 ) -> Result<StoredStock, StorageError> {
+    let first = "INSERT INTO stock (tenant, product, on_hand, reserved) VALUES ($1, $2, 0, 0) \
+                 ON CONFLICT (tenant, product) DO NOTHING";
+    let first = sqlx::query(first)
+        .bind(tenant.to_string())
+        .bind(product.to_string())
+        .execute(&mut *connection)
+        .await
+        .map_err(storage_error)?;
     // An update that changes nothing reads and locks the row at once.
-    let locked = "INSERT INTO stock (tenant, product, on_hand, reserved) VALUES ($1, $2, 0, 0) \
-                  ON CONFLICT (tenant, product) DO UPDATE SET on_hand = stock.on_hand RETURNING on_hand, reserved";
+    let locked = "UPDATE stock SET on_hand = on_hand WHERE tenant = $1 AND product = $2 RETURNING on_hand, reserved";
     let row = sqlx::query(locked)
         .bind(tenant.to_string())
         .bind(product.to_string())
@@ -144,7 +151,8 @@ pub(crate) async fn put_stock(
         .execute(connection)
         .await
         .map_err(storage_error)?;
-    Ok(StoredStock { on_hand_before: before.on_hand, level: StockLevel { on_hand, ..before } })
+    let is_first = first.rows_affected() == 1;
+    Ok(StoredStock { is_first, on_hand_before: before.on_hand, level: StockLevel { on_hand, ..before } })
 }
 
 pub(crate) async fn add_stock(

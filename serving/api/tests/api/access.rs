@@ -231,8 +231,9 @@ async fn every_route_answers_garbage_with_a_problem() {
         if operation.template.contains('{') {
             let nothing = world.ask(method, operation.template.replace(['{', '}'], "x")).json(&json!({}));
             let nothing = nothing.header("if-match", "\"1\"").send().await;
-            // A rail has a name and no id: that there is none of it is all there is to say.
-            let unknown = if operation.template.contains("{rail}") { 404 } else { 400 };
+            // A rail or a model has a name and no id: that there is none of it is all there is to say.
+            let has_name = operation.template.contains("{rail}") || operation.template.contains("{model}");
+            let unknown = if has_name { 404 } else { 400 };
             assert!([unknown, 422].contains(&nothing.status), "{shown}: {nothing:?}");
             nothing.code();
         }
