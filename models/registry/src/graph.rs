@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
-use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, TensorShapeProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::Framework;
 
 use crate::onnx::OnnxError;
@@ -136,6 +136,34 @@ fn dims_of(shape: &TensorShapeProto) -> Vec<Dim> {
         _ => Dim::Free(Dim::UNNAMED.to_owned()),
     };
     shape.dim.iter().map(|dim| dim_of(&dim.value)).collect()
+}
+
+/// Puts "is not equal to itself" in the place of `IsNaN`, whose type the runtime gets wrong: it takes its output for numbers.
+pub(crate) fn express_is_nan(graph: &mut GraphProto) {
+    let mut expressed = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        for inner in node.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs))
+        {
+            express_is_nan(inner);
+        }
+        match (node.op_type.as_str(), node.input.as_slice(), node.output.as_slice()) {
+            ("IsNaN", [input], [output]) => {
+                let is_number = format!("{output}/is_number");
+                let (input, output) = (input.clone(), output.clone());
+                let of = |op_type: &str, input, output| NodeProto {
+                    op_type: op_type.to_owned(),
+                    name: format!("{}/{op_type}", node.name),
+                    input,
+                    output: vec![output],
+                    ..NodeProto::default()
+                };
+                expressed.push(of("Equal", vec![input.clone(), input], is_number.clone()));
+                expressed.push(of("Not", vec![is_number], output));
+            }
+            _ => expressed.push(node),
+        }
+    }
+    graph.node = expressed;
 }
 
 /// Gives every free input dimension without a name one of its own, so that shapes can be followed through the graph.

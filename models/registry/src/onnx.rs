@@ -8,7 +8,7 @@ use tract_onnx::prelude::{
 };
 
 use crate::convert::{from_tract, to_tract, tract_type};
-use crate::graph::{check_graph, decode, has_convolution, name_free_dims, signature_of};
+use crate::graph::{check_graph, decode, express_is_nan, has_convolution, name_free_dims, signature_of};
 use crate::plan::{PlanCache, contained, plan};
 use dhow_tensors::{Dim, NamedTensor, Signature, Tensor, TensorData, TensorSpec};
 
@@ -82,6 +82,7 @@ impl OnnxModel {
         check_graph(&proto)?;
         let signature = signature_of(&proto)?;
         name_free_dims(&mut proto);
+        proto.graph.iter_mut().for_each(express_is_nan);
         // What other tools recorded about inner tensors may contradict the shapes of a run, so it is left out.
         let framework = tract_onnx::onnx().with_ignore_value_info(true);
         let graph = contained(|| framework.model_for_proto_model(&proto)).map_err(OnnxError::BadGraph)?;

@@ -95,6 +95,8 @@ fn import_model(
     let imported = import_onnx(registry, &configuration.tenant, import).map_err(Failure::input)?;
     let task: Task = imported.card.draft.task;
     let why = format!("imported from {}", import.onnx.file_name().map(Path::new).unwrap_or(import.onnx).display());
+    // What was seen to fail gets no role by itself; who knows better promotes it by hand.
+    let alias = alias.filter(|_| !matches!(imported.trial, Trial::RefusedZeros(_)));
     if let Some(alias) = alias {
         registry.promote(&configuration.tenant, task, alias, imported.card.model_id, import.at, &why)?;
     }
@@ -104,7 +106,9 @@ fn import_model(
     let trial = match &imported.trial {
         Trial::Embedded { dimension } => format!("it embeds texts in {dimension} dimensions"),
         Trial::RanOnZeros(outputs) => format!("it ran on zeros and gave {outputs:?}"),
-        Trial::RefusedZeros(reason) => format!("it loads, but did not run on zeros: {reason}"),
+        Trial::RefusedZeros(reason) => {
+            format!("it loads, but did not run on zeros, and so has no role until it is promoted: {reason}")
+        }
     };
     let role = alias.map_or_else(|| "is registered".to_owned(), |alias| format!("is the {alias} for {task}"));
     println!("{} {role}; {trial}", imported.card.model_id);

@@ -214,7 +214,7 @@ impl Trial {
     pub(crate) async fn infer(self: &Arc<Self>, request: InferRequest) -> Result<InferAnswer, InferenceError> {
         let chosen = self.chooses(&request);
         match (self.settings.kind, chosen) {
-            (TrialKind::Canary, true) => self.timed(Side::Candidate, request).await,
+            (TrialKind::Canary, true) => self.tried(request).await,
             (TrialKind::Canary, false) => self.timed(Side::Control, request).await,
             (TrialKind::Shadow, false) => self.control.infer(request).await,
             (TrialKind::Shadow, true) => self.shadowed(request).await,
@@ -241,6 +241,24 @@ impl Trial {
         ((u64::from_be_bytes(first) >> 11) as f64) / ((1u64 << 53) as f64) < self.settings.share
     }
 
+    /// Answers by the version on trial; what it refuses and the version in force takes is its failure, and is answered.
+    async fn tried(&self, request: InferRequest) -> Result<InferAnswer, InferenceError> {
+        let again = request.clone();
+        let refusal = match self.timed(Side::Candidate, request).await {
+            Err(error) if error.kind == ErrorKind::Invalid => error,
+            answer => return answer,
+        };
+        let Ok(answer) = self.control.infer(again).await else { return Err(refusal) };
+        self.failed(Side::Candidate);
+        Ok(answer)
+    }
+
+    fn failed(&self, side: Side) {
+        let mut found = self.found.lock();
+        found.arms[side as usize].failed();
+        self.judge(&mut found);
+    }
+
     async fn timed(&self, side: Side, request: InferRequest) -> Result<InferAnswer, InferenceError> {
         let served = if side == Side::Control { &self.control } else { &self.candidate };
         let (id, begin) = (request.id.clone(), self.clock.now());
@@ -260,8 +278,10 @@ impl Trial {
         tokio::spawn(async move {
             let _place = place;
             // Its end is counted with it; nobody waits for what it says.
-            if let (Some(given), Ok(own)) = (given, trial.timed(Side::Candidate, again).await) {
-                trial.found.lock().comparison.add(&given, &own.outputs);
+            match (given, trial.timed(Side::Candidate, again).await) {
+                (Some(given), Ok(own)) => trial.found.lock().comparison.add(&given, &own.outputs),
+                (Some(_), Err(error)) if error.kind == ErrorKind::Invalid => trial.failed(Side::Candidate),
+                _ => {}
             }
         });
         answer
@@ -278,7 +298,8 @@ impl Trial {
                     found.wait_for_outcome(self.waiting_name(side, id), side, first);
                 }
             }
-            // Who asks for what cannot be says nothing of the version.
+            // Who asks for what cannot be says nothing of the version; what one version takes and the other does not is
+            // counted by those who asked both.
             Err(error) if error.kind == ErrorKind::Invalid => return,
             Err(_) => found.arms[side as usize].failed(),
         }

@@ -39,6 +39,21 @@ proptest! {
 }
 
 #[test]
+fn missing_values_are_replaced_where_a_graph_says_so() {
+    let missing = vec![node("IsNaN", &["x"], "missing"), node("Where", &["missing", "mean", "x"], "y")];
+    let bytes = model(
+        missing,
+        vec![floats("mean", &[2], &[7.0, 8.0])],
+        vec![value("x", F32, &["rows", "2"])],
+        vec![value("y", F32, &["rows", "2"])],
+    );
+    let filled = OnnxModel::from_bytes(&bytes).unwrap();
+    let x = [f32::NAN, 1.0, 2.0, f32::NAN, f32::INFINITY, -0.0];
+    let outputs = filled.run(&[f32_input("x", &[3, 2], &x)]).unwrap();
+    assert_eq!(first_f32(&outputs), (&[3, 2][..], &[7.0, 1.0, 2.0, 8.0, f32::INFINITY, -0.0][..]));
+}
+
+#[test]
 fn the_signature_tells_names_types_and_free_dimensions() {
     let model = OnnxModel::from_bytes(&linear(&WEIGHTS, &BIAS)).unwrap();
     let signature = model.signature();

@@ -58,6 +58,8 @@ enum Kind {
     Mixed,
     /// Fails where a row begins above 0.
     Failing,
+    /// Takes a row that begins above 0 for a wrong request.
+    Refusing,
 }
 
 struct Toy {
@@ -99,11 +101,14 @@ impl Model for Toy {
         if self.kind == Kind::Failing && values.chunks(2).any(|row| row[0] > 0.0) {
             return Err(ModelFault::Failed("it broke".to_owned()));
         }
+        if self.kind == Kind::Refusing && values.chunks(2).any(|row| row[0] > 0.0) {
+            return Err(ModelFault::BadInput("it is above 0".to_owned()));
+        }
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let of = |factor: f32| {
             let each = |row: &[f32]| match self.kind {
                 Kind::Rows(own) => [(row[0] + row[1]) * own * factor, (row[0] - row[1]) / 3.0],
-                Kind::Failing => [(row[0] + row[1]) * factor, (row[0] - row[1]) / 3.0],
+                Kind::Failing | Kind::Refusing => [(row[0] + row[1]) * factor, (row[0] - row[1]) / 3.0],
                 Kind::Mixed => [row[0] - mean, row[1] - mean],
             };
             let values = values.chunks(2).flat_map(each).collect();

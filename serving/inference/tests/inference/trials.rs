@@ -10,7 +10,8 @@ use dhow_inference::{
 
 use crate::{Asked, Kind, Stepped, now, poll, request, rows, toy};
 
-/// `1` in force in most tests, `same` answers like it, `higher` does not, `failing` fails where a row begins above 0.
+/// `1` in force in most tests, `same` answers like it, `higher` does not; where a row begins above 0, `failing` fails and
+/// `refusing` takes it for a wrong request.
 struct Shelf;
 
 impl ModelSource for Shelf {
@@ -31,6 +32,7 @@ impl ModelSource for Shelf {
             "1" | "same" => toy(Kind::Rows(1.0), rows()),
             "higher" => toy(Kind::Rows(1.3), rows()),
             "failing" => toy(Kind::Failing, rows()),
+            "refusing" => toy(Kind::Refusing, rows()),
             "another" => toy(Kind::Rows(1.0), dhow_tensors::Dim::Fixed(1)),
             _ => return Err(InferenceError::not_found("none")),
         })
@@ -86,7 +88,8 @@ impl World {
             let served = self.inference.served(TENANT(), "toy", Some(version));
             served.is_ok_and(|served| served.waiting() > 0)
         };
-        let version = ["1", "same", "higher", "failing"].into_iter().find(|version| waits(version)).unwrap();
+        let version =
+            ["1", "same", "higher", "failing", "refusing"].into_iter().find(|version| waits(version)).unwrap();
         self.clock.advance(latency_us(version));
         self.scheduler.finish();
         let answer = poll(&mut asked).expect("the scheduler finished");
@@ -153,6 +156,32 @@ fn a_canary_that_fails_is_slow_or_answers_otherwise_stops_itself_and_says_why() 
 }
 
 #[test]
+fn what_a_canary_alone_refuses_is_answered_by_the_version_in_force_and_counts_against_it() {
+    let world = world();
+    world.try_version("refusing", settings(TrialKind::Canary, 1.0)).unwrap();
+    let begin = |key: usize| {
+        let inference = world.inference.clone();
+        let mut asked: Asked = Box::pin(async move { inference.infer(TENANT(), "toy", None, keyed(key)).await });
+        assert!(poll(&mut asked).is_none());
+        asked
+    };
+    let (mut by_control, mut by_candidate) = (0, 0);
+    for key in 0..40 {
+        let mut asked = begin(key);
+        let answer = loop {
+            world.scheduler.finish();
+            if let Some(answer) = poll(&mut asked) {
+                break answer.unwrap();
+            }
+        };
+        if answer.model_version == "1" { by_control += 1 } else { by_candidate += 1 }
+    }
+    let report = world.report();
+    assert!(by_control > 10 && by_candidate > 10);
+    assert_eq!((report.candidate.failures, report.candidate.requests), (by_control, by_control + by_candidate));
+}
+
+#[test]
 fn a_canary_that_is_as_good_is_left_alone() {
     let world = world();
     world.try_version("same", settings(TrialKind::Canary, 0.5)).unwrap();
@@ -191,7 +220,7 @@ async fn a_shadow_is_compared_and_never_answers() {
         InferenceSettings { bounds: ModelBounds::default(), loads_max: 1, scheduler: Arc::new(ThreadPool), clock };
     let inference = Inference::new(Arc::new(Shelf), settings_of);
     inference.load(TENANT(), "toy", Some("1")).await.unwrap();
-    for (version, different) in [("same", false), ("higher", true), ("failing", false)] {
+    for (version, different) in [("same", false), ("higher", true), ("failing", false), ("refusing", false)] {
         let never = Guard { requests_min: u64::MAX, ..Guard::default() };
         let settings = TrialSettings { guard: never, ..settings(TrialKind::Shadow, 1.0) };
         inference.begin_trial(TENANT(), "toy", ("toy", Some(version)), settings).await.unwrap();
@@ -212,7 +241,7 @@ async fn a_shadow_is_compared_and_never_answers() {
         assert_eq!(report.control.requests, report.candidate.requests);
         assert_eq!(comparison.different > 0, different, "{version}: {comparison:?}");
         assert_eq!(comparison.difference_max > 0.0, different);
-        assert_eq!(report.candidate.failures > 0, version == "failing");
+        assert_eq!(report.candidate.failures > 0, ["failing", "refusing"].contains(&version));
     }
 }
 
