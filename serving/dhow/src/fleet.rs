@@ -14,6 +14,7 @@ use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output::{json, thousands};
 use crate::platform::{online_settings, redis};
+use crate::signals::asked_to_stop;
 
 /// How often the lag is asked for where the worker stops once there is none.
 const LAG_PAUSE: Duration = Duration::from_millis(200);
@@ -68,7 +69,7 @@ pub async fn run(group: &str, arguments: &StreamArguments, configuration: &Confi
     };
     let report = tokio::select! {
         ended = &mut worker => ended??,
-        told = async { tokio::select! { _signal = tokio::signal::ctrl_c() => Ok(()), done = caught_up => done } } => {
+        told = async { tokio::select! { _signal = asked_to_stop() => Ok(()), done = caught_up => done } } => {
             stop.store(true, Ordering::Release);
             let ended = worker.await?;
             told?;

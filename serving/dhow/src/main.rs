@@ -26,6 +26,7 @@ mod quality;
 mod route;
 mod series_file;
 mod serve;
+mod signals;
 mod simulate;
 mod sql;
 mod stream;

@@ -12,6 +12,7 @@ use crate::arguments::ServeArguments;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::platform;
+use crate::signals::asked_to_stop;
 
 /// Runs the command.
 ///
@@ -40,7 +41,10 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
     }
     let interrupted = async {
         // Without a signal handler the server runs until it is killed, which loses nothing.
-        let _handled = tokio::signal::ctrl_c().await;
+        if let Err(error) = asked_to_stop().await {
+            tracing::warn!(%error, "signals are not handled; the server runs until it is killed");
+            std::future::pending::<()>().await;
+        }
     };
     let served = serve_with_grpc(engine.clone(), api_settings(&configuration), listener, grpc, interrupted).await;
     stop.send_replace(true);

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::fleet;
 use crate::output::{json, progress, thousands};
 use crate::platform::{open, require_data_dir};
+use crate::signals::asked_to_stop;
 
 #[derive(Serialize)]
 struct Summary {
@@ -40,7 +41,7 @@ pub async fn run(arguments: &StreamArguments, configuration: &Configuration) -> 
     let engine = open(configuration, Arc::new(SystemClock)).await?;
     let (total, _) = engine.lag()?;
     let bar = progress("apply to features and lake", total);
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(asked_to_stop());
     loop {
         let (log_events, lag) = engine.lag()?;
         bar.set_position(log_events - lag);

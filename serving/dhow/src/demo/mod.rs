@@ -26,6 +26,7 @@ use crate::clock::ReplayClock;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::output;
+use crate::signals::asked_to_stop;
 use crate::train::train_all;
 use report::{Report, Stage};
 use world::World;
@@ -87,7 +88,7 @@ pub async fn run(arguments: DemoArguments, mut configuration: Configuration) -> 
     }
     if !arguments.exit {
         report::invite(address, &history);
-        tokio::signal::ctrl_c().await?;
+        asked_to_stop().await?;
     }
     stop_sender.send_replace(true);
     tasks.await??;
