@@ -28,7 +28,7 @@ for url in http://127.0.0.1:8097/readyz http://127.0.0.1:8096/v2/health/ready; d
   curl -sf "$url" >/dev/null || { cat "$work/dhow.log" "$work/mlserver.log"; exit 1; }
 done
 suite="serving/inference/conformance/conformance.py"
-python3 benches/compare.py --name conformance --runs 1 --peer-version "MLServer $mlserver" \
+python3 benches/compare.py --name conformance --runs 1 --no-warmup --peer-version "MLServer $mlserver" \
   --note "cases of $suite by tritonclient $tritonclient over HTTP and gRPC; models that give back what they are given" \
   --dhow "$client benches/peers/conformance.py $suite 127.0.0.1:8097 127.0.0.1:8098" \
   --peer "$client benches/peers/conformance.py $suite 127.0.0.1:8096 127.0.0.1:8095"

@@ -9,6 +9,10 @@ use dhow_benches::quantile;
 use dhow_registry::{EmbedderSettings, NamedTensor, Servable, Tensor, TensorData, TextEmbedder};
 use serde_json::{Value, json};
 
+/// As the server allocates.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Times of one short text, or of one image.
 const RUNS: usize = 100;
 /// Runs before them that do not count.
