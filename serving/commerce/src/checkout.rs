@@ -153,9 +153,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             Ok(reference) => Ending::authorised(reference, verdict_on(&mut transaction, &checkout).await?),
             Err(reason) => Ending::Declined { reason },
         };
-        if self.move_on(&mut transaction, &checkout, &ending, now).await? {
-            let settled = stored(&mut transaction, tenant, id).await?;
-            save_answer(&mut transaction, tenant, checkout.idempotency_key.as_deref(), &settled).await?;
+        if let Some(settlement) = self.move_on(&mut transaction, &checkout, &ending, now).await? {
+            let settled = match ending {
+                // What is asked of the rail changed the payment as well.
+                Ending::GivenUp { .. } => stored(&mut transaction, tenant, id).await?,
+                _ => settlement.applied_to(checkout),
+            };
+            save_answer(&mut transaction, tenant, settled.idempotency_key.as_deref(), &settled).await?;
             transaction.commit().await?;
             return Ok(settled);
         }

@@ -200,3 +200,19 @@ pub struct Settlement {
     /// When.
     pub at: Timestamp,
 }
+
+impl Settlement {
+    /// The checkout as the database has it once this was written.
+    pub(crate) fn applied_to(self, mut checkout: Checkout) -> Checkout {
+        (checkout.state, checkout.refusal, checkout.updated_at) = (self.checkout, self.refusal, self.at);
+        for order in &mut checkout.orders {
+            (order.state, order.updated_at, order.version) = (self.orders, self.at, order.version + 1);
+        }
+        if let Some(payment) = &mut checkout.payment {
+            (payment.state, payment.authorised_minor, payment.updated_at) =
+                (self.payment, self.authorised_minor, self.at);
+            (payment.rail_reference, payment.decline_reason) = (self.rail_reference, self.decline_reason);
+        }
+        checkout
+    }
+}

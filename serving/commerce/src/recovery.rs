@@ -81,7 +81,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     async fn expire(&self, checkout: &Checkout) -> Result<bool, CommerceError> {
         let ending = Ending::GivenUp { reference: reference_of(checkout)?, refusal: RefusalReason::ReviewExpired };
         let mut transaction = self.storage.begin().await?;
-        let moved = self.move_on(&mut transaction, checkout, &ending, self.clock.now()).await?;
+        let moved = self.move_on(&mut transaction, checkout, &ending, self.clock.now()).await?.is_some();
         transaction.commit().await?;
         Ok(moved)
     }

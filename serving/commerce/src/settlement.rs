@@ -108,18 +108,20 @@ impl Ending {
 }
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
-    /// Writes the ending of a checkout that still stands as it was read; `false`, and no change, where it moved meanwhile.
+    /// Writes the ending of a checkout that still stands as it was read, and gives what changed; nothing, and no change, where
+    /// it moved meanwhile.
     pub(crate) async fn move_on(
         &self,
         transaction: &mut S::Transaction,
         checkout: &Checkout,
         ending: &Ending,
         now: Timestamp,
-    ) -> Result<bool, CommerceError> {
+    ) -> Result<Option<Settlement>, CommerceError> {
         let (tenant, id) = (checkout.tenant, checkout.id);
         let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(checkout))?;
-        if !transaction.settle_checkout(tenant, id, &ending.settlement(checkout, payment, now)?).await? {
-            return Ok(false);
+        let settlement = ending.settlement(checkout, payment, now)?;
+        if !transaction.settle_checkout(tenant, id, &settlement).await? {
+            return Ok(None);
         }
         let told = ending.facts(checkout, payment).into_iter();
         let mut events: Vec<OutboxEvent> = told.map(|fact| self.event(tenant, id.to_string(), now, fact)).collect();
@@ -147,7 +149,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             self.ask(transaction, given_up, &change, None, now).await?;
         }
         transaction.append_events(&events, now).await?;
-        Ok(true)
+        Ok(Some(settlement))
     }
 
     /// Moves a held checkout on by a person's final verdict. One whose payment is still pending goes on when the rail has

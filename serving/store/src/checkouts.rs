@@ -7,22 +7,22 @@ use dhow_commerce::{
     Payment, PaymentMethod, PaymentState, RefusalReason, Settlement, StorageError, Waiting,
 };
 use dhow_events::{CheckoutId, OrderId, TenantId, Timestamp};
+use serde_json::{Value, json};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::pages::{By, List};
-use crate::rows::{Fields, placeholders, row_of, storage_error, to_json};
+use crate::rows::JsonColumn::{Text, Whole};
+use crate::rows::{Fields, columns_of_json, placeholders, row_of, rows_of_json, storage_error, to_json};
 use crate::transfers;
 
 const ORDERS: List = List { table: "orders", columns: "*", id: "id", by: By::Creation };
 
 pub(crate) async fn insert(connection: &mut AnyConnection, checkout: &Checkout) -> Result<(), StorageError> {
     insert_checkout(connection, checkout).await?;
-    for order in &checkout.orders {
-        insert_order(connection, order).await?;
-        for (number, line) in (1..).zip(&order.lines) {
-            insert_line(connection, order, number, line).await?;
-        }
+    if !checkout.orders.is_empty() {
+        insert_orders(connection, &checkout.orders).await?;
+        insert_lines(connection, &checkout.orders).await?;
     }
     match &checkout.payment {
         Some(payment) => insert_payment(connection, checkout, payment).await,
@@ -62,60 +62,73 @@ async fn insert_checkout(connection: &mut AnyConnection, checkout: &Checkout) ->
     Ok(())
 }
 
-async fn insert_order(connection: &mut AnyConnection, order: &Order) -> Result<(), StorageError> {
-    sqlx::query(
+/// All orders of a checkout by one statement.
+async fn insert_orders(connection: &mut AnyConnection, orders: &[Order]) -> Result<(), StorageError> {
+    let row = |order: &Order| {
+        json!([
+            order.tenant,
+            order.id,
+            order.checkout,
+            order.buyer,
+            order.seller,
+            order.region.to_string(),
+            order.state.to_string(),
+            order.line_count,
+            order.quantity,
+            order.total.amount_minor,
+            order.total.currency.to_string(),
+            order.total_usd_minor,
+            order.version,
+            order.created_at.micros(),
+            order.updated_at.micros(),
+            order.commission.commission_minor,
+            order.commission.commission_rate_ppm,
+            order.commission.commission_table_version
+        ])
+    };
+    let columns = [Text; 7].into_iter().chain([Whole; 3]).chain([Text]).chain([Whole; 7]);
+    let sql = format!(
         "INSERT INTO orders (tenant, id, checkout, buyer, seller, region, state, line_count, quantity, total_minor, \
          total_currency, total_usd_minor, version, created_at, updated_at, commission_minor, commission_rate_ppm, \
-         commission_table_version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
-    )
-    .bind(order.tenant.to_string())
-    .bind(order.id.to_string())
-    .bind(order.checkout.to_string())
-    .bind(order.buyer.to_string())
-    .bind(order.seller.to_string())
-    .bind(order.region.to_string())
-    .bind(order.state.to_string())
-    .bind(order.line_count)
-    .bind(order.quantity)
-    .bind(order.total.amount_minor)
-    .bind(order.total.currency.to_string())
-    .bind(order.total_usd_minor)
-    .bind(order.version)
-    .bind(order.created_at.micros())
-    .bind(order.updated_at.micros())
-    .bind(order.commission.commission_minor)
-    .bind(order.commission.commission_rate_ppm)
-    .bind(order.commission.commission_table_version)
-    .execute(connection)
-    .await
-    .map_err(storage_error)?;
-    Ok(())
+         commission_table_version) SELECT {} FROM {}",
+        columns_of_json(columns),
+        rows_of_json(connection, 1)
+    );
+    insert_rows(connection, sql, orders.iter().map(row).collect()).await
 }
 
-async fn insert_line(
-    connection: &mut AnyConnection,
-    order: &Order,
-    number: i64,
-    line: &OrderLine,
-) -> Result<(), StorageError> {
-    sqlx::query(
+/// All lines of a checkout's orders by one statement.
+async fn insert_lines(connection: &mut AnyConnection, orders: &[Order]) -> Result<(), StorageError> {
+    let row = |order: &Order, number: i64, line: &OrderLine| {
+        json!([
+            order.tenant,
+            order.id,
+            number,
+            line.product,
+            line.category.to_string(),
+            line.title,
+            line.quantity,
+            line.unit_price.amount_minor,
+            line.unit_price.currency.to_string(),
+            line.amount_usd_minor
+        ])
+    };
+    let lines =
+        orders.iter().flat_map(|order| (1..).zip(&order.lines).map(move |(number, line)| (order, number, line)));
+    let rows = lines.map(|(order, number, line)| row(order, number, line)).collect();
+    let columns = [Text, Text, Whole, Text, Text, Text, Whole, Whole, Text, Whole];
+    let sql = format!(
         "INSERT INTO order_lines (tenant, order_id, line_number, product, category, title, quantity, unit_price_minor, \
-         unit_price_currency, amount_usd_minor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(order.tenant.to_string())
-    .bind(order.id.to_string())
-    .bind(number)
-    .bind(line.product.to_string())
-    .bind(line.category.to_string())
-    .bind(line.title.clone())
-    .bind(line.quantity)
-    .bind(line.unit_price.amount_minor)
-    .bind(line.unit_price.currency.to_string())
-    .bind(line.amount_usd_minor)
-    .execute(connection)
-    .await
-    .map_err(storage_error)?;
+         unit_price_currency, amount_usd_minor) SELECT {} FROM {}",
+        columns_of_json(columns),
+        rows_of_json(connection, 1)
+    );
+    insert_rows(connection, sql, rows).await
+}
+
+async fn insert_rows(connection: &mut AnyConnection, sql: String, rows: Vec<Value>) -> Result<(), StorageError> {
+    let rows = Value::from(rows).to_string();
+    sqlx::query(AssertSqlSafe(sql)).bind(rows).execute(connection).await.map_err(storage_error)?;
     Ok(())
 }
 

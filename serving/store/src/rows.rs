@@ -206,6 +206,22 @@ pub(crate) fn rows_of_json(connection: &AnyConnection, number: usize) -> String 
     }
 }
 
+/// What a column of a row of JSON is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum JsonColumn {
+    Text,
+    Whole,
+}
+
+/// The values of a row of [`rows_of_json`] that is a list, in its order.
+pub(crate) fn columns_of_json(columns: impl IntoIterator<Item = JsonColumn>) -> String {
+    let column = |(place, kind)| match kind {
+        JsonColumn::Text => format!("value ->> {place}"),
+        JsonColumn::Whole => format!("CAST(value ->> {place} AS BIGINT)"),
+    };
+    columns.into_iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
+}
+
 fn kind_of(connection: &AnyConnection) -> DatabaseKind {
     match connection.backend_name() {
         "PostgreSQL" => DatabaseKind::Postgres,
