@@ -58,8 +58,8 @@ ROWS = {
     "homberger-400-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, ("pyvrp",), first=8),
     "windows-1000-30s": Row("windows-1000", 8, 30, 1, ("pyvrp",)),
     "solomon-10s": Row("solomon", 4, 10, 3),
-    "li-lim-100-30s": Row("li_lim/li_lim_100", 7, 30, 2, vehicles_first=True),
-    "li-lim-200-30s": Row("li_lim/li_lim_200", 8, 30, 2, vehicles_first=True),
+    "li-lim-100-30s": Row("li_lim/li_lim_100", 7, 30, 1, vehicles_first=True),
+    "li-lim-200-30s": Row("li_lim/li_lim_200", 8, 30, 1, vehicles_first=True),
     "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 10, 30, 1, vehicles_first=True),
     "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 10, 30, 1, vehicles_first=True),
     **{
