@@ -23,7 +23,7 @@ const INSET: f64 = 236.0;
 const INSET_SCALE: f64 = 0.5;
 /// Share of the stops that may lie outside on each side of a map that is cut off, and by how much of its length each side is widened.
 const OUTERMOST_SHARE: f64 = 0.05;
-const WIDENED_BY: f64 = 0.15;
+const WIDENED_BY: f64 = 0.2;
 /// A map is cut off where everything is so many times as long as where most stops are.
 const CUT_OFF_FROM: f64 = 2.0;
 
@@ -74,7 +74,7 @@ pub fn geojson(problem: &Problem, plan: &Plan) -> Result<Value, MapError> {
 pub fn svg(problem: &Problem, plan: &Plan) -> Result<String, MapError> {
     let view = View::of(problem)?;
     let mut body = String::new();
-    if view.is_cut_off() {
+    if view.is_cut_off {
         put(&mut body, format_args!("<clipPath id=\"map\"><rect width=\"{SIZE}\" height=\"{SIZE}\"/></clipPath>"));
         put(&mut body, format_args!("<g clip-path=\"url(#map)\">"));
         draw(&mut body, problem, plan, &view.map, 1.0)?;
@@ -83,7 +83,7 @@ pub fn svg(problem: &Problem, plan: &Plan) -> Result<String, MapError> {
         draw(&mut body, problem, plan, &view.map, 1.0)?;
     }
     let mut y = legend(&mut body, problem, plan);
-    if view.is_cut_off() {
+    if view.is_cut_off {
         let top = y + LINE;
         draw_inset(&mut body, problem, plan, &view, top)?;
         y = top + INSET;
@@ -165,8 +165,8 @@ fn draw_inset(body: &mut String, problem: &Problem, plan: &Plan, view: &View, to
         ),
     );
     draw(body, problem, plan, &frame, INSET_SCALE)?;
-    let (x, y) = frame.pixel(Place { lat: view.shown.north, lon: view.shown.west });
-    let (right, bottom) = frame.pixel(Place { lat: view.shown.south, lon: view.shown.east });
+    let (x, y) = frame.pixel(view.map.place(0.0, 0.0));
+    let (right, bottom) = frame.pixel(view.map.place(SIZE, SIZE));
     let (width, height) = (right - x, bottom - y);
     put(
         body,
@@ -219,7 +219,6 @@ fn depots(problem: &Problem) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// A rectangle of the earth or the plane, in its coordinates.
-#[derive(Debug, Clone, PartialEq)]
 struct Extent {
     west: f64,
     east: f64,
@@ -271,9 +270,9 @@ impl Extent {
 /// What the map shows.
 struct View {
     whole: Extent,
-    shown: Extent,
     narrowing: f64,
     map: Frame,
+    is_cut_off: bool,
 }
 
 impl View {
@@ -285,23 +284,19 @@ impl View {
         let whole = stops.iter().chain(&depots).fold(Extent::NOTHING, Extent::with);
         let narrowing = if problem.is_planar() { 1.0 } else { ((whole.north + whole.south) / 2.0).to_radians().cos() };
         let most = depots.iter().fold(Extent::of_most(&stops), Extent::with).widened(WIDENED_BY, &whole);
-        let cut_off = whole.span(narrowing) > CUT_OFF_FROM * most.span(narrowing);
-        let shown = if cut_off { most } else { whole.clone() };
-        let map = Frame::on(&shown, narrowing, (0.0, 0.0), SIZE);
-        Ok(View { whole, shown, narrowing, map })
-    }
-
-    fn is_cut_off(&self) -> bool {
-        self.shown != self.whole
+        let is_cut_off = whole.span(narrowing) > CUT_OFF_FROM * most.span(narrowing);
+        let map = Frame::on(if is_cut_off { &most } else { &whole }, narrowing, (0.0, 0.0), SIZE);
+        Ok(View { whole, narrowing, map, is_cut_off })
     }
 }
 
-/// Equirectangular projection of an extent onto a square of the drawing; points of a plane are only scaled.
+/// Equirectangular projection of an extent onto the middle of a square of the drawing; points of a plane are only scaled.
 struct Frame {
     west: f64,
     north: f64,
     pixels_per_degree: f64,
     narrowing: f64,
+    /// Where the extent's north-western corner is.
     left: f64,
     top: f64,
 }
@@ -309,13 +304,23 @@ struct Frame {
 impl Frame {
     /// On the square of such a side whose corner is there, with a free border.
     fn on(extent: &Extent, narrowing: f64, (left, top): (f64, f64), side: f64) -> Frame {
-        let pixels_per_degree = (side - 2.0 * MARGIN) / extent.span(narrowing);
+        let span = extent.span(narrowing);
+        let pixels_per_degree = (side - 2.0 * MARGIN) / span;
+        let free = |length: f64| MARGIN + (span - length) * pixels_per_degree / 2.0;
+        let (left, top) =
+            (left + free((extent.east - extent.west) * narrowing), top + free(extent.north - extent.south));
         Frame { west: extent.west, north: extent.north, pixels_per_degree, narrowing, left, top }
     }
 
     fn pixel(&self, at: Place) -> (f64, f64) {
         let x = (at.lon - self.west) * self.narrowing * self.pixels_per_degree;
         let y = (self.north - at.lat) * self.pixels_per_degree;
-        (self.left + MARGIN + x, self.top + MARGIN + y)
+        (self.left + x, self.top + y)
+    }
+
+    /// What is drawn at a point.
+    fn place(&self, x: f64, y: f64) -> Place {
+        let lon = self.west + (x - self.left) / self.pixels_per_degree / self.narrowing;
+        Place { lat: self.north - (y - self.top) / self.pixels_per_degree, lon }
     }
 }
