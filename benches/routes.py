@@ -157,9 +157,10 @@ def gaps(row: Row, runs: list[dict]) -> dict:
     return figures
 
 
-def measure(name: str) -> None:
+def measure(name: str, alone: bool) -> None:
     row = ROWS[name]
-    files, solvers = sample_of(row), ["dhow", *row.peers]
+    peers = () if alone else row.peers
+    files, solvers = sample_of(row), ["dhow", *peers]
     if not files:
         print(f"SKIPPED: {name}: no instances", file=sys.stderr)
         return
@@ -181,11 +182,11 @@ def measure(name: str) -> None:
     for solver, of in figures.items():
         print(name, solver, "  ".join(f"{key} {value}" for key, value in of.items()))
     record = {
-        "commands": {"dhow": f"benches/routes.sh {name}"},
+        "commands": {"dhow": f"benches/routes.sh {name}{' --alone' * alone}"},
         "note": f"{row.seconds} CPU seconds a file, one core; gaps to {reference}",
         "sample": [file.stem for file in files],
         "seeds": row.seeds,
-        "peers": [VERSIONS[peer] for peer in row.peers],
+        "peers": [VERSIONS[peer] for peer in peers],
         "figures": figures,
         "runs": runs,
     }
@@ -196,12 +197,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=" ".join(ROWS))
     parser.add_argument("--samples", action="store_true", help="print which files each row takes, and measure nothing")
+    parser.add_argument("--alone", action="store_true", help="measure no peers")
     arguments = parser.parse_args()
     for name in arguments.rows or ROWS:
         if arguments.samples:
             print(name, *(file.stem for file in sample_of(ROWS[name])))
         else:
-            measure(name)
+            measure(name, arguments.alone)
 
 
 if __name__ == "__main__":
