@@ -238,8 +238,11 @@ impl Extent {
         }
     }
 
-    /// Without the outermost places on each side.
+    /// Without the outermost places on each side; of no place, nothing.
     fn of_most(places: &[Place]) -> Extent {
+        if places.is_empty() {
+            return Extent::NOTHING;
+        }
         let outermost = (places.len() as f64 * OUTERMOST_SHARE).ceil() as usize;
         let inner = |of: fn(&Place) -> f64| {
             let mut along: Vec<f64> = places.iter().map(of).collect();
