@@ -21,6 +21,8 @@ import compare
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("DHOW_DATA_DIR", ROOT.parent / "shared" / "data")) / "routes"
 MADE = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "routes-made"
+# Routes and distances of the sampled pickup and delivery instances as SINTEF's table of best known solutions has them.
+LI_LIM_BEST = ROOT / "benches/routes_li_lim.csv"
 VERSIONS = {"hgs": "HGS-CVRP by hygese 0.1.0", "pyvrp": "PyVRP 0.14.1", "vroom": "VROOM by pyvroom 1.15.2"}
 
 
@@ -55,14 +57,14 @@ ROWS = {
     "homberger-200-30s": Row("gehring_homberger/homberger_200", 16, 30, 1, ("pyvrp",)),
     "homberger-400-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, ("pyvrp",), first=8),
     "windows-1000-30s": Row("windows-1000", 8, 30, 1, ("pyvrp",)),
-    "solomon-10s": Row("solomon", 1, 10, 1),
+    "solomon-10s": Row("solomon", 4, 10, 3),
     "li-lim-100-30s": Row("li_lim/li_lim_100", 7, 30, 1, vehicles_first=True),
-    "li-lim-200-30s": Row("li_lim/li_lim_200", 16, 30, 1, vehicles_first=True),
-    "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 16, 30, 1, vehicles_first=True),
-    "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 16, 30, 1, vehicles_first=True, first=8),
+    "li-lim-200-30s": Row("li_lim/li_lim_200", 8, 30, 1, vehicles_first=True),
+    "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 10, 30, 1, vehicles_first=True),
+    "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 10, 30, 1, vehicles_first=True),
     **{
-        f"{family}-20s": Row(family, step, 20, 1, ("pyvrp",))
-        for family, step in {"hfvrp": 13, "mdvrptw": 4, "mtvrptwr": 21, "pcvrptw": 8, "vrpb": 11, "ortec": 21}.items()
+        f"{family}-30s": Row(family, step, 30, 1, ("pyvrp",))
+        for family, step in {"hfvrp": 7, "mdvrptw": 2, "mtvrptwr": 11, "pcvrptw": 4, "vrpb": 6, "ortec": 11}.items()
     },
 }
 
@@ -98,7 +100,8 @@ def best_known(row: Row, file: Path) -> dict:
     if row.family == "solomon":
         return {"cost": 1000 * json.loads((DATA / "solomon/BKS.json").read_text())[f"{file.stem}_distance"]["best_known_cost"]}
     if row.vehicles_first:
-        with open(DATA / "gehring_homberger/bks_sintef.csv") as table:
+        tables = {"li_lim": LI_LIM_BEST, "gehring_homberger": DATA / "gehring_homberger/bks_sintef.csv"}
+        with open(tables[row.family.split("/")[0]]) as table:
             for line in csv.DictReader(table):
                 if line["instance"].lower() == file.stem.lower():
                     return {"vehicles": int(line["routes"]), "distance": 1000 * float(line["distance"])}
@@ -154,9 +157,10 @@ def gaps(row: Row, runs: list[dict]) -> dict:
     return figures
 
 
-def measure(name: str) -> None:
+def measure(name: str, alone: bool) -> None:
     row = ROWS[name]
-    files, solvers = sample_of(row), ["dhow", *row.peers]
+    peers = () if alone else row.peers
+    files, solvers = sample_of(row), ["dhow", *peers]
     if not files:
         print(f"SKIPPED: {name}: no instances", file=sys.stderr)
         return
@@ -178,11 +182,11 @@ def measure(name: str) -> None:
     for solver, of in figures.items():
         print(name, solver, "  ".join(f"{key} {value}" for key, value in of.items()))
     record = {
-        "commands": {"dhow": f"benches/routes.sh {name}"},
+        "commands": {"dhow": f"benches/routes.sh {name}{' --alone' * alone}"},
         "note": f"{row.seconds} CPU seconds a file, one core; gaps to {reference}",
         "sample": [file.stem for file in files],
         "seeds": row.seeds,
-        "peers": [VERSIONS[peer] for peer in row.peers],
+        "peers": [VERSIONS[peer] for peer in peers],
         "figures": figures,
         "runs": runs,
     }
@@ -193,12 +197,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=" ".join(ROWS))
     parser.add_argument("--samples", action="store_true", help="print which files each row takes, and measure nothing")
+    parser.add_argument("--alone", action="store_true", help="measure no peers")
     arguments = parser.parse_args()
     for name in arguments.rows or ROWS:
         if arguments.samples:
             print(name, *(file.stem for file in sample_of(ROWS[name])))
         else:
-            measure(name)
+            measure(name, arguments.alone)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Vehicle routing beside HGS-CVRP, PyVRP and VROOM: benches/routes.sh [ROW …], all rows of benches/routes.py without any;
-# benches/routes.sh --samples names each row's instances. DHOW_DATA_DIR names the data folder, ROUTES_CORE the core (0).
+# benches/routes.sh --samples names each row's instances, --alone measures no peers. DHOW_DATA_DIR names the data folder, ROUTES_CORE the core (0).
 # The large X instances (800 stops and more) and ORTEC's are read from the folders that ROUTES_CVRP_X_LARGE and ROUTES_ORTEC name.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -7,7 +7,7 @@ use dhow_events::facts::RoutesPlanned;
 use dhow_events::{DecisionId, PlanId, SECOND_MICROS, TenantId};
 use dhow_routes::{
     Arrival, Budget, Deviations, Kpis, MAX_ITERATIONS, Plan, SolveError, UnassignedReason, Violation, arrivals, check,
-    explain, kpis, nearest_neighbour, savings, vroom,
+    explain, kpis, nearest_neighbour, saved_share, savings, vroom,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -42,7 +42,7 @@ pub struct RouteFigures {
     pub savings: Option<Kpis>,
     /// Those of the previous plan, where there is one.
     pub previous: Option<Kpis>,
-    /// The share of the nearest-neighbour plan's cost that is saved.
+    /// The share of the nearest-neighbour plan's cost that is saved, by the stops that both serve; nothing where there is none.
     pub saved_share: Option<f64>,
     /// How far days are assumed to differ from plans.
     pub deviations: Deviations,
@@ -281,10 +281,9 @@ pub(crate) fn figures(
     baselines: Baselines,
 ) -> RouteFigures {
     let problem = &request.problem;
-    let own = kpis(problem, plan);
     let made = baselines == Baselines::Made;
     let small = made && problem.stops().len() <= BASELINE_STOPS_MAX;
-    let nearest = small.then(|| kpis(problem, &nearest_neighbour(problem)));
+    let nearest = small.then(|| nearest_neighbour(problem));
     let deviations = Deviations::default();
     let predicted = arrivals(problem, plan, &deviations, 0);
     let of_route = |(route, arrivals): (&dhow_routes::Route, Vec<Arrival>)| {
@@ -297,9 +296,9 @@ pub(crate) fn figures(
         })
     };
     RouteFigures {
-        saved_share: nearest.as_ref().map(|nearest| own.saved_against(nearest)),
-        kpis: own,
-        nearest_neighbour: nearest,
+        saved_share: nearest.as_ref().and_then(|nearest| saved_share(problem, plan, nearest)),
+        kpis: kpis(problem, plan),
+        nearest_neighbour: nearest.as_ref().map(|nearest| kpis(problem, nearest)),
         savings: made.then(|| savings(problem)).flatten().map(|plan| kpis(problem, &plan)),
         previous,
         deviations,

@@ -10,8 +10,10 @@ use super::watch::Watcher;
 
 /// First and last temperature as shares of the mean cost of a leg, when there is time for many steps.
 const TEMPERATURES: (f64, f64) = (2.0, 0.02);
-/// Steps per stop that are many; with fewer, the first temperature is lower in proportion.
-const MANY_STEPS_PER_STOP: f64 = 4_000.0;
+/// Steps per stop that are many: ten for each stop of the problem, and never more than so many. With fewer, the first temperature
+/// is lower in proportion. A small problem is cooled well from a heat in which a large one would lose its way.
+const MANY_STEPS_PER_STOP: f64 = 10.0;
+const MOST_MANY_STEPS: f64 = 4_000.0;
 /// Lowest share of the first temperature.
 const LOWEST_START: f64 = 0.05;
 /// Steps between two looks at the progress.
@@ -38,7 +40,8 @@ pub(super) fn anneal(state: &mut State, random: &mut Random, course: Course) -> 
     let live = !state.used.is_empty();
     let per_stop = annealer.open(state);
     let hottest = if live { LOWEST_START } else { TEMPERATURES.0 };
-    annealer.cool(state, first_temperature(per_stop).min(hottest), end(per_stop), visit);
+    let first = first_temperature(per_stop, state.instance.stops);
+    annealer.cool(state, first.min(hottest), end(per_stop), visit);
     annealer.steps
 }
 
@@ -125,9 +128,10 @@ impl<'c, 'w> Annealer<'c, 'w> {
     }
 }
 
-/// The first temperature, as a share of the mean leg, when a stop gets so many steps.
-pub(super) fn first_temperature(per_stop: f64) -> f64 {
-    (TEMPERATURES.0 * per_stop / MANY_STEPS_PER_STOP).clamp(LOWEST_START, TEMPERATURES.0)
+/// The first temperature, as a share of the mean leg, when each of so many stops gets so many steps.
+pub(super) fn first_temperature(per_stop: f64, stops: usize) -> f64 {
+    let many = (MANY_STEPS_PER_STOP * stops as f64).min(MOST_MANY_STEPS);
+    (TEMPERATURES.0 * per_stop / many).clamp(LOWEST_START, TEMPERATURES.0)
 }
 
 fn mean_leg(state: &State) -> f64 {

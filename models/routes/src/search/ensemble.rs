@@ -30,7 +30,8 @@ pub(super) fn anneal_and_cross(
     let mut annealer = Annealer::new(random, progress, watcher);
     let steps_per_stop = annealer.open(state);
     if steps_per_stop < FEWEST_STEPS {
-        return annealer.cool(state, first_temperature(steps_per_stop), 1.0, &mut |_, _| ());
+        let first = first_temperature(steps_per_stop, state.instance.stops);
+        return annealer.cool(state, first, 1.0, &mut |_, _| ());
     }
     let plans = ((PLANS_SHARE * steps_per_stop / PLAN_STEPS) as usize).min(MOST_PLANS);
     let mut members = Members { plans: vec![state.forget_best()], most: plans };

@@ -173,6 +173,35 @@ fn maps_hold_every_route_and_stop() {
     }
 }
 
+#[test]
+fn a_map_is_cut_off_where_most_stops_are_and_a_small_one_beside_it_has_the_far_stop() {
+    let crowd = (0..40).map(|i| Place { lat: 6.5 + 0.01 * f64::from(i % 7), lon: 3.3 + 0.01 * f64::from(i % 6) });
+    let drawn = |far: Place| {
+        let places: Vec<Place> = crowd.clone().chain([far]).collect();
+        let stops = (1..places.len()).map(|place| Stop::new(format!("s{place}"), place)).collect();
+        let problem =
+            Problem::new(stops, vec![Vehicle::new("van", 0)], Travel::GreatCircle { places, speed_kmh: 40.0 })
+                .expect("the problem is well formed");
+        map::svg(&problem, &nearest_neighbour(&problem)).expect("places are known")
+    };
+    let x_of = |drawing: &str, circle: usize| {
+        let text = drawing.split("<circle cx=\"").nth(circle + 1).and_then(|rest| rest.split('"').next());
+        text.and_then(|text| text.parse::<f64>().ok()).expect("a circle has its place")
+    };
+    let spread = |drawing: &str| {
+        let xs: Vec<f64> = (0..39).map(|circle| x_of(drawing, circle)).collect();
+        xs.iter().copied().fold(f64::MIN, f64::max) - xs.iter().copied().fold(f64::MAX, f64::min)
+    };
+    let (near, far) = (drawn(Place { lat: 6.56, lon: 3.36 }), drawn(Place { lat: 8.5, lon: 4.5 }));
+    assert_eq!((near.matches("<polyline").count(), near.matches("<circle").count()), (1, 40));
+    assert_eq!((far.matches("<polyline").count(), far.matches("<circle").count()), (2, 80));
+    assert!(far.contains("clip-path"));
+    // The crowd is drawn about as large as if there were no far stop; by one scale for all it would have 20 pixels.
+    assert!(spread(&far) > 300.0 && spread(&near) > 300.0, "{} and {}", spread(&far), spread(&near));
+    // The far stop is outside the map and inside the small one.
+    assert!(x_of(&far, 39) > 720.0 && (720.0..980.0).contains(&x_of(&far, 79)));
+}
+
 /// Solomon's text format; coordinates and times are multiplied by 1,000 so that integers keep three decimals.
 fn solomon(text: &str) -> Problem {
     let numbers = |line: &str| line.split_whitespace().map(str::parse::<i64>).collect::<Result<Vec<_>, _>>().ok();

@@ -43,7 +43,7 @@ pub(crate) struct RoutesPart {
     /// The same figures of the savings plan; null where it does not know the problem's rules.
     #[schema(value_type = Option<Object>, required)]
     savings: Value,
-    /// The share of the nearest-neighbour plan's cost that is saved.
+    /// The share of the nearest-neighbour plan's cost that is saved, by the stops that both serve.
     #[schema(required)]
     saved_share: Option<f64>,
     /// How far days are assumed to differ from plans: relative standard deviations of a day's driving, a leg and a service.

@@ -61,6 +61,8 @@ pub struct RouteFigures {
     pub savings_cost: f64,
     /// The cost of the nearest-neighbour plan.
     pub nearest_neighbour_cost: f64,
+    /// The share of that cost that is saved, by the stops that both plans serve.
+    pub saved_share: f64,
 }
 
 /// The day's plans.
@@ -73,10 +75,19 @@ pub struct DayPlans {
 }
 
 impl DayPlans {
-    /// The share of another plan's cost, over all regions, that the plans save.
-    pub fn saved(&self, other: fn(&RouteFigures) -> f64) -> f64 {
-        let sum = |of: fn(&RouteFigures) -> f64| self.regions.iter().map(of).sum::<f64>();
-        1.0 - sum(|plan| plan.cost) / sum(other)
+    fn sum(&self, of: fn(&RouteFigures) -> f64) -> f64 {
+        self.regions.iter().map(of).sum()
+    }
+
+    /// The share of the nearest-neighbour plans' cost, over all regions, that the plans save by the stops that both serve.
+    pub fn saved_against_nearest(&self) -> f64 {
+        let saved = self.sum(|plan| plan.saved_share * plan.nearest_neighbour_cost);
+        saved / self.sum(|plan| plan.nearest_neighbour_cost)
+    }
+
+    /// The share of the savings plans' cost, over all regions, that the plans save.
+    pub fn saved_against_savings(&self) -> f64 {
+        1.0 - self.sum(|plan| plan.cost) / self.sum(|plan| plan.savings_cost)
     }
 }
 
@@ -170,5 +181,6 @@ fn figures(region: String, stops: usize, answer: &Json) -> RouteFigures {
         cost: number("/dhow/kpis/cost"),
         savings_cost: number("/dhow/savings/cost"),
         nearest_neighbour_cost: number("/dhow/nearest_neighbour/cost"),
+        saved_share: number("/dhow/saved_share"),
     }
 }

@@ -315,7 +315,7 @@ impl Report {
                 thousands(plan.cost as u64),
                 thousands(plan.savings_cost as u64),
                 thousands(plan.nearest_neighbour_cost as u64),
-                percent(1.0 - plan.cost / plan.nearest_neighbour_cost),
+                percent(plan.saved_share),
             ]
         };
         let rows: Vec<_> = self.routes.regions.iter().map(row).collect();
@@ -327,8 +327,8 @@ impl Report {
                 "Every parcel is due in the four hours of the day in which it was ordered. All plans together cost {} \
                  less than going to the nearest stop each time, in metres or in time, and {} less than the savings \
                  plans; a map of the first is in {}.\n",
-                percent(self.routes.saved(|plan| plan.nearest_neighbour_cost)),
-                percent(self.routes.saved(|plan| plan.savings_cost)),
+                percent(self.routes.saved_against_nearest()),
+                percent(self.routes.saved_against_savings()),
                 map.display()
             );
         }
