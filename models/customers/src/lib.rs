@@ -11,6 +11,7 @@
 //! - [`spend_judgement`] says how far forecasts are from what came: mean absolute error and rank correlation.
 
 mod bg_nbd;
+mod calibration;
 mod error;
 mod evaluation;
 mod features;
@@ -18,13 +19,16 @@ mod gamma_gamma;
 mod history;
 mod judgement;
 mod search;
+mod segments;
 mod spend;
 
 pub use bg_nbd::BgNbd;
+pub use calibration::{ProbabilityQuality, probability_quality};
 pub use error::CustomersError;
-pub use evaluation::{Compared, SpendReport, compare};
+pub use evaluation::{ChurnCompared, Compared, SpendReport, compare, followed, share_with_interval};
 pub use features::{FEATURE_NAMES, features_of};
 pub use gamma_gamma::GammaGamma;
 pub use history::{CUSTOMERS_MAX, Histories, Purchase, Summary};
 pub use judgement::{Judgement, rank_correlation, spend_judgement};
+pub use segments::{Followed, SEGMENTS, Segment, SegmentQuality, Segments, Trade, judge_segments};
 pub use spend::{SpendForecast, SpendModel, SpendSettings, TRAINING_CUTS_MAX};

@@ -508,6 +508,9 @@ pub struct EvaluateArguments {
     /// For `search`: the folder with the text embedding, model_int8.onnx and tokenizer.json; words alone otherwise.
     #[arg(long, value_name = "FOLDER")]
     pub embedder: Option<PathBuf>,
+    /// For `search`: choose settings anew on the queries of valid.txt, and judge those in place of the ones that serve.
+    #[arg(long)]
+    pub choose: bool,
     /// For `customers`: the first day that is forecast; nothing from that day on is learned from.
     #[arg(long, value_name = "DATE")]
     pub cut: Option<jiff::civil::Date>,

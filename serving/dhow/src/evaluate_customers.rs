@@ -1,6 +1,6 @@
 //! `dhow evaluate customers`: what customers spend and whether they come back, beside the classic models, on Online Retail.
 
-use dhow_customers::{Histories, Purchase, SpendReport, SpendSettings, compare};
+use dhow_customers::{ChurnCompared, Histories, Purchase, SpendReport, SpendSettings, compare};
 use dhow_datasets::online_retail::load_amounts;
 use jiff::civil::date;
 
@@ -48,15 +48,32 @@ fn print(report: &SpendReport) {
     };
     let rows: Vec<Vec<String>> = report.methods.iter().map(row).collect();
     println!("{}", table(&["method", "mean absolute error", "rank correlation", "sum beside what came"], &rows, true));
-    let [held, wanted] = report.coverage;
+    let of = |one: &ChurnCompared| {
+        let figures = [one.quality.brier, one.quality.roc_auc, one.quality.calibration_error];
+        [vec![one.method.to_owned()], figures.iter().map(|figure| format!("{figure:.4}")).collect()].concat()
+    };
+    let rows: Vec<Vec<String>> = report.churn.iter().map(of).collect();
     println!(
-        "{} customers, {} of them bought nothing; intervals held {} ({} wanted), {:.0} wide on average; chance of none: Brier {:.4} ({:.4} for one number)",
+        "{}",
+        table(&["probability that nothing is bought", "Brier", "ROC AUC", "calibration error"], &rows, true)
+    );
+    let [held, low, high] = report.coverage;
+    println!(
+        "{} customers, {} of them bought nothing; intervals held {} [{}, {}] ({} wanted), {:.0} wide on average",
         report.customers,
         percent(report.none_share),
         percent(held),
-        percent(wanted),
+        percent(low),
+        percent(high),
+        percent(report.coverage_wanted),
         report.interval_width,
-        report.churn_brier[0],
-        report.churn_brier[1],
+    );
+    let segments = &report.segments;
+    println!(
+        "{} segments, silhouette {:.3}: they explain {} of the variance of the logarithm of what came, as many by money alone {}",
+        segments.segments,
+        segments.silhouette,
+        percent(segments.explained),
+        percent(segments.explained_by_money),
     );
 }
