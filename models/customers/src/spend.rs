@@ -56,7 +56,7 @@ pub struct SpendSettings {
 /// Chosen on Online Retail at the cut 2011-06-11, whose 90 days end before those that are judged begin.
 impl Default for SpendSettings {
     fn default() -> Self {
-        Self { days: 90, step_days: 15, coverage: 0.8, tweedie_power: 1.5, leaves: 8, rounds: 400, learning_rate: 0.04 }
+        Self { days: 90, step_days: 15, coverage: 0.8, tweedie_power: 1.5, leaves: 4, rounds: 400, learning_rate: 0.04 }
     }
 }
 
