@@ -263,8 +263,8 @@ pub fn delivery_model() -> Vec<u8> {
 /// odd ones have stopped; too few suppliers to group.
 pub fn customers(world: &World) {
     let of = |number: u32| {
-        let (every, last) = (5 + number % 11, if number % 2 == 0 { 200 } else { 40 + number % 60 });
-        (0..last).filter(move |day| (day + number) % every == 0).map(move |day| Purchase {
+        let (every, last) = (5 + number % 11, if number.is_multiple_of(2) { 200 } else { 40 + number % 60 });
+        (0..last).filter(move |day| (day + number).is_multiple_of(every)).map(move |day| Purchase {
             customer: number,
             day: 20_000 + day as i32,
             amount: f64::from(10 + number % 40 + day % 7),
