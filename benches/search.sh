@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Relevance of search on known items, beside plain BM25 of bm25s; ours by words, by meaning and by both, with intervals, and on
 # simulated queries that share no word with the titles: benches/search.sh [seed]
-# The data is found through DHOW_DATA_DIR; settings are chosen on valid.txt alone.
+# The data is found through DHOW_DATA_DIR; the settings are those that serve.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/environment

@@ -74,6 +74,12 @@ impl BgNbd {
         1.0 / (1.0 + self.odds_of_having_left(customer))
     }
 
+    /// The probability that nothing is bought in the next `days`: the customer has left, or stays and waits that long.
+    pub fn silent(&self, customer: &Summary, days: f64) -> f64 {
+        let (alive, since) = (self.alive(customer), self.alpha + customer.age);
+        1.0 - alive + alive * (since / (since + days)).powf(self.r + customer.repeats)
+    }
+
     /// The days of purchase that are to be expected in the next `days`.
     pub fn expected_purchases(&self, customer: &Summary, days: f64) -> f64 {
         let Self { r, alpha, a, b } = *self;

@@ -48,6 +48,12 @@ pub enum CustomersError {
     /// The likelihood has no maximum that was found.
     #[error("the likelihood of {0} has no maximum on these customers")]
     NoMaximum(&'static str),
+    /// k-means failed.
+    #[error("groups cannot be made: {0}")]
+    Clustering(String),
+    /// What was stored is no such model.
+    #[error("the stored model of customers cannot be read: {0}")]
+    Corrupt(String),
     /// The trees cannot be learned.
     #[error(transparent)]
     Learn(#[from] LearnError),

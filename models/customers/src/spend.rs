@@ -6,14 +6,19 @@
 //!    logarithm), and whether nothing is bought (logistic loss). The held-out customers say when to stop.
 //! 4. Of `level · mean^power` the two numbers are chosen that bring the forecasts nearest to what the held-out customers spent;
 //!    it keeps the order that the mean gives.
-//! 5. The interval is widened, or narrowed, until it holds the wanted share of the held-out customers of the last window
-//!    (conformalised quantile regression: Romano, Patterson and Candès 2019).
+//! 5. The interval is widened, or narrowed, until it holds the wanted share of the held-out customers of every one of
+//!    these windows (conformalised quantile regression: Romano, Patterson and Candès 2019; the worst window counts, since
+//!    customers of the next one are not drawn like those of the last).
+//! 6. The probability that nothing is bought is calibrated on the held-out customers (Platt 1999).
+
+use std::collections::BTreeMap;
 
 use dhow_trees::{Column, Forest, Kind, Loss, Metric, Predictor, Settings, TrainingData, Validation, learn};
 use serde::{Deserialize, Serialize};
 
 use crate::CustomersError;
 use crate::bg_nbd::BgNbd;
+use crate::calibration::Calibration;
 use crate::features::{FEATURE_NAMES, features_of};
 use crate::gamma_gamma::GammaGamma;
 use crate::history::{Histories, Summary};
@@ -24,6 +29,8 @@ pub const TRAINING_CUTS_MAX: usize = 24;
 const HELD_OUT_EVERY: u32 = 5;
 /// A window is learned from where so many days were known before it, at least.
 const KNOWN_DAYS_MIN: i32 = 60;
+/// Held-out rows that a window needs to say how wide the interval must be.
+const INTERVAL_ROWS_MIN: usize = 50;
 /// Rows that are needed to learn from.
 const ROWS_MIN: usize = 200;
 
@@ -49,7 +56,7 @@ pub struct SpendSettings {
 /// Chosen on Online Retail at the cut 2011-06-11, whose 90 days end before those that are judged begin.
 impl Default for SpendSettings {
     fn default() -> Self {
-        Self { days: 90, step_days: 15, coverage: 0.8, tweedie_power: 1.5, leaves: 8, rounds: 400, learning_rate: 0.04 }
+        Self { days: 90, step_days: 15, coverage: 0.8, tweedie_power: 1.5, leaves: 4, rounds: 400, learning_rate: 0.04 }
     }
 }
 
@@ -78,6 +85,7 @@ pub struct SpendModel {
     power: f64,
     /// What is added to the interval's ends, in the logarithm.
     widened: f64,
+    calibration: Calibration,
 }
 
 /// Rows of customers at cuts.
@@ -85,15 +93,15 @@ pub struct SpendModel {
 struct Rows {
     columns: Vec<Vec<f64>>,
     spend: Vec<f64>,
-    is_of_last_cut: Vec<bool>,
+    cut: Vec<i32>,
 }
 
 impl Rows {
-    fn push(&mut self, row: &[f64], spend: f64, is_of_last_cut: bool) {
+    fn push(&mut self, row: &[f64], spend: f64, cut: i32) {
         self.columns.resize(row.len(), Vec::new());
         self.columns.iter_mut().zip(row).for_each(|(column, value)| column.push(*value));
         self.spend.push(spend);
-        self.is_of_last_cut.push(is_of_last_cut);
+        self.cut.push(cut);
     }
 
     fn row(&self, at: usize) -> Vec<f64> {
@@ -132,9 +140,19 @@ impl SpendModel {
             settings.grow(Loss::Quantile { alpha: 1.0 - tail }, &training, &held_out, log)?,
         ];
         let none = settings.grow(Loss::Logistic, &training, &held_out, |spend| f64::from(u8::from(spend == 0.0)))?;
-        let mut model = Self { settings: *settings, mean, ends, none, level: 1.0, power: 1.0, widened: 0.0 };
+        let mut model = Self {
+            settings: *settings,
+            mean,
+            ends,
+            none,
+            level: 1.0,
+            power: 1.0,
+            widened: 0.0,
+            calibration: Calibration::NONE,
+        };
         model.fit_level(&held_out)?;
         model.fit_interval(&held_out)?;
+        model.fit_calibration(&held_out)?;
         Ok(model)
     }
 
@@ -155,7 +173,7 @@ impl SpendModel {
                     spend: self.level * mean.powf(self.power),
                     mean,
                     interval: self.interval(&row)?,
-                    churn: self.none.predict(&row)?,
+                    churn: self.calibration.of(self.none.predict(&row)?),
                 })
             })
             .collect()
@@ -198,17 +216,34 @@ impl SpendModel {
     }
 
     fn fit_interval(&mut self, held_out: &Rows) -> Result<(), CustomersError> {
-        let mut gaps = Vec::new();
-        for at in (0..held_out.spend.len()).filter(|at| held_out.is_of_last_cut[*at]) {
+        let mut gaps: BTreeMap<i32, Vec<f64>> = BTreeMap::new();
+        for (at, cut) in held_out.cut.iter().enumerate() {
             let (row, spend) = (held_out.row(at), held_out.spend[at].ln_1p());
             // What is below nothing counts as nothing: an interval from 0 holds a customer who buys nothing.
             let low = self.ends[0].predict(&row)?.max(0.0);
             let high = self.ends[1].predict(&row)?;
-            gaps.push((low - spend).max(spend - high));
+            gaps.entry(*cut).or_default().push((low - spend).max(spend - high));
         }
-        gaps.sort_by(f64::total_cmp);
-        let place = ((gaps.len() as f64 + 1.0) * self.settings.coverage).ceil() as usize;
-        self.widened = gaps.get(place.saturating_sub(1)).or(gaps.last()).copied().unwrap_or(0.0);
+        let needed = |gaps: &mut Vec<f64>| {
+            gaps.sort_by(f64::total_cmp);
+            let place = ((gaps.len() as f64 + 1.0) * self.settings.coverage).ceil() as usize;
+            gaps[place.clamp(1, gaps.len()) - 1]
+        };
+        let large = gaps.values_mut().filter(|gaps| gaps.len() >= INTERVAL_ROWS_MIN);
+        let widest = large.map(needed).max_by(f64::total_cmp);
+        self.widened = match (widest, gaps.into_values().next_back()) {
+            (Some(widest), _) => widest,
+            (None, Some(mut last)) => needed(&mut last),
+            (None, None) => 0.0,
+        };
+        Ok(())
+    }
+
+    fn fit_calibration(&mut self, held_out: &Rows) -> Result<(), CustomersError> {
+        let raw: Vec<f64> =
+            (0..held_out.spend.len()).map(|at| self.none.predict(&held_out.row(at))).collect::<Result<_, _>>()?;
+        let none: Vec<bool> = held_out.spend.iter().map(|spend| *spend == 0.0).collect();
+        self.calibration = Calibration::fit(&raw, &none);
         Ok(())
     }
 }
@@ -224,7 +259,7 @@ fn rows(histories: &Histories, cut: i32, settings: &SpendSettings) -> Result<(Ro
         for (customer, before) in histories.known_before(earlier) {
             let row = features_of(before, earlier, &purchases, &amounts, f64::from(settings.days));
             let rows = if customer % HELD_OUT_EVERY == 0 { &mut held_out } else { &mut training };
-            rows.push(&row, histories.spend(customer, earlier, settings.days), earlier == last_cut);
+            rows.push(&row, histories.spend(customer, earlier, settings.days), earlier);
         }
     }
     let found = training.spend.len().min(held_out.spend.len() * 4);

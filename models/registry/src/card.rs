@@ -71,6 +71,8 @@ word_enum! {
         Forecast = "forecast",
         /// Predicts how long parcels take.
         Delivery = "delivery",
+        /// Tells what customers will spend, whether they come back, and which trade alike.
+        Customers = "customers",
         /// Plans vehicle routes.
         Routes = "routes",
         /// Turns text into vectors.

@@ -1,4 +1,4 @@
-//! Products by words, by meaning, or by a weighted sum of both; it makes no page.
+//! Products by words, by meaning, or by a weighted sum of both and of what texts share below words; it makes no page.
 
 use crate::SearchError;
 use crate::bits::Bits;
@@ -6,6 +6,7 @@ use crate::index::View;
 use crate::query::Mode;
 use crate::settings::SearchSettings;
 use crate::text::Word;
+use crate::traces::QueryTraces;
 use crate::words::{Scored, score};
 
 /// A product that answers a query.
@@ -21,6 +22,7 @@ pub(crate) struct Candidate {
 pub(crate) fn candidates(
     view: &View<'_>,
     words: &[Word],
+    text: &str,
     typed: bool,
     mode: Mode<'_>,
     allowed: &Bits,
@@ -49,12 +51,13 @@ pub(crate) fn candidates(
             let mut either = Bits::none(view.state.products.len());
             scored.slots.iter().for_each(|slot| either.insert(*slot));
             nearest(vector).iter().for_each(|(_, slot)| either.insert(*slot));
+            let traces = QueryTraces::of(text);
             let of = |slot: u32| {
                 let keyword = scored.scores[slot as usize];
                 let cosine = view.state.meanings.cosine(slot, vector);
                 let words = if scored.attainable > 0.0 { keyword / scored.attainable } else { 0.0 };
-                let score = words + fusion.meaning_weight * cosine.unwrap_or(0.0);
-                Candidate { slot, score, keyword, cosine }
+                let shared = view.state.product(slot).map(|held| traces.shared(&held.traces)).unwrap_or_default();
+                Candidate { slot, score: fusion.score(words, cosine, &shared), keyword, cosine }
             };
             Ok((either.iter().map(of).collect(), Some(scored)))
         }

@@ -16,6 +16,7 @@ use crate::error::SearchError;
 use crate::meaning::{MEANINGS_MAX, Meanings, check_vector};
 use crate::schema::Columns;
 use crate::settings::{Field, SearchSettings};
+use crate::traces::ProductTraces;
 
 /// Changes of one batch.
 pub const CHANGES_MAX: usize = 10_000;
@@ -48,6 +49,7 @@ pub(crate) struct Held {
     pub document: Arc<ProductDocument>,
     pub lengths: [u32; 4],
     pub price_minor: i64,
+    pub traces: ProductTraces,
 }
 
 /// What a search reads; it changes as a whole.
@@ -274,7 +276,12 @@ impl Batch {
             let words = Field::ALL.map(|field| document.words(field));
             writer.add_document(columns.document(slot, document, &words))?;
             let lengths = words.map(|words| words.len() as u32);
-            let held = Held { document: Arc::new((**document).clone()), lengths, price_minor: document.price_minor };
+            let held = Held {
+                document: Arc::new((**document).clone()),
+                lengths,
+                price_minor: document.price_minor,
+                traces: ProductTraces::of(document),
+            };
             added.push(Added { slot, held: Some(held) });
         }
         writer.commit()?;

@@ -8,7 +8,8 @@
 //! 2. Each word is looked up as it stands; the last one also as a beginning, where somebody is still typing. A word that no
 //!    product has is replaced by the nearest ones that products have.
 //! 3. Filters become a set of products, and nothing outside of it is scored, counted or answered.
-//! 4. BM25F scores each product (see [`KeywordSettings`]); with a vector of the query, cosines join by a weighted sum.
+//! 4. BM25F scores each product (see [`KeywordSettings`]); with a vector of the query, cosines and what texts share below
+//!    whole words join by a weighted sum (see [`FusionSettings`]).
 //! 5. The order is by score, then by id; a page ends in a cursor.
 //!
 //! Scores are sums in f64 in a fixed order from exact counts of the products that are there, so an index that was changed a
@@ -31,6 +32,7 @@ mod query;
 mod schema;
 mod settings;
 pub mod text;
+mod traces;
 mod variants;
 mod words;
 
@@ -43,6 +45,6 @@ pub use facets::{FACET_VALUES_MAX, FacetCount, Facets, FacetsAsked};
 pub use filter::{FILTER_VALUES_MAX, Filters};
 pub use index::{CHANGES_MAX, Change, PRODUCTS_MAX, SearchIndex};
 pub use meaning::{DIMENSIONS_MAX, MEANINGS_MAX};
-pub use measures::{Estimate, RESAMPLES_MAX, RankingQuality, lift, mean, ranking_quality};
+pub use measures::{Estimate, RESAMPLES_MAX, RankingQuality, difference, lift, mean, ranking_quality};
 pub use query::{Correction, Hit, LIMIT_MAX, Mode, QUERY_BYTES_MAX, QUERY_WORDS_MAX, SearchAnswer, SearchRequest};
 pub use settings::{Field, FieldSettings, FusionSettings, KeywordSettings, SearchSettings};

@@ -50,10 +50,21 @@ pub fn mean(values: &[f64], resamples: usize, seed: u64) -> Estimate {
     estimate(values.len(), resamples, seed, |drawn| mean_of(values, drawn))
 }
 
-/// `mean(ours) / mean(theirs) − 1` over the same queries in the same order; what is missing on one side is left out.
-pub fn lift(ours: &[f64], theirs: &[f64], resamples: usize, seed: u64) -> Estimate {
+/// `mean(ours) − mean(theirs)` over the same queries in the same order; what is missing on one side is left out.
+pub fn difference(ours: &[f64], theirs: &[f64], resamples: usize, seed: u64) -> Estimate {
+    let gaps: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours - theirs).collect();
+    mean(&gaps, resamples, seed)
+}
+
+/// `mean(ours) / mean(theirs) − 1` over the same queries in the same order; what is missing on one side is left out. Nothing
+/// where theirs is so near to nothing that the ratio has no end within its interval; see [`difference`] then.
+pub fn lift(ours: &[f64], theirs: &[f64], resamples: usize, seed: u64) -> Option<Estimate> {
     let count = ours.len().min(theirs.len());
-    estimate(count, resamples, seed, |drawn| mean_of(ours, drawn) / mean_of(theirs, drawn) - 1.0)
+    let found = estimate(count, resamples, seed, |drawn| {
+        let (ours, theirs) = (mean_of(ours, drawn), mean_of(theirs, drawn));
+        if theirs > 0.0 { ours / theirs - 1.0 } else { f64::INFINITY }
+    });
+    [found.value, found.low, found.high].iter().all(|end| end.is_finite()).then_some(found)
 }
 
 fn mean_of(values: &[f64], drawn: &[usize]) -> f64 {

@@ -102,7 +102,7 @@ impl SearchIndex {
             }
             let allowed = request.filters.allowed(view)?;
             let (found, scored) =
-                candidates(view, &words, request.as_you_type, request.mode, &allowed, self.settings())?;
+                candidates(view, &words, request.text, request.as_you_type, request.mode, &allowed, self.settings())?;
             let (total, facets) = (found.len(), request.facets.count(view, &found));
             let (hits, next) = page(view, found, after, request);
             let corrections = scored.map(|scored| scored.corrections).unwrap_or_default();

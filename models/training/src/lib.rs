@@ -4,6 +4,7 @@
 //! validation part → judge once on the test part, beside trivial baselines and the champion in force → train again with
 //! the chosen settings on everything → register with a card → promote unless the champion did better on the same part.
 
+mod customers;
 mod delivery;
 mod demand;
 mod effects;
@@ -16,6 +17,7 @@ mod promotion;
 mod recommend;
 mod report;
 
+pub use customers::train_customers;
 pub use delivery::train_delivery;
 pub use demand::train_demand;
 pub use error::TrainingError;

@@ -74,6 +74,8 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/trust/sellers/{id}", Need::Of(Permission::FraudRead)),
     ("GET", "/v1/decisions", Need::Of(Permission::DecisionsRead)),
     ("GET", "/v1/decisions/{id}", Need::Of(Permission::DecisionsRead)),
+    ("GET", "/v1/customers/{id}", Need::Of(Permission::ForecastsRead)),
+    ("GET", "/v1/segments", Need::Of(Permission::ForecastsRead)),
     ("POST", "/v1/delivery-times", Need::Of(Permission::ForecastsRead)),
     ("POST", "/v1/forecasts/batch", Need::Of(Permission::ForecastsRead)),
     ("GET", "/v1/forecasts", Need::Of(Permission::ForecastsRead)),

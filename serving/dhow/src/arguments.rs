@@ -463,7 +463,7 @@ pub struct EvaluateArguments {
     pub valid: Option<PathBuf>,
     /// A line for each person with the items in time order, for the protocol `interactions`; the transactions as Parquet
     /// for --dataset; for `forecast`, Parquet with a row for each series: period, train[] and test[], or values[];
-    /// for `customers`, Online Retail as Parquet; for `search`, a folder with a folder of train.txt, valid.txt and test.txt for each catalogue.
+    /// for `customers`, Online Retail as Parquet, a simulated marketplace where it is absent; for `search`, a folder with a folder of train.txt, valid.txt and test.txt for each catalogue.
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Judge forecasting methods on rows of id, time and value, as Parquet or CSV; the last --horizon values are held out.
@@ -508,6 +508,9 @@ pub struct EvaluateArguments {
     /// For `search`: the folder with the text embedding, model_int8.onnx and tokenizer.json; words alone otherwise.
     #[arg(long, value_name = "FOLDER")]
     pub embedder: Option<PathBuf>,
+    /// For `search`: choose settings anew on the queries of valid.txt, and judge those in place of the ones that serve.
+    #[arg(long)]
+    pub choose: bool,
     /// For `customers`: the first day that is forecast; nothing from that day on is learned from.
     #[arg(long, value_name = "DATE")]
     pub cut: Option<jiff::civil::Date>,
@@ -551,7 +554,7 @@ pub enum EvaluateTask {
     Delivery,
     /// Product search, on --data with a folder of catalogues.
     Search,
-    /// What customers spend and whether they come back, on --data with Online Retail's file.
+    /// What customers spend and whether they come back, on --data with Online Retail's file or a simulated marketplace.
     Customers,
 }
 
@@ -575,6 +578,8 @@ pub enum TrainTask {
     Forecast,
     /// The delivery times.
     Delivery,
+    /// What customers spend, whether they come back, and their groups.
+    Customers,
 }
 
 /// Arguments of `models`.

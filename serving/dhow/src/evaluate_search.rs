@@ -1,4 +1,4 @@
-//! `dhow evaluate search`: words, meanings and both on catalogues of public data and on simulated queries; it promotes nothing.
+//! `dhow evaluate search`: plain BM25, words, meanings and both on catalogues of public data and on simulated queries; it promotes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,8 +9,9 @@ use dhow_datasets::{Scale, Simulation, SimulationSettings};
 use dhow_events::{Fact, ProductId, SellerId};
 use dhow_registry::{EmbedderSettings, TextEmbedder};
 use dhow_search::{
-    CHANGES_MAX, Change, Eligibility, Estimate, FacetsAsked, Filters, Mode, ProductDocument, QUERY_BYTES_MAX,
-    RankingQuality, SearchIndex, SearchRequest, SearchSettings, lift, mean, ranking_quality,
+    CHANGES_MAX, Change, Eligibility, Estimate, FacetsAsked, Filters, KeywordSettings, Mode, ProductDocument,
+    QUERY_BYTES_MAX, RankingQuality, SearchIndex, SearchRequest, SearchSettings, difference, lift, mean,
+    ranking_quality,
 };
 use serde::Serialize;
 
@@ -28,9 +29,6 @@ const ROUNDS: usize = 2;
 const EMBEDDED_AT_ONCE: usize = 256;
 /// What a setting is multiplied by in the search for it.
 const FACTORS: [f64; 4] = [0.5, 0.75, 1.4, 2.0];
-/// How much a meaning may count beside the words.
-const MEANING_WEIGHTS: [f64; 12] = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0];
-
 /// What words, meanings and both are worth on one catalogue.
 #[derive(Serialize)]
 struct CatalogueReport {
@@ -39,8 +37,8 @@ struct CatalogueReport {
     validation_queries: usize,
     test_queries: usize,
     methods: Vec<MethodReport>,
-    /// NDCG@10 of both together beside words alone, ratio less 1; nothing without an embedder.
-    hybrid_over_keyword: Option<Estimate>,
+    /// The hybrid beside the others; empty without an embedder.
+    hybrid_beside: Vec<Beside>,
 }
 
 #[derive(Serialize)]
@@ -50,13 +48,24 @@ struct MethodReport {
     ndcg_10: Estimate,
 }
 
+/// NDCG@10 of the hybrid beside another method's, over the same queries.
+#[derive(Serialize)]
+struct Beside {
+    method: &'static str,
+    /// Ours less theirs.
+    difference: Estimate,
+    /// Ratio less 1; nothing where theirs is next to nothing.
+    lift: Option<Estimate>,
+}
+
 /// What the command found.
 #[derive(Serialize)]
 struct Evaluated {
+    /// Those that serve, or those chosen by --choose.
     settings: SearchSettings,
     catalogues: Vec<CatalogueReport>,
-    /// Mean NDCG@10 over the public catalogues, both beside words, ratio less 1.
-    mean_lift: Option<f64>,
+    /// Mean NDCG@10 over the public catalogues, the hybrid beside plain BM25 and beside words, ratio less 1.
+    mean_lifts: BTreeMap<&'static str, f64>,
 }
 
 /// A query with its vector, where an embedder is there.
@@ -76,9 +85,27 @@ struct Catalogue {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Method {
+    Plain,
     Keyword,
     Meaning,
     Hybrid,
+}
+
+impl Method {
+    const ALL: [Self; 4] = [Self::Plain, Self::Keyword, Self::Meaning, Self::Hybrid];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain BM25 of titles",
+            Self::Keyword => "words",
+            Self::Meaning => "meaning",
+            Self::Hybrid => "hybrid",
+        }
+    }
+
+    const fn needs_meanings(self) -> bool {
+        matches!(self, Self::Meaning | Self::Hybrid)
+    }
 }
 
 /// Runs the command.
@@ -90,7 +117,10 @@ pub fn run(arguments: &EvaluateArguments) -> Result<(), Failure> {
     let embedder = arguments.embedder.as_deref().map(open_embedder).transpose()?;
     let mut catalogues = public_catalogues(data, embedder.as_ref())?;
     catalogues.push(simulated_catalogue(embedder.as_ref(), arguments.seed)?);
-    let settings = choose(&mut catalogues, embedder.is_some())?;
+    let settings = match arguments.choose {
+        true => choose(&mut catalogues, embedder.is_some())?,
+        false => SearchSettings::default(),
+    };
     let evaluated = judge(&mut catalogues, settings, embedder.is_some(), arguments.seed)?;
     if arguments.json {
         return json(&evaluated);
@@ -271,34 +301,27 @@ fn on_validation(catalogues: &mut [Catalogue], settings: SearchSettings, method:
     Ok(sum / count)
 }
 
-/// Settings by one after the other: those of words for words alone, then the weight of meanings for both.
+/// Settings by one after the other: those of words for words alone, then the weights of both together.
 fn choose(catalogues: &mut [Catalogue], embedded: bool) -> Result<SearchSettings, Failure> {
     let mut best = SearchSettings::default();
-    let mut best_ndcg = on_validation(catalogues, best, Method::Keyword)?;
     let bar = progress("choose settings", 0);
-    for _ in 0..ROUNDS {
-        for place in 0..KEYWORD_SETTINGS {
-            for factor in FACTORS {
-                let mut tried = best;
-                scale(&mut tried, place, factor);
-                let found = on_validation(catalogues, tried, Method::Keyword)?;
-                if found > best_ndcg {
-                    (best, best_ndcg) = (tried, found);
+    let parts = [(Method::Keyword, 0..KEYWORD_SETTINGS), (Method::Hybrid, KEYWORD_SETTINGS..SETTINGS)];
+    for (method, places) in parts.into_iter().filter(|(method, _)| embedded || !method.needs_meanings()) {
+        let mut best_ndcg = on_validation(catalogues, best, method)?;
+        for _ in 0..ROUNDS {
+            for place in places.clone() {
+                for factor in FACTORS {
+                    let mut tried = best;
+                    scale(&mut tried, place, factor);
+                    let found = on_validation(catalogues, tried, method)?;
+                    if found > best_ndcg {
+                        (best, best_ndcg) = (tried, found);
+                    }
+                    bar.inc(1);
                 }
-                bar.inc(1);
             }
         }
-    }
-    let mut best_ndcg = f64::NEG_INFINITY;
-    for weight in MEANING_WEIGHTS.into_iter().filter(|_| embedded) {
-        let mut tried = best;
-        tried.fusion.meaning_weight = weight;
-        let found = on_validation(catalogues, tried, Method::Hybrid)?;
-        tracing::info!(weight, ndcg = found, "tried on validation");
-        if found > best_ndcg {
-            (best.fusion, best_ndcg) = (tried.fusion, found);
-        }
-        bar.inc(1);
+        tracing::info!(method = method.name(), ndcg = best_ndcg, "chosen on validation");
     }
     bar.finish_and_clear();
     Ok(best)
@@ -306,15 +329,27 @@ fn choose(catalogues: &mut [Catalogue], embedded: bool) -> Result<SearchSettings
 
 /// Settings of words that are searched for: saturation, weights but the title's, shares of length.
 const KEYWORD_SETTINGS: usize = 8;
+/// And those of both together: the weights of meaning, letters, codes, their likeness and numbers.
+const SETTINGS: usize = KEYWORD_SETTINGS + 5;
 
 fn scale(settings: &mut SearchSettings, place: usize, factor: f64) {
-    let words = &mut settings.keyword;
+    let (words, both) = (&mut settings.keyword, &mut settings.fusion);
     match place {
         0 => words.saturation *= factor,
         1..=3 => words.fields[place].weight *= factor,
-        _ => {
+        4..KEYWORD_SETTINGS => {
             let share = &mut words.fields[place - 4].length_share;
             *share = (*share * factor).min(1.0);
+        }
+        _ => {
+            let weights = [
+                &mut both.meaning_weight,
+                &mut both.letters_weight,
+                &mut both.codes_weight,
+                &mut both.code_likeness_weight,
+                &mut both.numbers_weight,
+            ];
+            weights.into_iter().skip(place - KEYWORD_SETTINGS).take(1).for_each(|weight| *weight *= factor);
         }
     }
 }
@@ -326,44 +361,52 @@ fn judge(
     seed: u64,
 ) -> Result<Evaluated, Failure> {
     let mut reports = Vec::new();
-    let (mut keyword_sum, mut hybrid_sum) = (0.0, 0.0);
+    let mut sums: BTreeMap<&'static str, f64> = BTreeMap::new();
     for catalogue in catalogues {
-        catalogue.index.set_settings(settings)?;
+        let mut gains: Vec<(Method, Vec<f64>)> = Vec::new();
         let mut methods = Vec::new();
-        let mut by_method = Vec::new();
-        let names = [("keyword", Method::Keyword), ("meaning", Method::Meaning), ("hybrid", Method::Hybrid)];
-        for (name, method) in names.into_iter().filter(|(_, method)| embedded || *method == Method::Keyword) {
+        for method in Method::ALL.into_iter().filter(|method| embedded || !method.needs_meanings()) {
+            let keyword = if method == Method::Plain { KeywordSettings::plain() } else { settings.keyword };
+            catalogue.index.set_settings(SearchSettings { keyword, ..settings })?;
             let found = qualities(&catalogue.index, &catalogue.test, method)?;
             let recall: Vec<f64> = found.iter().map(|quality| quality.recall).collect();
-            let gains = ndcg(&found);
-            methods.push(MethodReport {
-                method: name,
+            let of_queries = ndcg(&found);
+            let report = MethodReport {
+                method: method.name(),
                 recall_10: mean(&recall, RESAMPLES, seed),
-                ndcg_10: mean(&gains, RESAMPLES, seed),
-            });
-            by_method.push(gains);
+                ndcg_10: mean(&of_queries, RESAMPLES, seed),
+            };
+            if catalogue.is_public {
+                *sums.entry(method.name()).or_default() += report.ndcg_10.value;
+            }
+            methods.push(report);
+            gains.push((method, of_queries));
         }
-        if catalogue.is_public
-            && let [keyword, .., hybrid] = methods.as_slice()
-        {
-            keyword_sum += keyword.ndcg_10.value;
-            hybrid_sum += hybrid.ndcg_10.value;
-        }
-        let both = match by_method.as_slice() {
-            [keyword, .., hybrid] => Some(lift(hybrid, keyword, RESAMPLES, seed)),
-            _ => None,
-        };
         reports.push(CatalogueReport {
             catalogue: catalogue.name.clone(),
             products: catalogue.index.len(),
             validation_queries: catalogue.valid.len(),
             test_queries: catalogue.test.len(),
             methods,
-            hybrid_over_keyword: both,
+            hybrid_beside: beside(&gains, seed),
         });
     }
-    let mean_lift = embedded.then(|| hybrid_sum / keyword_sum - 1.0);
-    Ok(Evaluated { settings, catalogues: reports, mean_lift })
+    let hybrid = sums.get(Method::Hybrid.name()).copied();
+    let of = |method: Method| Some((method.name(), hybrid? / sums.get(method.name())? - 1.0));
+    let mean_lifts = [Method::Plain, Method::Keyword].into_iter().filter_map(of).collect();
+    Ok(Evaluated { settings, catalogues: reports, mean_lifts })
+}
+
+/// The hybrid beside the other methods, where it was judged.
+fn beside(gains: &[(Method, Vec<f64>)], seed: u64) -> Vec<Beside> {
+    let Some((_, ours)) = gains.iter().find(|(method, _)| *method == Method::Hybrid) else { return Vec::new() };
+    let others = gains.iter().filter(|(method, _)| *method != Method::Hybrid);
+    let of = |(method, theirs): &(Method, Vec<f64>)| Beside {
+        method: method.name(),
+        difference: difference(ours, theirs, RESAMPLES, seed),
+        lift: lift(ours, theirs, RESAMPLES, seed),
+    };
+    others.map(of).collect()
 }
 
 fn print(evaluated: &Evaluated) {
@@ -381,16 +424,16 @@ fn print(evaluated: &Evaluated) {
     }
     println!("{}", table(&["catalogue", "method", "recall@10", "NDCG@10"], &rows, true));
     for report in &evaluated.catalogues {
-        let beside = report.hybrid_over_keyword.map_or(String::new(), |lift| {
-            let [value, low, high] = [lift.value, lift.low, lift.high].map(|share| share * 100.0);
-            format!("; both beside words {value:+.1} % [{low:+.1}, {high:+.1}]")
-        });
-        println!(
-            "{}: {} products, {} queries, settings by {} others{beside}",
-            report.catalogue, report.products, report.test_queries, report.validation_queries
-        );
+        println!("{}: {} products, {} queries", report.catalogue, report.products, report.test_queries);
+        for Beside { method, difference, lift } in &report.hybrid_beside {
+            let ratio = lift.map_or("theirs is next to nothing".to_owned(), |lift| {
+                let [value, low, high] = [lift.value, lift.low, lift.high].map(|share| share * 100.0);
+                format!("{value:+.1} % [{low:+.1}, {high:+.1}]")
+            });
+            println!("  hybrid beside {method}: NDCG@10 {}, {ratio}", shown(difference));
+        }
     }
-    if let Some(lift) = evaluated.mean_lift {
-        println!("mean of the public catalogues: {:+.1} %", lift * 100.0);
+    for (method, lift) in &evaluated.mean_lifts {
+        println!("mean of the public catalogues, hybrid beside {method}: {:+.1} %", lift * 100.0);
     }
 }

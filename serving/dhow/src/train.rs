@@ -9,8 +9,8 @@ use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
 use dhow_streams::{Log, Offsets, Replay};
 use dhow_training::{
-    Figure, FraudMethod, TaskReport, TrainingError, TrainingInput, train_delivery, train_demand, train_fraud,
-    train_recommend,
+    Figure, FraudMethod, TaskReport, TrainingError, TrainingInput, train_customers, train_delivery, train_demand,
+    train_fraud, train_recommend,
 };
 
 use crate::arguments::{FraudMethodArgument, TrainArguments, TrainTask};
@@ -155,6 +155,7 @@ async fn train_task(input: &TrainingInput<'_>, task: TrainTask) -> Result<TaskRe
         TrainTask::Fraud => train_fraud(input).await?,
         TrainTask::Forecast => train_demand(input).await?,
         TrainTask::Delivery => train_delivery(input).await?,
+        TrainTask::Customers => train_customers(input).await?,
     };
     tracing::info!(task = report.task, seconds = SystemClock.now().micros_since(begin) as f64 / 1e6, "trained");
     Ok(report)

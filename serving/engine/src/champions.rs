@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dhow_customers::CustomersModel;
 use dhow_delivery::DeliveryModel;
 use dhow_events::{ModelId, TenantId, Timestamp};
 use dhow_forecast::{AHEAD_DAYS_MAX, DemandModel, KEPT_DAYS, LiveDemand, RecentSales, Sale, SaleError};
@@ -58,6 +59,7 @@ pub(crate) struct TenantModels {
     pub live_demand: Option<Arc<LiveDemand>>,
     pub delivery: Option<Champion<DeliveryModel>>,
     pub embedder: Option<Champion<TextEmbedder>>,
+    pub customers: Option<Champion<CustomersModel>>,
 }
 
 /// Every tenant's champions, and what they follow.
@@ -132,6 +134,14 @@ impl Champions {
             (Some(before), Some(loaded)) if before.id == loaded.id => Some(before.clone()),
             (_, Some(Loaded { id, label, .. })) => {
                 let model = Arc::new(open_embedder(registry, id).map_err(failed("embedding model"))?);
+                Some(Champion { id, label, model })
+            }
+            (_, None) => None,
+        };
+        models.customers = match (&old.customers, champion(registry, tenant, Task::Customers)?) {
+            (Some(before), Some(loaded)) if before.id == loaded.id => Some(before.clone()),
+            (_, Some(Loaded { id, label, bytes, .. })) => {
+                let model = Arc::new(CustomersModel::from_bytes(&bytes).map_err(failed("customers model"))?);
                 Some(Champion { id, label, model })
             }
             (_, None) => None,
@@ -214,6 +224,7 @@ impl Champions {
             ("fraud", models.fraud.as_ref().map(|champion| champion.label.to_string())),
             ("forecast", models.forecast.as_ref().map(|champion| champion.label.to_string())),
             ("delivery", models.delivery.as_ref().map(|champion| champion.label.to_string())),
+            ("customers", models.customers.as_ref().map(|champion| champion.label.to_string())),
             ("embedding", models.embedder.as_ref().map(|champion| champion.label.to_string())),
         ];
         labels.into_iter().filter_map(|(task, label)| label.map(|label| (task, label))).collect()

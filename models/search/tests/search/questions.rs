@@ -3,7 +3,7 @@
 use dhow_events::SellerId;
 use dhow_search::{
     CHANGES_MAX, Change, Eligibility, Filters, Mode, ProductDocument, SearchError, SearchIndex, SearchRequest,
-    SearchSettings,
+    SearchSettings, difference, lift,
 };
 
 use crate::world::{ask, product};
@@ -112,4 +112,39 @@ fn words_and_meanings_together_find_what_shares_no_word() {
     assert!(matches!(index.search(&other), Err(SearchError::Vector { .. })));
     index.forget_meanings();
     assert_eq!((index.meanings(), index.without_meaning(2).len()), (0, 2));
+}
+
+#[test]
+fn codes_that_are_written_otherwise_and_numbers_decide_between_products_of_one_meaning() {
+    let titles_of =
+        ["cordless phone kx tg 9341 t", "cordless phone kx tg 1032 s", "phone stand 13 inch", "phone stand 15 inch"];
+    let index = index(&titles_of);
+    let one = |number: u128, of: &str| Change::Meaning {
+        product: product(number),
+        of: of.to_owned(),
+        vector: vec![1.0, 0.0],
+    };
+    index.apply((1..).zip(titles_of).map(|(number, title)| one(number, title)).collect()).unwrap();
+    let both = |text| SearchRequest { mode: Mode::Hybrid(&[1.0, 0.0]), ..ask(text) };
+    let first = |text| titles(&index, &both(text)).remove(0);
+    assert_eq!(first("panasonic KX-TG1032S"), titles_of[1]);
+    assert_eq!(first("panasonic kxtg9341"), titles_of[0]);
+    assert_eq!(first("stands, 15in."), titles_of[3]);
+    // A filter changes no score.
+    let score = |filters| {
+        let answer = index.search(&SearchRequest { filters, ..both("stand 15") }).unwrap();
+        answer.hits.iter().find(|hit| hit.product.title == titles_of[3]).map(|hit| hit.score)
+    };
+    let narrow = Filters { categories: vec!["home".to_owned()], price_max: Some(100), ..Filters::default() };
+    assert!(score(narrow).is_some_and(|narrow| Some(narrow) == score(Filters::default())));
+}
+
+#[test]
+fn a_ratio_to_next_to_nothing_is_none_and_the_difference_stays() {
+    let (ours, theirs) = ([0.2, 0.4, 0.0, 0.2], [0.0, 0.0, 0.1, 0.0]);
+    assert_eq!(lift(&ours, &theirs, 500, 7), None);
+    let gap = difference(&ours, &theirs, 500, 7);
+    assert!((gap.value - 0.175).abs() < 1e-12 && gap.low < gap.value && gap.value < gap.high, "{gap:?}");
+    let twice = lift(&ours, &[0.1, 0.2, 0.0, 0.1], 0, 7);
+    assert!(twice.is_some_and(|lift| (lift.value - 1.0).abs() < 1e-12), "{twice:?}");
 }

@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 mod audit;
 mod checkouts;
+mod customers;
 mod decisions;
 mod delivery_times;
 mod events;
@@ -74,6 +75,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(fraud_lists::get_list, fraud_lists::post_list, fraud_lists::delete_list))
         .routes(routes!(decisions::get_decisions))
         .routes(routes!(decisions::get_decision))
+        .routes(routes!(customers::get_customer))
+        .routes(routes!(customers::get_segments))
         .routes(routes!(delivery_times::post_delivery_times))
         .routes(routes!(forecasts::get_group_forecast))
         .routes(routes!(forecast_quality::get_forecast_accuracy))

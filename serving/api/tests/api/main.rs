@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod clients;
 mod commerce;
+mod customers;
 mod document;
 mod events;
 mod feed;

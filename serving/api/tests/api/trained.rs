@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dhow_customers::{CustomersModel, Histories, Numbered, Purchase, SpendSettings};
 use dhow_delivery::{Delivery, DeliveryModel, Parcel};
 use dhow_effects::{Effects, Panel, PanelProduct, SoldOn};
 use dhow_engine::Engine;
@@ -256,4 +257,25 @@ pub fn delivery_model() -> Vec<u8> {
     let deliveries: Vec<Delivery> = (0..1_200).map(one).collect();
     let until = begin + 1_400 * HOUR_MICROS;
     DeliveryModel::learn(&deliveries, &deliveries, until, 1).unwrap().model.to_bytes().unwrap()
+}
+
+/// Puts a model of customers in force, as of day 20,200: buyers 1 to 600, of whom the even ones still buy every few days and the
+/// odd ones have stopped; too few suppliers to group.
+pub fn customers(world: &World) {
+    let of = |number: u32| {
+        let (every, last) = (5 + number % 11, if number.is_multiple_of(2) { 200 } else { 40 + number % 60 });
+        (0..last).filter(move |day| (day + number).is_multiple_of(every)).map(move |day| Purchase {
+            customer: number,
+            day: 20_000 + day as i32,
+            amount: f64::from(10 + number % 40 + day % 7),
+        })
+    };
+    let buyers = Histories::new(&(0..600).flat_map(of).collect::<Vec<_>>()).unwrap();
+    let suppliers = Histories::new(&(0..9).flat_map(of).collect::<Vec<_>>()).unwrap();
+    let ids: Vec<u128> = (1..=600).collect();
+    let settings = SpendSettings { days: 30, rounds: 60, ..SpendSettings::default() };
+    let numbered = |histories, ids| Numbered { histories, ids };
+    let learned =
+        CustomersModel::learn(numbered(&buyers, &ids), numbered(&suppliers, &ids[..9]), 20_200, &settings, 7).unwrap();
+    promote(world, Task::Customers, &learned.model.to_bytes().unwrap());
 }
