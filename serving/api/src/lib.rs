@@ -13,6 +13,7 @@ mod event_schemas;
 mod grpc;
 mod input;
 mod metrics;
+mod operations;
 mod problem;
 mod routes;
 mod schemas;
@@ -20,6 +21,7 @@ mod serve;
 mod settings;
 
 pub use document::openapi;
+pub use operations::{ALERT_RULES, DASHBOARD};
 pub use serve::{ApiError, router, serve, serve_with_grpc};
 pub use settings::{
     ApiSettings, BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX, INFER_BODY_BYTES_MAX, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX,

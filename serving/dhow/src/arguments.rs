@@ -85,6 +85,9 @@ pub enum Command {
     /// Plans routes, checks solutions, and explains what is left out.
     #[command(after_help = "Example:\n  dhow route solve problem.json --map plan.svg")]
     Route(RouteArguments),
+    /// Writes what goes with the server's metrics: a dashboard for Grafana, alert rules for Prometheus.
+    #[command(after_help = "Example:\n  dhow operations export monitoring")]
+    Operations(OperationsArguments),
     /// Prints the API's OpenAPI 3.1 document.
     Openapi,
 }
@@ -628,6 +631,25 @@ pub enum ModelsAction {
         /// Why, for the ledger.
         #[arg(long)]
         why: String,
+    },
+}
+
+/// Arguments of `operations`.
+#[derive(Args)]
+pub struct OperationsArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: OperationsAction,
+}
+
+/// What `operations` can do.
+#[derive(Subcommand)]
+pub enum OperationsAction {
+    /// Writes `grafana-dashboard.json` and `prometheus-alerts.yaml`.
+    Export {
+        /// The folder to write them to; it is made where there is none.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
 }
 

@@ -19,6 +19,7 @@ mod forecast;
 mod forecast_file;
 mod ingest;
 mod models;
+mod operations;
 mod output;
 mod parity;
 mod platform;
@@ -77,6 +78,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Models(models) => models::run(&models, &configuration),
             Command::Forecast(forecast) => forecast::run(&forecast, &configuration),
             Command::Route(route) => route::run(&route),
+            Command::Operations(operations) => operations::run(&operations),
             Command::Openapi => {
                 println!("{}", dhow_api::openapi());
                 Ok(())

@@ -30,8 +30,20 @@ fn run(arguments: &[&str]) -> String {
 #[test]
 fn every_subcommand_explains_itself_with_an_example() {
     for command in [
-        "demo", "serve", "simulate", "ingest", "stream", "features", "backfill", "sql", "train", "evaluate", "models",
-        "forecast", "route",
+        "demo",
+        "serve",
+        "simulate",
+        "ingest",
+        "stream",
+        "features",
+        "backfill",
+        "sql",
+        "train",
+        "evaluate",
+        "models",
+        "forecast",
+        "route",
+        "operations",
     ] {
         assert!(run(&[command, "--help"]).contains("Example"), "{command}");
     }
@@ -105,6 +117,23 @@ fn a_features_lineage_names_its_source_its_ratios_and_the_vectors_that_hold_it()
     assert_eq!(lineage["ratios"], serde_json::json!(["product_orders_to_views_7d"]));
     assert!(lineage["requests"].as_array().unwrap().iter().any(|request| request == "item_ordered"), "{lineage}");
     assert!(refused(&["features", "lineage", "product_views_count_7y"]).contains("no feature"));
+}
+
+#[test]
+fn the_dashboard_and_the_alert_rules_are_written_as_they_are_shipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let monitoring = folder.path().join("new/monitoring");
+    for _ in 0..2 {
+        let told = run(&["operations", "export", &monitoring.display().to_string()]);
+        assert_eq!(told.lines().count(), 2, "{told}");
+    }
+    let dashboard = fs::read_to_string(monitoring.join("grafana-dashboard.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    assert_eq!(dashboard["title"], "Dhow");
+    assert!(fs::read_to_string(monitoring.join("prometheus-alerts.yaml")).unwrap().contains("DhowWorkerStopped"));
+    let taken = folder.path().join("taken");
+    fs::write(&taken, "").unwrap();
+    assert_eq!(dhow(&["operations", "export", &taken.display().to_string()]).status.code(), Some(1));
 }
 
 #[test]

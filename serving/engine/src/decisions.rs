@@ -97,6 +97,10 @@ impl Engine {
     /// Records a decision before the answer is given, together with those that wait at the same time: a transaction is
     /// synced to the disk, which takes as long for many as for one.
     pub(crate) async fn record_now(&self, record: DecisionRecord, fact: Fact) -> Result<(), EngineError> {
+        // The desk counts scores of checkouts itself, for most are given inside of transactions.
+        if record.kind != DecisionKind::Fraud {
+            self.count_answer(&record);
+        }
         let (sender, mut receiver) = oneshot::channel();
         self.urgent_decisions().waiting.lock().push_back(((record, fact), sender));
         let _turn = self.urgent_decisions().turn.lock().await;
@@ -118,8 +122,20 @@ impl Engine {
         }
     }
 
+    /// Decisions that wait to be written.
+    pub(crate) fn decisions_waiting(&self) -> usize {
+        let queue = self.decision_queue();
+        (queue.max_capacity() - queue.capacity()) + self.urgent_decisions().waiting.lock().len()
+    }
+
+    fn count_answer(&self, record: &DecisionRecord) {
+        let DecisionRecord { tenant, kind, model, degraded, latency_us, .. } = record;
+        self.shared().answered.count(*tenant, *kind, model, *degraded, *latency_us);
+    }
+
     /// Records a decision within moments; the answer does not wait for it.
     pub(crate) async fn record_soon(&self, record: DecisionRecord, fact: Fact) -> Result<(), EngineError> {
+        self.count_answer(&record);
         self.decision_queue().send((record, fact)).await.map_err(failed("decision writer"))
     }
 }

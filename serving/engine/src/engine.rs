@@ -22,6 +22,7 @@ use dhow_webhooks::WebhookSender;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::answered::Answered;
 use crate::backtests::BACKTESTS_AT_ONCE_MAX;
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
@@ -202,6 +203,7 @@ impl Engine {
             search: LiveSearch::default(),
             champions: Champions::default(),
             freshness: Freshness::default(),
+            answered: Answered::default(),
             stopwatch: settings.stopwatch.clone(),
             applied: RwLock::new(vec![0; log.partition_count() as usize]),
             applied_count: AtomicU64::new(0),

@@ -55,6 +55,8 @@ impl FraudCheck for FraudDesk {
         let judged = (score.probability, band);
         let judged = self.rules.judge(request.tenant, request.checkout, request.now, &values, judged);
         let (rules, set) = judged.map_err(|error| FraudCheckError(error.to_string()))?;
+        let latency_us = self.shared.stopwatch.now().micros_since(begin);
+        self.shared.answered.count(request.tenant, DecisionKind::Fraud, &champion.label, false, latency_us);
         Ok(FraudDecision {
             probability: score.probability,
             action: action(rules.outcome.action),
@@ -66,7 +68,7 @@ impl FraudCheck for FraudDesk {
             features: self.named(&values),
             applied_offsets: [applied_offsets(&read.as_of), links_offsets(&links_as_of)].concat(),
             degraded: false,
-            latency_us: self.shared.stopwatch.now().micros_since(begin),
+            latency_us,
         })
     }
 }

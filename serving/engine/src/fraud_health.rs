@@ -102,12 +102,12 @@ pub struct FraudHealth {
 
 /// What is known of a checkout.
 #[derive(Debug, Clone, Copy)]
-struct Label {
+pub(crate) struct Label {
     fraud: bool,
     known_time: Timestamp,
 }
 
-type Labels = FxHashMap<CheckoutId, Label>;
+pub(crate) type Labels = FxHashMap<CheckoutId, Label>;
 
 impl Engine {
     /// How the fraud desk has fared in this week and those before it, `weeks` in all.
@@ -142,7 +142,7 @@ impl Engine {
     }
 
     /// The decisions of a span, and whether there were more than are read.
-    async fn scored_since(
+    pub(crate) async fn scored_since(
         &self,
         tenant: TenantId,
         from: Timestamp,
@@ -160,7 +160,12 @@ impl Engine {
     }
 
     /// What became known of checkouts by `now`; of several labels fraud counts, and the first tells the delay.
-    async fn labels_since(&self, tenant: TenantId, from: Timestamp, now: Timestamp) -> Result<Labels, EngineError> {
+    pub(crate) async fn labels_since(
+        &self,
+        tenant: TenantId,
+        from: Timestamp,
+        now: Timestamp,
+    ) -> Result<Labels, EngineError> {
         let lake = self.lake().clone();
         let open = move || SqlSession::open(&Lake::open(lake)?, &tenant, QueryBounds::default());
         let session = tokio::task::spawn_blocking(open).await.map_err(failed("lake"))?.map_err(failed("lake"))?;
@@ -198,7 +203,7 @@ fn reference_scores(champion: &Champion<OpenFraud>) -> Result<(String, Vec<f64>)
 }
 
 /// Whether a decision was fraud, where it is mature and that can be told.
-fn outcome(decision: &ScoredDecision, labels: &Labels, now: Timestamp) -> Option<bool> {
+pub(crate) fn outcome(decision: &ScoredDecision, labels: &Labels, now: Timestamp) -> Option<bool> {
     let mature = now.micros_since(decision.created_at) >= FRAUD_MATURITY_DAYS * DAY_MICROS;
     let known = labels.get(&decision.checkout).map(|label| label.fraud);
     let unlabelled = (decision.action != FraudAction::Decline).then_some(false);
@@ -249,7 +254,7 @@ fn hours_at(sorted_micros: &[i64], quantile: f64) -> Option<f64> {
     sorted_micros.get(rank).map(|micros| *micros as f64 / (DAY_MICROS as f64 / 24.0))
 }
 
-fn quality(scores: &[f64], outcomes: &[bool]) -> Result<ScoreQuality, EngineError> {
+pub(crate) fn quality(scores: &[f64], outcomes: &[bool]) -> Result<ScoreQuality, EngineError> {
     let error = |(score, fraud): (&f64, &bool)| (score - f64::from(*fraud)).powi(2);
     let both_classes = outcomes.contains(&true) && outcomes.contains(&false);
     let of_both = |measure: fn(&[f64], &[bool]) -> Result<f64, dhow_fraud::evaluation::EvaluationError>| {

@@ -6,7 +6,9 @@
 //! [`plan_routes`](Engine::plan_routes), [`similar_texts`](Engine::similar_texts), [`search`](Engine::search).
 
 mod answer;
+mod answered;
 mod backtests;
+mod calibration;
 mod catalogue;
 mod champions;
 mod customers;
@@ -48,6 +50,8 @@ mod webhooks;
 mod what_if;
 
 pub use answer::Answer;
+pub use answered::{AnswerFigures, COUNTED_MODELS_MAX, LatencyHistogram, TaskAnswers};
+pub use calibration::ModelCalibration;
 pub use catalogue::{Catalogue, Offer};
 pub use champions::{Champion, Champions};
 pub use customers::{CustomerReading, GroupReading, GroupsReading};

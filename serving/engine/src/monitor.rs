@@ -3,7 +3,8 @@
 //! A round looks at the decisions since the round before. Their vectors are computed again from the log as of the offsets
 //! that they carry, and must come out bit for bit; events known but not applied then are counted as staleness. Once
 //! enough vectors of one model are together they are compared with those that it learned from, and with what was agreed
-//! of the columns. Findings are in [`Status`](crate::Status), in the metrics and in the server's log.
+//! of the columns. Findings are in [`Status`](crate::Status), in the metrics and in the server's log. Now and
+//! then it has the models' calibration judged.
 
 use std::time::Duration;
 
@@ -19,11 +20,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::calibration::CALIBRATION_PAUSE;
 use crate::cuts::cuts_of;
 use crate::error::failed;
 use crate::priority::beside_requests;
 use crate::tasks::stopped;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, ModelCalibration};
 
 /// A round may take one part in so many of the time: reading a long log again must not slow the requests.
 const SHARE_OF_TIME: u32 = 20;
@@ -71,6 +73,10 @@ pub struct DriftCheck {
     pub at: Timestamp,
     /// Vectors of the window.
     pub vectors: usize,
+    /// The largest population stability index of a feature, drifted or not.
+    pub psi_max: f64,
+    /// The largest distance of a feature's distribution functions, drifted or not; 0 to 1.
+    pub distance_max: f64,
     /// What has drifted.
     pub drifted: Vec<DriftedFeature>,
     /// Expectations that the window breaks.
@@ -103,6 +109,7 @@ struct Watched {
     seen_until: Option<Timestamp>,
     window: Window,
     health: FeatureHealth,
+    calibration: Vec<ModelCalibration>,
 }
 
 /// What the monitor keeps between rounds, by tenant.
@@ -113,6 +120,16 @@ impl Monitor {
     /// What was found of the tenant's features.
     pub(crate) fn health(&self, tenant: TenantId) -> FeatureHealth {
         self.0.lock().get(&tenant).map(|watched| watched.health.clone()).unwrap_or_default()
+    }
+
+    /// How the tenant's fraud models were judged last.
+    pub(crate) fn calibration(&self, tenant: TenantId) -> Vec<ModelCalibration> {
+        self.0.lock().get(&tenant).map(|watched| watched.calibration.clone()).unwrap_or_default()
+    }
+
+    /// Keeps a judgement until the next.
+    pub(crate) fn set_calibration(&self, tenant: TenantId, judged: Vec<ModelCalibration>) {
+        self.0.lock().entry(tenant).or_default().calibration = judged;
     }
 
     /// Puts vectors, the newest first, into the tenant's window and gives the windows that are full now.
@@ -135,10 +152,20 @@ impl Monitor {
 impl Engine {
     /// Runs rounds until `stop` turns true.
     pub(crate) async fn watch_features(&self, mut stop: watch::Receiver<bool>) {
+        let mut judged_at = None;
         while !*stop.borrow() {
             let begin = self.stopwatch().now();
+            let pause_us = CALIBRATION_PAUSE.as_micros() as i64;
+            let judge = judged_at.is_none_or(|last| begin.micros_since(last) >= pause_us);
+            if judge {
+                judged_at = Some(begin);
+            }
             for tenant in self.tenants() {
-                if let Err(error) = self.watch_tenant(*tenant).await {
+                let mut watched = self.watch_tenant(*tenant).await;
+                if judge && watched.is_ok() {
+                    watched = self.judge_calibration(*tenant).await;
+                }
+                if let Err(error) = watched {
                     tracing::error!(%error, %tenant, "the features could not be checked");
                     self.monitor().0.lock().entry(*tenant).or_default().health.failure = Some(error.to_string());
                 }
@@ -205,9 +232,10 @@ impl Engine {
     fn compare(&self, window: Window, reference: &Reference, at: Timestamp) -> Result<DriftCheck, EngineError> {
         let rate = FALSE_ALARM_RATE / (MEASURES * window.names.len().max(1) as f64);
         let settings = DriftSettings { false_alarm_rate: rate, ..DriftSettings::default() };
-        let mut drifted = Vec::new();
+        let (mut drifted, mut psi_max, mut distance_max) = (Vec::new(), 0.0_f64, 0.0_f64);
         for (index, feature) in window.names.iter().enumerate() {
             let found = drift(&reference.column(index), &window.column(index), &settings).map_err(failed("drift"))?;
+            (psi_max, distance_max) = (psi_max.max(found.psi), distance_max.max(found.distance));
             if found.has_drifted {
                 tracing::warn!(%feature, psi = found.psi, distance = found.distance, "a feature has drifted");
                 drifted.push(DriftedFeature { feature: feature.clone(), drift: found });
@@ -221,7 +249,8 @@ impl Engine {
         for violation in &violations {
             tracing::warn!(%violation, "an expectation of the features is broken");
         }
-        Ok(DriftCheck { model: window.model, at, vectors: window.rows.len(), drifted, violations })
+        let vectors = window.rows.len();
+        Ok(DriftCheck { model: window.model, at, vectors, psi_max, distance_max, drifted, violations })
     }
 }
 

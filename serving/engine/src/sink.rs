@@ -13,6 +13,7 @@ use dhow_recommend::{Interaction, InteractionKind};
 use dhow_streams::{Offsets, Record, Sink, SinkError, Watermark};
 use parking_lot::RwLock;
 
+use crate::answered::Answered;
 use crate::catalogue::Catalogue;
 use crate::champions::Champions;
 use crate::deliveries::LiveDeliveries;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub search: LiveSearch,
     pub champions: Champions,
     pub freshness: Freshness,
+    pub answered: Answered,
     pub stopwatch: Arc<dyn Clock>,
     /// The next offset of each partition that is not applied yet.
     pub applied: RwLock<Vec<u64>>,

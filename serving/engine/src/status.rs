@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::failed;
 use crate::freshness::Quantiles;
-use crate::{Engine, EngineError, FeatureHealth};
+use crate::{AnswerFigures, Engine, EngineError, FeatureHealth, ModelCalibration};
 
 /// The platform's state at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -35,6 +35,12 @@ pub struct Status {
     pub models: Vec<(&'static str, String)>,
     /// What the monitor found of the served features.
     pub feature_health: FeatureHealth,
+    /// How well fraud models' probabilities are borne out, as of the last judgement.
+    pub calibration: Vec<ModelCalibration>,
+    /// The answers that the tenant was given since the start.
+    pub answers: AnswerFigures,
+    /// Decisions of all tenants that wait to be written.
+    pub decisions_waiting: usize,
     /// Why the stream worker ended, if it did.
     pub worker_failure: Option<String>,
 }
@@ -70,6 +76,9 @@ impl Engine {
             products: shared.catalogue.len(),
             models: shared.champions.labels(tenant),
             feature_health: self.monitor().health(tenant),
+            calibration: self.monitor().calibration(tenant),
+            answers: shared.answered.of(tenant),
+            decisions_waiting: self.decisions_waiting(),
             worker_failure: self.worker_failure(),
         })
     }

@@ -20,12 +20,40 @@ impl Duration {
     }
 }
 
+/// Why a request failed, in Triton's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureReason {
+    /// The queue was full, or the request's time ran out in it.
+    Rejected,
+    /// Its caller went away before its answer.
+    Canceled,
+    /// The model failed, or refused what it was given.
+    Backend,
+    /// It did not fit the model's signature.
+    Other,
+}
+
+impl FailureReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Rejected, Self::Canceled, Self::Backend, Self::Other];
+
+    /// Triton's word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Rejected => "REJECTED",
+            Self::Canceled => "CANCELED",
+            Self::Backend => "BACKEND",
+            Self::Other => "OTHER",
+        }
+    }
+}
+
 /// Where the time of requests went.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct InferFigures {
     /// Requests that were answered, from their coming to their answer.
     pub success: Duration,
-    /// Requests that failed, those refused by a full queue included.
+    /// Requests that failed, those refused by a full queue and those whose caller went away included.
     pub fail: Duration,
     /// Time in the queue.
     pub queue: Duration,
@@ -67,6 +95,9 @@ pub struct ModelStatistics {
     pub inference_count: u64,
     /// Runs of the model.
     pub execution_count: u64,
+    /// Requests that failed, by [`FailureReason::ALL`]; together `inference_stats.fail.count`. The protocol's answer tells the sum.
+    #[serde(skip)]
+    pub failures: [u64; FailureReason::ALL.len()],
     /// Where the time went.
     pub inference_stats: InferFigures,
     /// The same by the number of rows of a run.
@@ -88,6 +119,7 @@ pub(crate) struct Figures {
     last_inference_ms: u64,
     rows: u64,
     runs: u64,
+    failures: [u64; FailureReason::ALL.len()],
     times: InferFigures,
     by_rows: BTreeMap<usize, [Duration; 3]>,
 }
@@ -118,7 +150,8 @@ impl Figures {
     }
 
     /// Counts a request that failed after so long.
-    pub(crate) fn failed(&mut self, total_us: i64) {
+    pub(crate) fn failed(&mut self, reason: FailureReason, total_us: i64) {
+        self.failures[reason as usize] += 1;
         self.times.fail.add(1, total_us);
     }
 
@@ -136,6 +169,7 @@ impl Figures {
             last_inference: self.last_inference_ms,
             inference_count: self.rows,
             execution_count: self.runs,
+            failures: self.failures,
             inference_stats: self.times.clone(),
             batch_stats: self.by_rows.iter().map(batch).collect(),
         }

@@ -73,9 +73,11 @@ struct Slot {
 }
 
 impl Slot {
-    /// Every loaded version.
+    /// Every loaded version, once.
     fn loaded(&self) -> impl Iterator<Item = &Arc<Served>> {
+        // On trial may be what served before.
         let of_trial = self.trial.iter().map(|trial| &trial.candidate);
+        let of_trial = of_trial.filter(|tried| !self.before.iter().any(|before| Arc::ptr_eq(before, tried)));
         std::iter::once(&self.current).chain(&self.before).chain(of_trial)
     }
 

@@ -27,7 +27,7 @@ pub use describe::{
     VersionPolicy,
 };
 pub use error::{ErrorKind, InferenceError};
-pub use figures::{BatchFigures, Duration, InferFigures, ModelStatistics};
+pub use figures::{BatchFigures, Duration, FailureReason, InferFigures, ModelStatistics};
 pub use inference::{Entry, Inference, InferenceSettings, LOADED_MODELS_MAX, ModelSource, Registered};
 pub use model::{Model, ModelFault};
 pub use request::{INPUTS_MAX, InferAnswer, InferRequest, OUTPUTS_MAX, RequestedOutput};

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::check::{Batching, check_batching, join};
 use crate::error::{ErrorKind, InferenceError};
-use crate::figures::{Figures, ModelStatistics, Run};
+use crate::figures::{FailureReason, Figures, ModelStatistics, Run};
 use crate::model::{Model, ModelFault};
 use crate::queue::{Full, Queue, Taken, Waiting};
 use crate::request::{InferAnswer, InferRequest};
@@ -133,12 +133,12 @@ impl Served {
     /// Inputs or outputs that do not fit, a full queue, a deadline that passed, or a run that failed.
     pub async fn infer(self: &Arc<Self>, mut request: InferRequest) -> Result<InferAnswer, InferenceError> {
         let came_at = self.clock.now();
-        let begun = self.enqueue(&mut request, came_at);
-        let answered = match begun {
-            Ok(answer) => {
-                answer.await.unwrap_or_else(|_| Err(InferenceError::failed("the model's worker ended in a fault")))
+        let answered = match self.enqueue(&mut request, came_at) {
+            Ok(answer) => Awaited { served: self, came_at, answer, is_over: false }.end().await,
+            Err(error) => {
+                let is_busy = error.kind == ErrorKind::Busy;
+                Err((error, if is_busy { FailureReason::Rejected } else { FailureReason::Other }))
             }
-            Err(error) => Err(error),
         };
         match answered {
             Ok(outputs) => Ok(InferAnswer {
@@ -147,8 +147,8 @@ impl Served {
                 outputs: request.wanted(outputs),
                 id: request.id,
             }),
-            Err(error) => {
-                self.figures.lock().failed(self.clock.now().micros_since(came_at));
+            Err((error, reason)) => {
+                self.figures.lock().failed(reason, self.clock.now().micros_since(came_at));
                 Err(error)
             }
         }
@@ -240,9 +240,10 @@ impl Served {
         let now = self.clock.now();
         let wait =
             |request: &Waiting<Reply>| (begun_at.micros_since(request.came_at), now.micros_since(request.came_at));
-        let waits: Vec<(i64, i64)> = batch.iter().map(wait).collect();
-        // What was counted is told before its answer, so that who is answered finds himself in the figures.
-        self.figures.lock().answered(run, &waits, now.micros() / 1_000);
+        // Counted and told in one step: who is answered finds himself in the figures, who went away counts as gone.
+        let mut figures = self.figures.lock();
+        let waits: Vec<(i64, i64)> = batch.iter().filter(|request| !request.reply.is_closed()).map(wait).collect();
+        figures.answered(run, &waits, now.micros() / 1_000);
         for (request, outputs) in batch.into_iter().zip(answers) {
             send(request.reply, Ok(outputs));
         }
@@ -257,6 +258,48 @@ impl Served {
             }
         }
     }
+}
+
+/// A request that waits for its answer. Who drops it before went away, and is counted so.
+struct Awaited<'a> {
+    served: &'a Served,
+    came_at: Timestamp,
+    answer: oneshot::Receiver<Answer>,
+    is_over: bool,
+}
+
+impl Awaited<'_> {
+    async fn end(mut self) -> Result<Vec<NamedTensor>, (InferenceError, FailureReason)> {
+        let answered = (&mut self.answer).await;
+        self.is_over = true;
+        let answer = answered.unwrap_or_else(|_| Err(InferenceError::failed("the model's worker ended in a fault")));
+        answer.map_err(|error| {
+            let reason = failure_of_run(&error);
+            (error, reason)
+        })
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        // Under the lock under which answers are counted and sent: what was sent before this is counted already.
+        let mut figures = self.served.figures.lock();
+        self.answer.close();
+        let reason = match self.answer.try_recv() {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => failure_of_run(&error),
+            Err(_) => FailureReason::Canceled,
+        };
+        figures.failed(reason, self.served.clock.now().micros_since(self.came_at));
+    }
+}
+
+/// Why a request failed that a worker took.
+fn failure_of_run(error: &InferenceError) -> FailureReason {
+    if error.kind == ErrorKind::Deadline { FailureReason::Rejected } else { FailureReason::Backend }
 }
 
 fn send(reply: Reply, answer: Answer) {

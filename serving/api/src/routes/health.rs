@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use dhow_commerce::Outbox;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::JSON_TYPE;
+use crate::metrics::Told;
 use crate::problem::Problem;
 
 const PROMETHEUS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -46,8 +48,10 @@ pub(crate) async fn readyz(State(app): State<Shared>) -> Result<Json<HealthAnswe
     responses((status = 200, body = String, content_type = "text/plain")),
 )]
 pub(crate) async fn metrics(State(app): State<Shared>, caller: Caller) -> Result<Response, Problem> {
-    let status = app.engine.status(caller.tenant)?;
-    let text = app.metrics.prometheus(&status, caller.tenant);
+    let (tenant, status) = (caller.tenant, app.engine.status(caller.tenant)?);
+    let outbox_events = app.engine.store().outbox_waiting().await?;
+    let served = app.engine.inference().all(tenant);
+    let text = app.metrics.prometheus(&Told { status: &status, outbox_events, served: &served, tenant });
     Ok(([(header::CONTENT_TYPE, PROMETHEUS_TYPE)], text).into_response())
 }
 

@@ -30,7 +30,7 @@ pub fn decide(action: &str) -> Value {
     json!({ "do": "decide", "action": action })
 }
 
-fn score(cents: i64) -> Value {
+pub fn score(cents: i64) -> Value {
     json!({
         "buyer": buyer(), "region": "GB", "delivery_region": "NG-LA", "payment_method": "wallet", "line_count": 1,
         "quantity": 1, "total": { "amount": cents.to_string(), "currency": "USD" },
@@ -471,7 +471,7 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// The label of a checkout that was scored, as it comes from outside.
-fn labelled(number: u128, checkout: &Value, at: Timestamp) -> Value {
+pub fn labelled(number: u128, checkout: &Value, at: Timestamp) -> Value {
     let fact = facts::FraudLabelled {
         buyer: buyer(),
         checkout: checkout.as_str().unwrap().parse().unwrap(),

@@ -67,7 +67,7 @@ fn trees() -> Vec<u8> {
 }
 
 /// Models of every type, trees, and three versions of a linear one of which the first is the champion.
-fn register(world: &World) -> Vec<ModelCard> {
+pub fn register(world: &World) -> Vec<ModelCard> {
     let registry = world.engine.registry();
     for (name, number) in TYPES {
         import(registry, &format!("identity_{name}"), "model.onnx", &identity(number), 1);
@@ -133,7 +133,7 @@ async fn is_logged(world: &World, key: &str, operation: &str) -> bool {
     false
 }
 
-fn ask(rows: &[[f32; 3]]) -> Value {
+pub fn ask(rows: &[[f32; 3]]) -> Value {
     json!({ "inputs": [{ "name": "x", "datatype": "FP32", "shape": [rows.len(), 3], "data": rows }] })
 }
 

@@ -13,6 +13,7 @@ mod fraud;
 mod hooks;
 mod inference;
 mod models;
+mod monitoring;
 mod operation;
 mod payments;
 mod planning;

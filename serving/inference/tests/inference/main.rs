@@ -193,11 +193,13 @@ proptest! {
         let World { served, scheduler, clock } = world(toy(Kind::Rows(0.7), rows()), bounds);
         prop_assert_eq!(served.batching(), &Batching::Rows(batch_rows_max));
         let mut waiting: Vec<Option<(Asked, Vec<[f32; 2]>)>> = Vec::new();
+        let (mut asked_for, mut answered) = (0, 0);
         for act in acts {
             match act {
                 Act::Ask(values) => {
                     let timed = InferRequest { timeout_us: Some(50), ..request(&values) };
                     let (asked, answer) = ask(&served, timed);
+                    asked_for += 1;
                     match answer {
                         None => waiting.push(Some((asked, values))),
                         Some(refused) => prop_assert_eq!(refused.unwrap_err().kind, ErrorKind::Busy),
@@ -213,13 +215,20 @@ proptest! {
         for (mut asked, values) in waiting.into_iter().flatten() {
             let alone = served.model().run(&request(&values).inputs);
             match (poll(&mut asked).expect("everybody is answered"), alone) {
-                (Ok(answer), Ok(alone)) => prop_assert_eq!(bytes(&answer.outputs), bytes(&alone)),
+                (Ok(answer), Ok(alone)) => {
+                    prop_assert_eq!(bytes(&answer.outputs), bytes(&alone));
+                    answered += 1;
+                }
                 (Err(error), Err(_)) if error.kind == ErrorKind::Invalid => {}
                 (Err(error), _) => prop_assert_eq!(error.kind, ErrorKind::Deadline),
                 (Ok(_), Err(fault)) => prop_assert!(false, "a neighbour's answer hid {fault}"),
             }
         }
         let figures = served.statistics();
+        let times = &figures.inference_stats;
+        prop_assert_eq!(times.success.count + times.fail.count, asked_for, "each counts once, who went away too");
+        prop_assert_eq!(figures.failures.iter().sum::<u64>(), times.fail.count);
+        prop_assert!(times.success.count >= answered);
         prop_assert!(figures.batch_stats.iter().all(|batch| batch.batch_size <= batch_rows_max.max(4) as u64));
     }
 }
@@ -276,12 +285,31 @@ fn a_full_queue_refuses_and_a_passed_deadline_runs_nothing() {
     assert!(poll(&mut in_time).unwrap().is_ok());
     let figures = served.statistics();
     assert_eq!((figures.inference_stats.fail.count, figures.execution_count), (2, 1));
+    assert_eq!(figures.failures, [2, 0, 0, 0], "both were rejected");
 
     let small = ModelBounds { queued_bytes_max: 20, runs_max: 1, ..ModelBounds::default() };
     let World { served, .. } = world(toy(Kind::Rows(1.0), rows()), small);
     let (_first, answer) = ask(&served, request(&[[0.0; 2]; 9]));
     assert!(answer.is_none(), "one request may be of any size");
     assert_eq!(ask(&served, request(&[[0.0; 2]])).1.unwrap().unwrap_err().kind, ErrorKind::Busy);
+}
+
+#[test]
+fn a_failure_counts_under_its_reason_and_who_went_away_before_his_answer_counts_once() {
+    let World { served, scheduler, .. } = world(toy(Kind::Rows(1.0), rows()), ModelBounds::default());
+    let (waits, _) = ask(&served, request(&[[1.0, 2.0]]));
+    drop(waits);
+    let (mut fails, _) = ask(&served, request(&[[13.0, 2.0]]));
+    let (answered, _) = ask(&served, request(&[[1.0, 2.0]]));
+    let unfit = InferRequest { inputs: Vec::new(), ..request(&[[1.0, 2.0]]) };
+    assert!(ask(&served, unfit).1.unwrap().is_err());
+    scheduler.finish();
+    assert!(poll(&mut fails).unwrap().is_err());
+    // The answer was counted when it was sent; that nobody fetched it changes nothing.
+    drop(answered);
+    let figures = served.statistics();
+    assert_eq!(figures.failures, [0, 1, 1, 1]);
+    assert_eq!((figures.inference_stats.success.count, figures.inference_stats.fail.count), (1, 3));
 }
 
 #[test]
