@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use dhow_api::{ALERT_RULES, DASHBOARD};
-use dhow_events::{DAY_MICROS, ProductId, TenantId};
+use dhow_events::{Clock, DAY_MICROS, ProductId, TenantId};
 use serde_json::{Value, json};
 
 use crate::clients::python_with;
@@ -125,7 +125,7 @@ fn named(expression: &str) -> (BTreeSet<String>, BTreeSet<String>) {
                     let names = rest[1..close].split(',').map(|name| name.trim().to_owned());
                     labels.extend(names.filter(|name| !name.is_empty()));
                     rest = &rest[close + 1..];
-                } else if !rest.starts_with('(')
+                } else if !["(", "by ", "without "].iter().any(|next| rest.starts_with(next))
                     && !OPERATORS.contains(&word)
                     && !word.starts_with(|letter: char| letter.is_ascii_digit())
                 {
