@@ -33,6 +33,7 @@ mod search;
 mod segment;
 mod sql;
 mod texts;
+mod trial_schemas;
 mod trust;
 mod webhooks;
 mod what_if;

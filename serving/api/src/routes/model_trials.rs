@@ -10,7 +10,7 @@ use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::JsonBody;
 use crate::problem::Problem;
-use crate::schemas;
+use crate::routes::trial_schemas;
 
 /// A version to be tried.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,7 +28,7 @@ pub(crate) struct TrialRequest {
     version: Option<String>,
     /// When it stops by itself.
     #[serde(default)]
-    #[schema(value_type = Option<schemas::TrialGuard>)]
+    #[schema(value_type = Option<trial_schemas::TrialGuard>)]
     guard: Guard,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct TrialRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct OutcomesRequest {
     /// At most 10,000.
-    #[schema(value_type = Vec<schemas::TrialOutcome>)]
+    #[schema(value_type = Vec<trial_schemas::TrialOutcome>)]
     outcomes: Vec<Outcome>,
 }
 
@@ -65,7 +65,7 @@ impl From<InferenceError> for Problem {
 #[utoipa::path(
     get, path = "/v1/models/{model}/trial", tag = "models",
     params(("model" = String, Path, description = "A loaded model's name, or `<task>.<alias>`.")),
-    responses((status = 200, body = schemas::TrialReport)),
+    responses((status = 200, body = trial_schemas::TrialReport)),
 )]
 pub(crate) async fn get_trial(
     State(app): State<Shared>,
@@ -84,7 +84,7 @@ pub(crate) async fn get_trial(
 #[utoipa::path(
     put, path = "/v1/models/{model}/trial", tag = "models", request_body = TrialRequest,
     params(("model" = String, Path, description = "A loaded model's name, or `<task>.<alias>`.")),
-    responses((status = 200, body = schemas::TrialReport)),
+    responses((status = 200, body = trial_schemas::TrialReport)),
 )]
 pub(crate) async fn put_trial(
     State(app): State<Shared>,
@@ -102,7 +102,7 @@ pub(crate) async fn put_trial(
 #[utoipa::path(
     delete, path = "/v1/models/{model}/trial", tag = "models",
     params(("model" = String, Path, description = "A loaded model's name, or `<task>.<alias>`.")),
-    responses((status = 200, body = schemas::TrialReport)),
+    responses((status = 200, body = trial_schemas::TrialReport)),
 )]
 pub(crate) async fn delete_trial(
     State(app): State<Shared>,
