@@ -698,4 +698,56 @@ facts! {
         /// The end of the day that is to be promised, where one was chosen.
         promised_at: Option<Timestamp>,
     }
+    /// A product was put up for auction.
+    AuctionOpened "auction_opened" [since 8] {
+        /// The auction.
+        auction: AuctionId,
+        /// Of which product.
+        product: ProductId,
+        /// Who sells it.
+        seller: SellerId,
+        /// The least first bid.
+        opening: Money,
+        /// When bidding ends, where nothing extends it.
+        ends_at: Timestamp,
+    }
+    /// A bid of an auction counted; how high it may go stays between the bidder and the platform.
+    AuctionBidPlaced "auction_bid_placed" [since 8] {
+        /// The auction.
+        auction: AuctionId,
+        /// Of which product.
+        product: ProductId,
+        /// Who bid.
+        bidder: BuyerId,
+        /// The bid's number in its auction, from 1.
+        sequence: i64,
+        /// The price that it made.
+        price: Money,
+        /// Who leads now.
+        leader: BuyerId,
+        /// Who led before and no longer does.
+        outbid: Option<BuyerId>,
+        /// When bidding ends now.
+        ends_at: Timestamp,
+    }
+    /// An auction came to another state: its bidding ended, its winner pays, or it is over.
+    AuctionMoved "auction_moved" [since 8] {
+        /// The auction.
+        auction: AuctionId,
+        /// Of which product.
+        product: ProductId,
+        /// Who sells it.
+        seller: SellerId,
+        /// `awaiting_payment`, `paying`, `sold`, `unsold` or `cancelled`.
+        state: String,
+        /// Why: `won`, `bought_now`, `second_chance`, `paid`, `payment_failed`, `no_bids`, `reserve_not_met`, `not_paid`,
+        /// `stock`, or the reason of a cancellation.
+        reason: String,
+        /// Who is to pay, pays or paid.
+        buyer: Option<BuyerId>,
+        /// The price that it stands at; the opening price where nobody bid.
+        price: Money,
+        /// Until when is to be paid.
+        pays_by: Option<Timestamp>,
+    }
 }

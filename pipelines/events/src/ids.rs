@@ -196,6 +196,8 @@ ids! {
     CarrierId "car" "carrier";
     /// A model's recorded answer.
     DecisionId "dec" "decision";
+    /// An auction.
+    AuctionId "auc" "auction";
     /// A route plan.
     PlanId "pln" "route plan";
     /// A proposal to order a product.

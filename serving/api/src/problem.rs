@@ -190,6 +190,9 @@ impl From<CommerceError> for Problem {
             CommerceError::KeyReused { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", words)
             }
+            CommerceError::BidRefused { .. } => Self::new(StatusCode::CONFLICT, "bid_refused", words),
+            CommerceError::NotOffered { .. } => Self::new(StatusCode::CONFLICT, "auction_not_offered", words),
+            CommerceError::NoFreeUnit(_) => Self::new(StatusCode::CONFLICT, "no_free_unit", words),
             CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
             CommerceError::BudgetSpent { .. } => Self::new(StatusCode::CONFLICT, "budget_spent", words),
             CommerceError::CursorExpired { .. } => Self::new(StatusCode::GONE, "cursor_expired", words),

@@ -32,6 +32,12 @@ worded! {
         SellersRead = "sellers:read",
         /// Set sellers' terms.
         SellersWrite = "sellers:write",
+        /// Read auctions and follow them live.
+        AuctionsRead = "auctions:read",
+        /// Open and cancel auctions.
+        AuctionsWrite = "auctions:write",
+        /// Bid on auctions and buy them at once.
+        AuctionsBid = "auctions:bid",
         /// Submit checkouts.
         CheckoutWrite = "checkout:write",
         /// Read the feed of changes.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_commission::previous_month;
 use dhow_events::facts::CheckoutSubmitted;
-use dhow_events::{CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp};
+use dhow_events::{
+    AuctionId, CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp,
+};
 
 use crate::cart::{check_lines, sum_minor};
 use crate::commissions::CommissionTerms;
@@ -59,8 +61,19 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         request: &CheckoutRequest,
         key: Option<&Idempotency>,
     ) -> Result<Answered<Checkout>, CommerceError> {
+        self.submit(tenant, request, key, None).await
+    }
+
+    /// The same, where the price was agreed by the auction that it pays.
+    pub(crate) async fn submit(
+        &self,
+        tenant: TenantId,
+        request: &CheckoutRequest,
+        key: Option<&Idempotency>,
+        auction: Option<AuctionId>,
+    ) -> Result<Answered<Checkout>, CommerceError> {
         request.check().map_err(CommerceError::Invalid)?;
-        let decided = self.decide(tenant, request, key).await?;
+        let decided = self.decide(tenant, request, key, auction).await?;
         if decided.replayed || decided.value.state != CheckoutState::PendingPayment {
             return Ok(decided);
         }
@@ -74,13 +87,21 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         tenant: TenantId,
         request: &CheckoutRequest,
         key: Option<&Idempotency>,
+        auction: Option<AuctionId>,
     ) -> Result<Answered<Checkout>, CommerceError> {
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
         if let Some(value) = claim(&mut transaction, tenant, key, now).await? {
             return Ok(Answered { value, replayed: true });
         }
-        let products = transaction.find_products(tenant, &product_ids(&request.lines)).await?;
+        let mut products = transaction.find_products(tenant, &product_ids(&request.lines)).await?;
+        let sale = match auction {
+            Some(id) => Some(self.sale(&mut transaction, tenant, id, request.buyer).await?),
+            None => None,
+        };
+        if let Some(sale) = &sale {
+            sale.price(&mut products)?;
+        }
         let quote = quote(&request.lines, &products, &self.rates)?;
         let attempt = self.score(tenant, request, key, quote, now)?;
         if attempt.fraud.action == FraudAction::Decline {
@@ -88,6 +109,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             self.write_refusal(&mut transaction, &attempt, &checkout, DecisionOutcome::Refused).await?;
             transaction.commit().await?;
             return Ok(Answered { value: checkout, replayed: false });
+        }
+        if let Some(sale) = &sale {
+            self.give_unit(&mut transaction, sale).await?;
         }
         let shortages = reserve(&mut transaction, tenant, &attempt.quote.demand()).await?;
         if !shortages.is_empty() {
@@ -98,6 +122,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         record(&mut transaction, &attempt.record(DecisionOutcome::Applied)?).await?;
         transaction.insert_checkout(&checkout).await?;
         transaction.append_events(&self.decided_events(&attempt), now).await?;
+        if let Some(sale) = sale {
+            self.wait_for_checkout(&mut transaction, sale, &checkout).await?;
+        }
         transaction.commit().await?;
         Ok(Answered { value: checkout, replayed: false })
     }

@@ -25,13 +25,20 @@
 //! end is written in another, with the books, the events and the saved answer. The end may come by the rail's answer, by
 //! its message ([`Commerce::take_notice`]) or by recovery, in any order and more than once.
 //!
+//! # One auction
+//! [`Commerce::open_auction`] reserves a unit for it; bids ([`Commerce::place_bid`]) are taken one after the other. Whoever
+//! wins or [buys at once](Commerce::buy_now) has a time to pay, by a checkout at the price of the auction that takes the
+//! reserved unit over ([`Commerce::pay_auction`]); [`Commerce::move_auctions_on`] does what time brings.
+//!
 //! Every change writes its events to the [outbox](OutboxEvent) in its own transaction; [`relay_batch`] hands them to
 //! the log. The rules stand here; a database implements [`Storage`] and [`StorageTransaction`].
 
 mod access;
 mod amounts;
+mod auctions;
 mod audit;
 mod backtests;
+mod bidding;
 mod bookings;
 mod cart;
 mod cases;
@@ -68,6 +75,10 @@ mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
 pub use amounts::{Amounts, TransferKind};
+pub use auctions::{
+    AUCTION_CHANCES_MAX, AUCTION_LOOK_MICROS, Auction, AuctionCancellation, AuctionInput, AuctionOffer, AuctionState,
+    BuyNowInput, ExtensionInput,
+};
 pub use audit::{
     AUDIT_CHAINED_AT_ONCE_MAX, AUDIT_PAGE_MAX, AUDIT_SUBJECTS_MAX, AUDIT_VERIFIED_MAX, AuditBreak, AuditEntry,
     AuditHash, AuditHead, AuditOutcome, AuditRequest, AuditRow, AuditVerification, AuditVerifier, REQUEST_ID_BYTES_MAX,
@@ -75,6 +86,7 @@ pub use audit::{
 pub use backtests::{
     BACKTEST_SILENT_MICROS, BACKTESTS_KEPT_MAX, BacktestEnd, BacktestRecord, BacktestState, BacktestStorage,
 };
+pub use bidding::{AuctionPayment, BidReceipt};
 pub use cart::{CHECKOUT_LINES_MAX, CartLine, CheckoutRequest, LINE_QUANTITY_MAX, Quote, QuoteLine, quote};
 pub use cases::{
     AUTHORISATION_MICROS, CASE_LINES_MAX, CLAIM_MICROS, CaseLine, CaseState, CaseStep, FOUR_EYES_ABOVE_USD_MINOR,
@@ -88,6 +100,7 @@ pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
     FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, ShadowScore, StateShare,
 };
+pub use dhow_auctions::Bid as AuctionBid;
 pub use feed::{
     FEED_NOW, FEED_PAGE_MAX, FEED_SCAN_MAX, FEED_TYPES_MAX, FeedCursor, FeedEvent, FeedHead, FeedPage, FeedPart,
     FeedStart, event_kinds, told,

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use dhow_auctions::BidRefusal;
 use dhow_commission::{CommissionError, CommissionTables};
-use dhow_events::{Clock, Event, EventId, Fact, TenantId, Timestamp};
+use dhow_events::{AuctionId, BuyerId, Clock, Event, EventId, Fact, Money, ProductId, TenantId, Timestamp};
 use dhow_ledger::AccountError;
 use dhow_ledger::divide::DivideError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CheckoutState, DecisionRecord, ExchangeRates, FeedCursor, FraudCase, FraudCheck, FraudCheckError, IdSource,
-    NoticeError, OutboxEvent, PaymentRail, RateError, Storage, StorageError, StorageTransaction, TransferKind,
-    TransitionError,
+    AuctionState, CheckoutState, DecisionRecord, ExchangeRates, FeedCursor, FraudCase, FraudCheck, FraudCheckError,
+    IdSource, NoticeError, OutboxEvent, PaymentRail, RateError, Storage, StorageError, StorageTransaction,
+    TransferKind, TransitionError,
 };
 
 /// A field of a request that is wrong.
@@ -71,6 +72,33 @@ pub enum CommerceError {
         /// What is left, US cents.
         left: i64,
     },
+    /// A bid or a purchase at once does not count as the auction stands (409).
+    #[error(
+        "{refusal}; the price is {}, the least bid {} minor units",
+        price.map_or("none".to_owned(), |price| format!("{} minor units of {}", price.amount_minor, price.currency)),
+        minimum.amount_minor
+    )]
+    BidRefused {
+        /// Why.
+        refusal: BidRefusal,
+        /// The price as it stands; nothing before the first bid.
+        price: Option<Money>,
+        /// The least maximum that would count.
+        minimum: Money,
+    },
+    /// An auction that is not this buyer's to pay, or no longer (409).
+    #[error("{auction} is `{state}` and not offered to {buyer}")]
+    NotOffered {
+        /// The auction.
+        auction: AuctionId,
+        /// Where it stands.
+        state: AuctionState,
+        /// Who asked.
+        buyer: BuyerId,
+    },
+    /// Every unit of the product is reserved or gone (409).
+    #[error("no unit of {0} is free")]
+    NoFreeUnit(ProductId),
     /// A state cannot become another (409).
     #[error(transparent)]
     Transition(#[from] TransitionError),

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use dhow_events::{
-    BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId,
-    Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
+    AuctionId, BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId,
+    TenantId, Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Balances, Batch};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, AuditEntry, AuditOutcome, AuditRequest, AuditVerification, CaseState, Checkout, Claim, DecisionKind,
-    DecisionOutcome, DecisionRecord, FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState,
-    OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal,
-    ReorderState, RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
-    Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery,
-    WebhookDeliveryState, WebhookEndpoint,
+    ApiKey, Auction, AuctionBid, AuctionState, AuditEntry, AuditOutcome, AuditRequest, AuditVerification, CaseState,
+    Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FeedHead, FeedPart, FraudCase, Idempotency,
+    KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Product, RailQuote,
+    ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState,
+    SellerStanding, SellerTerms, Settlement, Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter,
+    UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -324,6 +324,29 @@ pub trait Storage: Send + Sync + 'static {
         page: &PageRequest,
     ) -> impl Future<Output = Result<Page<FraudCase>, StorageError>> + Send;
 
+    /// An auction.
+    fn auction(
+        &self,
+        tenant: TenantId,
+        id: AuctionId,
+    ) -> impl Future<Output = Result<Option<Auction>, StorageError>> + Send;
+
+    /// A page of auctions, in this state where one is given.
+    fn auctions(
+        &self,
+        tenant: TenantId,
+        state: Option<AuctionState>,
+        page: &PageRequest,
+    ) -> impl Future<Output = Result<Page<Auction>, StorageError>> + Send;
+
+    /// Auctions of all tenants with a step that is due at `now`, the longest due first, after the given place.
+    fn due_auctions(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, AuctionId)>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(Timestamp, TenantId, AuctionId)>, StorageError>> + Send;
+
     /// A reorder proposal.
     fn reorder(
         &self,
@@ -591,6 +614,34 @@ pub trait StorageTransaction: Send {
         product: ProductId,
         quantity: i64,
     ) -> impl Future<Output = Result<StockLevel, StorageError>> + Send;
+
+    /// An auction, held against other writers until the transaction ends.
+    fn auction(
+        &mut self,
+        tenant: TenantId,
+        id: AuctionId,
+    ) -> impl Future<Output = Result<Option<Auction>, StorageError>> + Send;
+
+    /// Writes an auction, new or changed.
+    fn put_auction(&mut self, auction: &Auction) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// Writes a bid that counted.
+    ///
+    /// # Errors
+    /// [`StorageError::Exists`] where the auction has one of its sequence.
+    fn insert_bid(
+        &mut self,
+        tenant: TenantId,
+        auction: AuctionId,
+        bid: &AuctionBid,
+    ) -> impl Future<Output = Result<(), StorageError>> + Send;
+
+    /// An auction's bids that counted, in the order of their sequence.
+    fn auction_bids(
+        &mut self,
+        tenant: TenantId,
+        auction: AuctionId,
+    ) -> impl Future<Output = Result<Vec<AuctionBid>, StorageError>> + Send;
 
     /// A reorder proposal, held against other writers until the transaction ends.
     fn reorder(

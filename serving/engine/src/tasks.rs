@@ -36,6 +36,8 @@ const CHAIN_PAUSE: Duration = Duration::from_millis(100);
 const FORGET_PAUSE: Duration = Duration::from_secs(60);
 /// How often the catalogue is looked at for what changed.
 const SEARCH_PAUSE: Duration = Duration::from_millis(200);
+/// How often auctions are looked for whose time has come.
+const AUCTION_PAUSE: Duration = Duration::from_millis(500);
 /// How often unfinished payments are looked at.
 const RECOVERY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -79,7 +81,7 @@ impl Engine {
     async fn run_tasks(&self, stop: watch::Receiver<bool>) -> Result<(), EngineError> {
         let decisions = self.take_decisions()?;
         let writer = self.write_decisions(decisions, stop.clone());
-        let recovery = self.recover_payments(stop.clone());
+        let paying = async { tokio::join!(self.recover_payments(stop.clone()), self.close_auctions(stop.clone())) };
         let monitor = self.watch_features(stop.clone());
         let merging = self.merge_visits(stop.clone());
         let rules = self.follow_rules(stop.clone());
@@ -91,7 +93,7 @@ impl Engine {
         let searching = self.follow_catalogue(stop.clone());
         let following = async { tokio::join!(searching, self.follow_promotions(stop.clone())) };
         let relaying = self.relay_outbox(stop.clone());
-        tokio::join!(writer, recovery, monitor, merging, rules, kept, webhooks, following, relaying);
+        tokio::join!(writer, paying, monitor, merging, rules, kept, webhooks, following, relaying);
         // What the writer wrote last stands in the outbox now.
         self.relay_until_empty().await
     }
@@ -210,6 +212,19 @@ impl Engine {
             }
             tokio::select! {
                 () = tokio::time::sleep(RECOVERY_PAUSE) => {}
+                () = stopped(&mut stop) => {}
+            }
+        }
+    }
+
+    /// Ends auctions, passes over who did not pay, and follows the checkouts of those who do.
+    async fn close_auctions(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            if let Err(error) = self.commerce().move_auctions_on().await {
+                tracing::error!(%error, "an auction waits; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AUCTION_PAUSE) => {}
                 () = stopped(&mut stop) => {}
             }
         }

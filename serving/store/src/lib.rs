@@ -7,6 +7,7 @@
 
 mod access;
 mod at_once;
+mod auctions;
 mod audit;
 mod backtests;
 mod cases;

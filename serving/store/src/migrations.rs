@@ -21,6 +21,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (10, "webhooks", include_str!("../migrations/0010_webhooks.sql")),
     (11, "audit", include_str!("../migrations/0011_audit.sql")),
     (12, "fewer_indexes", include_str!("../migrations/0012_fewer_indexes.sql")),
+    (13, "auctions", include_str!("../migrations/0013_auctions.sql")),
 ];
 
 /// What the words in braces mean to each database.

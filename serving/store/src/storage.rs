@@ -1,21 +1,22 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    CaseFilter, Checkout, DecisionFilter, DecisionRecord, FeedHead, FeedPart, FraudCase, ModelServing, Order,
-    OrderFilter, OutboxEvent, OutboxRecord, Page, PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState,
-    RoutePlan, RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, StoredWebhookEndpoint,
-    Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    Auction, AuctionState, CaseFilter, Checkout, DecisionFilter, DecisionRecord, FeedHead, FeedPart, FraudCase,
+    ModelServing, Order, OrderFilter, OutboxEvent, OutboxRecord, Page, PageRequest, Product, ReorderBudgets,
+    ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage,
+    StorageError, StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery,
+    WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
-    CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
+    AuctionId, CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
     TransferId, WebhookEndpointId,
 };
 use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, at_once, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products,
-    reorders, route_plans, sellers, transfers, webhook_deliveries, webhooks,
+    Store, StoreTransaction, at_once, auctions, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox,
+    products, reorders, route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -212,6 +213,28 @@ impl Storage for Store {
         page: &PageRequest,
     ) -> Result<Page<FraudCase>, StorageError> {
         cases::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn auction(&self, tenant: TenantId, id: AuctionId) -> Result<Option<Auction>, StorageError> {
+        auctions::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn auctions(
+        &self,
+        tenant: TenantId,
+        state: Option<AuctionState>,
+        page: &PageRequest,
+    ) -> Result<Page<Auction>, StorageError> {
+        auctions::page(&mut *self.reader().await?, tenant, state, page).await
+    }
+
+    async fn due_auctions(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, AuctionId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, TenantId, AuctionId)>, StorageError> {
+        auctions::due(&mut *self.reader().await?, now, after, limit).await
     }
 
     async fn reorder(&self, tenant: TenantId, id: ReorderId) -> Result<Option<ReorderProposal>, StorageError> {

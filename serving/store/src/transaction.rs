@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AUDIT_SUBJECTS_MAX, Checkout, Claim, DecisionRecord, FeedHead, FraudCase, Idempotency, ModelServing, Order,
-    OutboxEvent, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal, RoutePlan, RoutePlanProgress,
-    RoutePlanState, SellerStanding, SellerTerms, Settlement, Shortage, StockLevel, StorageError, StorageTransaction,
-    StoredStock, StoredWebhookEndpoint, Transfer, WebhookDelivery,
+    AUDIT_SUBJECTS_MAX, Auction, AuctionBid, Checkout, Claim, DecisionRecord, FeedHead, FraudCase, Idempotency,
+    ModelServing, Order, OutboxEvent, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal, RoutePlan,
+    RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement, Shortage, StockLevel, StorageError,
+    StorageTransaction, StoredStock, StoredWebhookEndpoint, Transfer, WebhookDelivery,
 };
 use dhow_events::{
-    CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp, TransferId,
-    WebhookDeliveryId, WebhookEndpointId,
+    AuctionId, CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
+    TransferId, WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Batch};
 use sqlx::{Any, AnyConnection, Transaction};
@@ -21,7 +21,7 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products, reorders,
+    DatabaseKind, auctions, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products, reorders,
     route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
@@ -239,6 +239,24 @@ impl StorageTransaction for StoreTransaction {
         quantity: i64,
     ) -> Result<StockLevel, StorageError> {
         products::add_stock(self.next().await, tenant, product, quantity).await
+    }
+
+    async fn auction(&mut self, tenant: TenantId, id: AuctionId) -> Result<Option<Auction>, StorageError> {
+        let kind = self.kind;
+        auctions::hold(self.next().await, kind, tenant, id).await
+    }
+
+    async fn put_auction(&mut self, auction: &Auction) -> Result<(), StorageError> {
+        self.changes(auction.tenant, auction.id.to_string());
+        auctions::put(self.next().await, auction).await
+    }
+
+    async fn insert_bid(&mut self, tenant: TenantId, auction: AuctionId, bid: &AuctionBid) -> Result<(), StorageError> {
+        auctions::insert_bid(self.next().await, tenant, auction, bid).await
+    }
+
+    async fn auction_bids(&mut self, tenant: TenantId, auction: AuctionId) -> Result<Vec<AuctionBid>, StorageError> {
+        auctions::bids(self.next().await, tenant, auction).await
     }
 
     async fn reorder(&mut self, tenant: TenantId, id: ReorderId) -> Result<Option<ReorderProposal>, StorageError> {

@@ -1,5 +1,6 @@
 //! What commerce promises on a database, each promise tried on SQLite and on PostgreSQL; HTTP is tested elsewhere.
 
+mod auctions;
 mod audit;
 mod cases;
 mod checkpoints;
@@ -68,6 +69,15 @@ on_both_databases! {
         the_database_keeps_the_same_books_as_memory_for_random_batches,
         batches_of_a_thousand_entries_are_written_whole,
         a_thousand_checkouts_at_once_for_the_last_unit_make_one_order,
+    }
+    auctions {
+        sixty_four_bidders_at_once_stand_as_the_reference_says_of_the_stored_bids,
+        of_bids_and_purchases_at_once_one_kind_wins,
+        a_winner_pays_what_was_bid_by_a_checkout_that_takes_the_unit_over,
+        who_does_not_pay_is_passed_over_as_though_there_had_been_no_bid,
+        a_payment_that_fails_or_is_declined_leaves_the_winner_the_time_that_is_left,
+        an_auction_holds_its_unit_until_it_is_over_and_is_opened_once_for_a_key,
+        wherever_a_process_dies_an_auction_is_bid_on_paid_and_told_of_once,
     }
     feed {
         a_change_that_commits_after_a_later_number_comes_after_it_in_the_feed,
