@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::{
-    CartLine, Checkout, CheckoutRequest, CheckoutState, Order, OrderFilter, OrderState, OutboxRecord, Page, Quote,
-    Storage,
+    Answered, CartLine, Checkout, CheckoutRequest, CheckoutState, Order, OrderFilter, OrderState, OutboxRecord, Page,
+    Quote, Storage,
 };
 use dhow_events::{BuyerId, CheckoutId, Fact, OrderId, SellerId, cloudevents};
 use serde::{Deserialize, Serialize};
@@ -65,13 +65,18 @@ pub(crate) async fn post_checkouts(
     let key = idempotency(&headers, "POST /v1/checkouts", &body.bytes)?;
     let answered = app.engine.commerce().submit_checkout(caller.tenant, &body.value, key.as_ref()).await;
     let answered = answered.map_err(|error| unless_no_model(&app, caller.tenant, error.into()))?;
+    Ok(checkout_answer(answered))
+}
+
+/// A checkout with its place: 202 while the payment rail has not answered.
+pub(super) fn checkout_answer(answered: Answered<Checkout>) -> Response {
     let (checkout, again) = (answered.value, replayed(answered.replayed));
     let status = match checkout.state {
         CheckoutState::PendingPayment => StatusCode::ACCEPTED,
         CheckoutState::Completed | CheckoutState::Held | CheckoutState::Refused => StatusCode::CREATED,
     };
     let place = [(header::LOCATION, format!("/v1/checkouts/{}", checkout.id))];
-    Ok((status, place, again, Json(checkout)).into_response())
+    (status, place, again, Json(checkout)).into_response()
 }
 
 /// Read a checkout with its orders and payment.

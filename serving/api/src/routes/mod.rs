@@ -1,6 +1,7 @@
 //! The routes, one file for each kind of question; what each needs stands in the one table of `access`.
 
 pub(crate) mod answers;
+mod auctions;
 mod audit;
 mod checkouts;
 mod customers;
@@ -113,6 +114,13 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(checkouts::get_orders))
         .routes(routes!(checkouts::get_order))
         .routes(routes!(checkouts::get_timeline))
+        .routes(routes!(auctions::get_auctions, auctions::post_auctions))
+        .routes(routes!(auctions::get_auction))
+        .routes(routes!(auctions::get_auction_events))
+        .routes(routes!(auctions::post_bids))
+        .routes(routes!(auctions::post_buy_now))
+        .routes(routes!(auctions::post_auction_cancel))
+        .routes(routes!(auctions::post_auction_checkout))
         .routes(routes!(payments::get_payment))
         .routes(routes!(payments::post_capture))
         .routes(routes!(payments::post_void))

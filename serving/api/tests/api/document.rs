@@ -29,6 +29,7 @@ impl Operation {
             "decisions" | "fraud" => "dec",
             "checkouts" => "chk",
             "orders" => "ord",
+            "auctions" => "auc",
             "api-keys" => "key",
             "reorder-proposals" => "reo",
             "route-plans" => "pln",

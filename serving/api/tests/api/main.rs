@@ -1,6 +1,7 @@
 //! What the HTTP API promises its callers, over a platform on a temporary folder; what the engines answer is tested elsewhere.
 
 mod access;
+mod auctions;
 mod audit;
 mod clients;
 mod commerce;
