@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use dhow_engine::Engine;
 use dhow_events::Timestamp;
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::access::{Keys, Need, Rates, Rules};
 use crate::audit::{self, REQUEST_ID, RequestId};
@@ -18,6 +19,7 @@ use crate::metrics::RequestMetrics;
 use crate::problem::{Problem, ProblemWords};
 use crate::routes::inference::{in_protocol_words, is_protocol_path};
 use crate::settings::{ApiSettings, EVENT_STREAMS_MAX, SQL_QUERIES_MAX};
+use crate::traces::span_of;
 
 /// What handlers share.
 pub(crate) struct App {
@@ -72,7 +74,10 @@ pub(crate) async fn observe(State(app): State<Shared>, mut request: Request, nex
         _ => "other".to_owned(),
     };
     let of_protocol = is_protocol_path(request.uri().path());
-    let mut response = next.run(request).await;
+    let span = span_of(&method, &route, request.headers());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    drop(span);
     if of_protocol && let Some(ProblemWords(words)) = response.extensions().get::<ProblemWords>().cloned() {
         response = in_protocol_words(&words, response);
     }

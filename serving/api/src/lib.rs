@@ -19,6 +19,7 @@ mod routes;
 mod schemas;
 mod serve;
 mod settings;
+mod traces;
 
 pub use document::openapi;
 pub use operations::{ALERT_RULES, DASHBOARD};

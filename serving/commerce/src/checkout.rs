@@ -7,6 +7,7 @@ use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{
     AuctionId, CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp,
 };
+use tracing::Instrument;
 
 use crate::cart::{check_lines, sum_minor};
 use crate::commissions::CommissionTerms;
@@ -73,11 +74,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         auction: Option<AuctionId>,
     ) -> Result<Answered<Checkout>, CommerceError> {
         request.check().map_err(CommerceError::Invalid)?;
-        let decided = self.decide(tenant, request, key, auction).await?;
+        let deciding = tracing::info_span!(target: "dhow::trace", "decide checkout");
+        let decided = self.decide(tenant, request, key, auction).instrument(deciding).await?;
         if decided.replayed || decided.value.state != CheckoutState::PendingPayment {
             return Ok(decided);
         }
-        let value = self.pay(decided.value).await?;
+        let paying = tracing::info_span!(target: "dhow::trace", "pay checkout", checkout = %decided.value.id);
+        let value = self.pay(decided.value).instrument(paying).await?;
         Ok(Answered { value, replayed: false })
     }
 

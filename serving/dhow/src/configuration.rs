@@ -27,6 +27,8 @@ const DEFAULT_FILE: &str = "dhow.toml";
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 /// Variables that begin with DHOW_ and are not configuration.
 const OTHER_VARIABLES: [&str; 4] = ["DHOW_CONFIG", "DHOW_LOG", "DHOW_DATA_DIR", "DHOW_TOOLS"];
+/// The share of requests that are traced where nothing else is said.
+const TRACED_SHARE: f64 = 0.01;
 /// Variables of tests and benchmarks begin so.
 const OTHER_PREFIXES: [&str; 2] = ["DHOW_TEST_", "DHOW_BENCH_"];
 
@@ -67,6 +69,8 @@ pub struct Configuration {
     pub expectations: Option<PathBuf>,
     /// How slates are arranged, who pays for places, which experiment runs.
     pub storefront: StorefrontSettings,
+    /// Where traces go, where they are kept.
+    pub telemetry: Option<Telemetry>,
     /// What the payment rail signs its messages with.
     pub rail_secret: Option<Vec<u8>>,
     /// Days for which the feed's events are kept.
@@ -99,6 +103,8 @@ struct File {
     #[serde(default)]
     feed: FeedSection,
     #[serde(default)]
+    telemetry: TelemetrySection,
+    #[serde(default)]
     webhooks: WebhooksSection,
     #[serde(default)]
     inference: InferenceSection,
@@ -115,6 +121,33 @@ struct InferenceSection {
 #[serde(deny_unknown_fields)]
 struct WebhooksSection {
     allow_loopback: Option<bool>,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Telemetry {
+    /// An OpenTelemetry collector that speaks OTLP over gRPC.
+    pub otlp_endpoint: String,
+    /// The share of requests without a caller's trace that are traced, 0 to 1.
+    pub sample_ratio: f64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TelemetrySection {
+    otlp_endpoint: Option<String>,
+    sample_ratio: Option<f64>,
+}
+
+impl TelemetrySection {
+    fn telemetry(self) -> Result<Option<Telemetry>, Failure> {
+        let sample_ratio = self.sample_ratio.unwrap_or(TRACED_SHARE);
+        if !(0.0..=1.0).contains(&sample_ratio) {
+            let problem = format!("telemetry.sample_ratio is {sample_ratio}; it must be from 0 to 1");
+            return Err(Failure::Input(problem));
+        }
+        Ok(self.otlp_endpoint.map(|otlp_endpoint| Telemetry { otlp_endpoint, sample_ratio }))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -251,6 +284,7 @@ impl Configuration {
             features: file.features.definitions,
             expectations: file.features.expectations,
             storefront: file.storefront,
+            telemetry: file.telemetry.telemetry()?,
             rail_secret: file.payments.secret()?,
             webhooks_to_loopback: file.webhooks.allow_loopback.unwrap_or(false),
             feed_kept_days: file.feed.kept_days.map_or(FEED_KEPT_DAYS, NonZeroU16::get),
@@ -333,6 +367,10 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_LAKE_REGION" => file.lake.region = Some(value.to_owned()),
         "DHOW_SERVER_REQUESTS_PER_SECOND" => {
             file.server.requests_per_second = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
+        "DHOW_TELEMETRY_OTLP_ENDPOINT" => file.telemetry.otlp_endpoint = Some(value.to_owned()),
+        "DHOW_TELEMETRY_SAMPLE_RATIO" => {
+            file.telemetry.sample_ratio = Some(value.parse().map_err(|e| wrong(&e))?);
         }
         "DHOW_SERVER_GRPC_BIND" => file.server.grpc_bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_INFERENCE_LOAD" => file.inference.load = value.split(',').map(|name| name.trim().to_owned()).collect(),

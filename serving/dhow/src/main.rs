@@ -18,6 +18,7 @@ mod fleet;
 mod forecast;
 mod forecast_file;
 mod ingest;
+mod logging;
 mod models;
 mod operations;
 mod output;
@@ -34,11 +35,9 @@ mod stream;
 mod train;
 mod training_set;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Command};
 use crate::configuration::Configuration;
@@ -50,7 +49,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    start_logging(arguments.log_json);
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -63,7 +61,11 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Failure> {
     let configuration = Configuration::load(&arguments)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let traces = {
+        let _entered = runtime.enter();
+        logging::start(arguments.log_json, configuration.telemetry.as_ref())?
+    };
+    let ended = runtime.block_on(async {
         match arguments.command {
             Command::Demo(demo) => demo::run(demo, configuration).await,
             Command::Serve(serve) => serve::run(serve, configuration).await,
@@ -84,16 +86,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
                 Ok(())
             }
         }
-    })
-}
-
-/// Logs go to standard error; `DHOW_LOG` sets the level (`info`, `debug`, `dhow_engine=debug` …).
-fn start_logging(json: bool) {
-    let filter = EnvFilter::try_from_env("DHOW_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json {
-        logs.json().init();
-    } else {
-        logs.with_ansi(std::io::stderr().is_terminal()).init();
-    }
+    });
+    traces.end();
+    ended
 }

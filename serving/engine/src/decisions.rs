@@ -8,6 +8,7 @@ use dhow_events::{Fact, TenantId, Timestamp};
 use serde_json::Value as Json;
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 use crate::error::failed;
 use crate::{Answer, Engine, EngineError};
@@ -97,6 +98,11 @@ impl Engine {
     /// Records a decision before the answer is given, together with those that wait at the same time: a transaction is
     /// synced to the disk, which takes as long for many as for one.
     pub(crate) async fn record_now(&self, record: DecisionRecord, fact: Fact) -> Result<(), EngineError> {
+        let span = tracing::info_span!(target: "dhow::trace", "decision", decision = %record.id, model = %record.model);
+        self.record_in_turn(record, fact).instrument(span).await
+    }
+
+    async fn record_in_turn(&self, record: DecisionRecord, fact: Fact) -> Result<(), EngineError> {
         // The desk counts scores of checkouts itself, for most are given inside of transactions.
         if record.kind != DecisionKind::Fraud {
             self.count_answer(&record);

@@ -21,6 +21,7 @@ use dhow_training::FraudVector;
 use dhow_webhooks::WebhookSender;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, mpsc};
+use tracing::Instrument;
 
 use crate::answered::Answered;
 use crate::backtests::BACKTESTS_AT_ONCE_MAX;
@@ -307,7 +308,9 @@ impl Engine {
     /// The log fails.
     pub async fn append(&self, events: Vec<Event>) -> Result<Vec<Position>, EngineError> {
         let log = self.log.clone();
-        let appended = tokio::task::spawn_blocking(move || log.append(&events)).await.map_err(failed("log"))?;
+        let span = tracing::info_span!(target: "dhow::trace", "append", events = events.len());
+        let appended = tokio::task::spawn_blocking(move || log.append(&events)).instrument(span).await;
+        let appended = appended.map_err(failed("log"))?;
         let positions = appended.map_err(failed("log"))?;
         let applied = self.shared.applied.read().clone();
         self.shared.freshness.acknowledged(&positions, self.shared.stopwatch.now(), &applied);

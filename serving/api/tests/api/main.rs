@@ -21,5 +21,6 @@ mod planning;
 mod risk;
 mod routes;
 mod search;
+mod traces;
 mod trained;
 mod world;
