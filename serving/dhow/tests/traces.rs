@@ -31,7 +31,9 @@ fn free_port() -> u16 {
 fn ask(port: u16, path: &str, traceparent: &str) -> Option<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
-    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntraceparent: {traceparent}\r\n\r\n");
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\ntraceparent: {traceparent}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;

@@ -43,14 +43,15 @@ impl FraudCheck for FraudDesk {
                     .to_owned(),
             ));
         }
-        let reading = tracing::info_span!(target: "dhow::trace", "features");
-        let read = reading.in_scope(|| self.read(request.tenant, request.checkout, request.now));
+        let read = tracing::info_span!(target: "dhow::trace", "features")
+            .in_scope(|| self.read(request.tenant, request.checkout, request.now));
         let read = read.map_err(|error| FraudCheckError(error.to_string()))?;
         let query = LinkQuery::checkout(request.tenant, request.checkout);
         let (links, links_as_of) = self.shared.links.features(&query, request.now);
         let values = self.vector.values(&read.values, request.now, &links);
-        let scoring = tracing::info_span!(target: "dhow::trace", "model", model = %champion.label);
-        let score = scoring.in_scope(|| model.score(&values)).map_err(|error| FraudCheckError(error.to_string()))?;
+        let score = tracing::info_span!(target: "dhow::trace", "model", model = %champion.label)
+            .in_scope(|| model.score(&values))
+            .map_err(|error| FraudCheckError(error.to_string()))?;
         let band = band(thresholds.decide(&score, request.checkout.total_usd_minor));
         let shadows = models.shadows.iter().map(|shadow| shadow_score(shadow, &values));
         let shadows = shadows.collect::<Result<_, _>>()?;

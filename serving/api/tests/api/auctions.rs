@@ -84,7 +84,7 @@ async fn an_auction_is_bid_on_closed_paid_and_watched() {
     let listed = world.get("/v1/auctions?state=sold&limit=1").await.json();
     assert_eq!(listed, json!({ "items": [sold], "next": null }));
     let told = world.until("/v1/events?type=auction_moved", |page| page["items"].as_array().map(Vec::len) == Some(3));
-    assert_eq!(told.await["items"][0]["data"]["seller"], json!(seller()));
+    assert_eq!(told.await["items"][0]["event"]["data"]["seller"], json!(seller()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

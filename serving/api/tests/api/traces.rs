@@ -26,6 +26,22 @@ impl SpanExporter for Kept {
     }
 }
 
+impl Kept {
+    /// Takes the spans up to the end of one: a thread of the database lets go of it a moment after its answer.
+    async fn until_ended(&self, name: &str) -> Vec<SpanData> {
+        for _ in 0..1_000 {
+            if self.0.lock().iter().any(|span| span.name == name) {
+                return std::mem::take(&mut *self.0.lock());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!(
+            "{name} does not end among {:?}",
+            self.0.lock().iter().map(|span| span.name.clone()).collect::<Vec<_>>()
+        );
+    }
+}
+
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[tokio::test]
@@ -42,14 +58,14 @@ async fn a_request_is_one_trace_from_its_caller_through_features_model_and_decis
     kept.0.lock().clear();
     let scored = world.ask("POST", "/v1/fraud/scores").header("traceparent", CALLER).json(&score(900)).send().await;
     assert_eq!(scored.status, 200, "{scored:?}");
-    let of_score = std::mem::take(&mut *kept.0.lock());
+    let of_score = kept.until_ended("POST /v1/fraud/scores").await;
     let checkout = json!({
         "buyer": crate::world::buyer(), "region": "GB", "delivery_region": "NG-LA", "payment_method": "wallet",
         "lines": [{ "product": product, "quantity": 1 }],
     });
     let bought = world.post("/v1/checkouts", &checkout).await;
     assert_eq!(bought.status, 201, "{bought:?}");
-    let of_checkout = std::mem::take(&mut *kept.0.lock());
+    let of_checkout = kept.until_ended("POST /v1/checkouts").await;
 
     let named = |spans: &[SpanData], name: &str| {
         let found: Vec<SpanData> = spans.iter().filter(|span| span.name == name).cloned().collect();
