@@ -3,8 +3,19 @@
 use super::*;
 use dhow_routes::Rounding;
 
+/// What opening a small van costs: about as much as three kilometres.
+const FIXED_SMALL: i64 = 300;
+
 /// `n` stops on a seeded square of about 30 km, `vehicles` vans whose capacity is just enough.
 pub fn scattered(n: usize, vehicles: usize, seed: u64) -> Problem {
+    scattered_for(n, seed, |total| {
+        let capacity = total / vehicles as i64 + 5;
+        (0..vehicles).map(|i| Vehicle::new(format!("v{i}"), 0).carrying(&[capacity])).collect()
+    })
+}
+
+/// The same for a fleet that is made for the sum of all amounts.
+fn scattered_for(n: usize, seed: u64, fleet: impl Fn(i64) -> Vec<Vehicle>) -> Problem {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -13,9 +24,7 @@ pub fn scattered(n: usize, vehicles: usize, seed: u64) -> Problem {
     let mut places = vec![Place { lat: 6.5, lon: 3.4 }];
     places.extend((0..n).map(|_| Place { lat: 6.35 + 0.3 * next(), lon: 3.25 + 0.3 * next() }));
     let stops: Vec<Stop> = (1..=n).map(|i| Stop::new(format!("s{i}"), i).delivering(&[1 + i as i64 % 5])).collect();
-    let total: i64 = stops.iter().map(|stop| stop.delivery[0]).sum();
-    let capacity = total / vehicles as i64 + 5;
-    let fleet = (0..vehicles).map(|i| Vehicle::new(format!("v{i}"), 0).carrying(&[capacity])).collect();
+    let fleet = fleet(stops.iter().map(|stop| stop.delivery[0]).sum());
     Problem::new(stops, fleet, Travel::GreatCircle { places, speed_kmh: 30.0 }).expect("the generator keeps the ranges")
 }
 
@@ -140,6 +149,30 @@ fn the_solver_beats_savings_and_savings_beats_nearest_neighbour() {
     assert!((figures.on_time_share - 1.0).abs() < 1e-12);
     assert!(figures.utilisation > 0.8 && figures.utilisation <= 1.0);
     assert_eq!(figures.co2e_g, (solved.distance_m * DEFAULT_CO2E_G_PER_KM + 500) / 1_000);
+}
+
+#[test]
+fn large_vans_are_used_where_small_ones_are_cheaper_to_open_and_dearer_in_all() {
+    let of = |small: usize, large: usize| {
+        scattered_for(250, 5, |total| {
+            let van = |id: String, capacity: i64, fixed_cost: i64| {
+                let van = Vehicle::new(id, 0).carrying(&[capacity]);
+                Vehicle { fixed_cost, cost_per_km: 100, ..van }
+            };
+            let small = (0..small).map(|i| van(format!("small {i}"), total / 80, FIXED_SMALL));
+            small.chain((0..large).map(|i| van(format!("large {i}"), total / 12, 4 * FIXED_SMALL))).collect()
+        })
+    };
+    // What large vans alone can do, both can.
+    let (both, large) = (solve(&of(120, 20), 3_000), solve(&of(0, 20), 3_000));
+    println!(
+        "250 stops: vans of two sizes {}, large ones alone {}, small ones alone {}",
+        both.cost,
+        large.cost,
+        solve(&of(120, 0), 3_000).cost
+    );
+    assert!(both.unassigned.is_empty() && large.unassigned.is_empty());
+    assert!(both.cost * 100 < large.cost * 103, "{} {}", both.cost, large.cost);
 }
 
 #[test]
