@@ -1,8 +1,11 @@
 //! What is done with auctions: opened, bid on, bought at once, called off, paid, and moved on when their time comes.
 
+use std::collections::BTreeMap;
+
 use dhow_auctions::BidRefusal;
 use dhow_events::{
-    AddressId, AuctionId, BuyerId, CardId, DeviceId, Fact, Money, Region, SECOND_MICROS, SessionId, TenantId, Timestamp,
+    AddressId, AuctionId, BuyerId, CardId, DeviceId, Fact, Money, ProductId, Region, SECOND_MICROS, SessionId,
+    TenantId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,11 @@ use crate::{
 
 /// Units of a product that an auction is of.
 const AUCTION_UNITS: i64 = 1;
+
+/// What an auction keeps reserved.
+fn unit(product: ProductId) -> BTreeMap<ProductId, i64> {
+    BTreeMap::from([(product, AUCTION_UNITS)])
+}
 /// How long an auction is left alone whose checkout waits for a person.
 const HELD_LOOK_MICROS: i64 = 30 * SECOND_MICROS;
 
@@ -112,7 +120,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let product = found
             .filter(|product| product.state == ProductState::Listed)
             .ok_or_else(|| CommerceError::invalid("/product", format!("{} is not on offer", input.product)))?;
-        if transaction.reserve_stock(tenant, product.id, AUCTION_UNITS).await?.is_some() {
+        if !transaction.reserve_stock(tenant, &unit(product.id)).await?.is_empty() {
             return Err(CommerceError::NoFreeUnit(product.id));
         }
         let id = AuctionId::at(now, self.ids.random());
@@ -222,7 +230,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let now = self.clock.now();
         auction.come_to(AuctionState::Cancelled, reason.word(), now)?;
-        transaction.release_stock(tenant, auction.product, AUCTION_UNITS).await?;
+        transaction.release_stock(tenant, &unit(auction.product)).await?;
         self.write_auction(&mut transaction, &auction, auction.moved(), now).await?;
         transaction.commit().await?;
         Ok(auction)
@@ -262,7 +270,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
 
     /// The auction's unit is free for the checkout to reserve.
     pub(crate) async fn give_unit(&self, transaction: &mut S::Transaction, sale: &Sale) -> Result<(), CommerceError> {
-        Ok(transaction.release_stock(sale.0.tenant, sale.0.product, AUCTION_UNITS).await?)
+        Ok(transaction.release_stock(sale.0.tenant, &unit(sale.0.product)).await?)
     }
 
     /// The auction waits for its checkout.
@@ -311,7 +319,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let (version, frees_unit) = (auction.version, self.step(&mut transaction, &mut auction, now).await?);
         if frees_unit {
-            transaction.release_stock(tenant, auction.product, AUCTION_UNITS).await?;
+            transaction.release_stock(tenant, &unit(auction.product)).await?;
         }
         let moved = auction.version > version;
         if moved {
@@ -362,8 +370,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 Ok(())
             }
             Some(CheckoutState::Refused) | None => {
-                let short = transaction.reserve_stock(auction.tenant, auction.product, AUCTION_UNITS).await?;
-                if short.is_some() {
+                let short = transaction.reserve_stock(auction.tenant, &unit(auction.product)).await?;
+                if !short.is_empty() {
                     return auction.come_to(AuctionState::Unsold, "stock", now);
                 }
                 auction.come_to(AuctionState::AwaitingPayment, "payment_failed", now)?;

@@ -116,7 +116,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         if let Some(sale) = &sale {
             self.give_unit(&mut transaction, sale).await?;
         }
-        let shortages = reserve(&mut transaction, tenant, &attempt.quote.demand()).await?;
+        let shortages = transaction.reserve_stock(tenant, &attempt.quote.demand()).await?;
         if !shortages.is_empty() {
             transaction.rollback().await?;
             return self.abort(&attempt, shortages).await;
@@ -399,18 +399,6 @@ impl Attempt<'_> {
 }
 
 /// Reserves in the order of the products' ids, so that two checkouts never wait for each other.
-async fn reserve<X: StorageTransaction>(
-    transaction: &mut X,
-    tenant: TenantId,
-    demand: &BTreeMap<ProductId, i64>,
-) -> Result<Vec<Shortage>, CommerceError> {
-    let mut shortages = Vec::new();
-    for (&product, &quantity) in demand {
-        shortages.extend(transaction.reserve_stock(tenant, product, quantity).await?);
-    }
-    Ok(shortages)
-}
-
 pub(crate) async fn stored<X: StorageTransaction>(
     transaction: &mut X,
     tenant: TenantId,

@@ -125,20 +125,14 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let told = ending.facts(checkout, payment).into_iter();
         let mut events: Vec<OutboxEvent> = told.map(|fact| self.event(tenant, id.to_string(), now, fact)).collect();
-        for (product, quantity) in checkout.demand() {
-            match ending {
-                Ending::Held { .. } => {}
-                Ending::Declined { .. } | Ending::GivenUp { .. } => {
-                    transaction.release_stock(tenant, product, quantity).await?;
-                }
-                Ending::Completed { .. } => {
-                    let level = transaction.take_reserved_stock(tenant, product, quantity).await?;
-                    events.push(self.event(
-                        tenant,
-                        product.to_string(),
-                        now,
-                        facts::stock_changed(product, -quantity, &level),
-                    ));
+        let demand = checkout.demand();
+        match ending {
+            Ending::Held { .. } => {}
+            Ending::Declined { .. } | Ending::GivenUp { .. } => transaction.release_stock(tenant, &demand).await?,
+            Ending::Completed { .. } => {
+                for level in transaction.take_reserved_stock(tenant, &demand).await? {
+                    let changed = facts::stock_changed(level.product, -demand[&level.product], &level);
+                    events.push(self.event(tenant, level.product.to_string(), now, changed));
                 }
             }
         }

@@ -451,28 +451,26 @@ pub trait StorageTransaction: Send {
         on_hand: i64,
     ) -> impl Future<Output = Result<StoredStock, StorageError>> + Send;
 
-    /// Reserves units, or says what is missing.
+    /// Reserves so many units of each product where it has them, and says what is missing of the others; whoever needs all of
+    /// it rolls back.
     fn reserve_stock(
         &mut self,
         tenant: TenantId,
-        product: ProductId,
-        quantity: i64,
-    ) -> impl Future<Output = Result<Option<Shortage>, StorageError>> + Send;
+        demand: &BTreeMap<ProductId, i64>,
+    ) -> impl Future<Output = Result<Vec<Shortage>, StorageError>> + Send;
 
-    /// Takes reserved units out of stock.
+    /// Takes reserved units out of stock and gives what is there then, in the order of the products.
     fn take_reserved_stock(
         &mut self,
         tenant: TenantId,
-        product: ProductId,
-        quantity: i64,
-    ) -> impl Future<Output = Result<StockLevel, StorageError>> + Send;
+        demand: &BTreeMap<ProductId, i64>,
+    ) -> impl Future<Output = Result<Vec<StockLevel>, StorageError>> + Send;
 
     /// Gives reserved units free.
     fn release_stock(
         &mut self,
         tenant: TenantId,
-        product: ProductId,
-        quantity: i64,
+        demand: &BTreeMap<ProductId, i64>,
     ) -> impl Future<Output = Result<(), StorageError>> + Send;
 
     /// Writes a checkout with its orders, their lines and its payment.

@@ -103,6 +103,9 @@ pub(crate) enum Durability {
     Repeatable,
 }
 
+/// A connection that rested longer is asked for a sign of life before it is used: its server may have gone.
+const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(1);
+
 /// A commerce database. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -139,6 +142,16 @@ impl Store {
             AnyPoolOptions::new()
                 .max_connections(most)
                 .acquire_timeout(settings.acquire_timeout)
+                .test_before_acquire(false)
+                .before_acquire(|connection, is| {
+                    Box::pin(async move {
+                        if is.idle_for > IDLE_UNTESTED_MAX {
+                            // A connection that does not answer is replaced by a new one.
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .after_connect(move |connection, _| Box::pin(prepare(connection, kind, settings)))
         };
         let refused = |error: &sqlx::Error| StoreError::Connect { database: database.clone(), why: error.to_string() };

@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::DatabaseKind;
-use crate::rows::{Fields, equal_statements, placeholders, rows_of_json, storage_error};
+use crate::rows::{Fields, equal_statements, kind_of, placeholders, rows_of_json, storage_error};
 
 /// Writes a batch. The balances are raised first and judged by what came out: whoever else writes the same accounts waits
 /// for this transaction, in the order of the accounts. A refusal undoes nothing by itself; the transaction is not committed.
@@ -100,7 +100,7 @@ async fn insert(connection: &mut AnyConnection, batch: &Batch) -> Result<(), Sto
     let sql = format!(
         "INSERT INTO ledger_entries (tenant, batch, position, account, asset, amount) SELECT $1, $2, \
          CAST(value ->> 0 AS BIGINT), value ->> 1, value ->> 2, CAST(value ->> 3 AS BIGINT) FROM {}",
-        rows_of_json(connection, 3)
+        rows_of_json(kind_of(connection), 3)
     );
     sqlx::query(AssertSqlSafe(sql))
         .bind(batch.tenant.to_string())
@@ -134,7 +134,7 @@ async fn raise(connection: &mut AnyConnection, tenant: TenantId, changed: &Balan
          debits_pending = ledger_balances.debits_pending + excluded.debits_pending, \
          credits_pending = ledger_balances.credits_pending + excluded.credits_pending \
          RETURNING account, asset, debits, credits, debits_pending, credits_pending",
-        rows_of_json(connection, 2)
+        rows_of_json(kind_of(connection), 2)
     );
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(tenant.to_string())

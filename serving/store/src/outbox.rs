@@ -8,53 +8,95 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::connect::Durability;
-use crate::rows::{Fields, Query, equal_statements, storage_error, value_rows};
-use crate::{Store, feed};
+use crate::rows::{Fields, Query, equal_statements, kind_of, storage_error, value_rows, value_rows_from};
+use crate::{DatabaseKind, Store, feed};
 
 /// Inserts events; what follows is `VALUES` with rows of so many columns.
 pub(crate) const INSERT: &str = "INSERT INTO outbox (tenant, aggregate, sequence, kind, event, created_at)";
 pub(crate) const COLUMNS: usize = 6;
+/// Adds counts to the last numbers of aggregates; between the two stand the rows.
+const RAISE: &str = "INSERT INTO aggregates (tenant, aggregate, last_sequence)";
+const RAISED: &str = "ON CONFLICT (tenant, aggregate) DO UPDATE \
+     SET last_sequence = aggregates.last_sequence + excluded.last_sequence \
+     RETURNING tenant, aggregate, last_sequence";
+/// Events up to which they and their aggregates' numbers are one request, whose text then stays prepared.
+const AT_ONCE_MAX: usize = 16;
+
+/// How many events of each aggregate there are, in the order in which aggregates are numbered everywhere.
+type Counts<'e> = BTreeMap<(TenantId, &'e str), i64>;
 
 pub(crate) async fn append(
     connection: &mut AnyConnection,
     events: &[OutboxEvent],
     at: Timestamp,
 ) -> Result<(), StorageError> {
-    let mut counts: BTreeMap<(TenantId, &str), i64> = BTreeMap::new();
+    let mut counts: Counts<'_> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.alone) {
         *counts.entry((event.event.tenant, &event.aggregate)).or_default() += 1;
+    }
+    let at_once = (1..=AT_ONCE_MAX).contains(&events.len()) && !counts.is_empty();
+    if at_once && kind_of(connection) == DatabaseKind::Postgres {
+        return append_at_once(connection, &counts, events, at).await;
     }
     let last = last_sequences(connection, &counts).await?;
     let mut next: BTreeMap<(TenantId, &str), i64> = BTreeMap::new();
     for ((aggregate, count), last) in counts.iter().zip(last) {
         next.insert(*aggregate, last - count + 1);
     }
-    let mut numbered = Vec::with_capacity(events.len());
-    for event in events {
-        // An aggregate of one event is not counted: its number is the first.
+    insert(connection, &numbered(events, next), at).await
+}
+
+/// Each event with its number: `next` holds the first of each aggregate's; one that is not in it is counted from 1.
+fn numbered<'e>(
+    events: &'e [OutboxEvent],
+    mut next: BTreeMap<(TenantId, &'e str), i64>,
+) -> Vec<(&'e OutboxEvent, i64)> {
+    let number = |event: &'e OutboxEvent| {
         let sequence = next.entry((event.event.tenant, &event.aggregate)).or_insert(1);
-        numbered.push((event, *sequence));
         *sequence += 1;
+        (event, *sequence - 1)
+    };
+    events.iter().map(number).collect()
+}
+
+/// The same in one request, where PostgreSQL adds each event's number within this call to what its aggregate had before.
+async fn append_at_once(
+    connection: &mut AnyConnection,
+    counts: &Counts<'_>,
+    events: &[OutboxEvent],
+    at: Timestamp,
+) -> Result<(), StorageError> {
+    let kind = DatabaseKind::Postgres;
+    let sql = format!(
+        "WITH counted (tenant, aggregate, count) AS (VALUES {}), \
+         raised AS ({RAISE} SELECT tenant, aggregate, count FROM counted {RAISED}), \
+         added AS (SELECT *, row_number() OVER () AS place \
+         FROM (VALUES {}) AS added (tenant, aggregate, number, kind, event, created_at)) \
+         {INSERT} SELECT added.tenant, added.aggregate, \
+         coalesce(raised.last_sequence - counted.count, 0) + added.number, added.kind, added.event, added.created_at \
+         FROM added LEFT JOIN raised USING (tenant, aggregate) LEFT JOIN counted USING (tenant, aggregate) \
+         ORDER BY added.place",
+        value_rows_from(kind, 1, counts.len(), 3),
+        value_rows_from(kind, counts.len() * 3 + 1, events.len(), COLUMNS),
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for ((tenant, aggregate), count) in counts {
+        query = query.bind(tenant.to_string()).bind((*aggregate).to_owned()).bind(*count);
     }
-    insert(connection, &numbered, at).await
+    for (event, number) in numbered(events, BTreeMap::new()) {
+        query = bound(query, event, number, at)?;
+    }
+    query.execute(connection).await.map_err(storage_error)?;
+    Ok(())
 }
 
 /// Raises the last number of each aggregate by its count and gives them in the same order. They are raised in that order
 /// everywhere, so that two transactions never wait for each other.
-async fn last_sequences(
-    connection: &mut AnyConnection,
-    counts: &BTreeMap<(TenantId, &str), i64>,
-) -> Result<Vec<i64>, StorageError> {
+async fn last_sequences(connection: &mut AnyConnection, counts: &Counts<'_>) -> Result<Vec<i64>, StorageError> {
     let counts: Vec<(&(TenantId, &str), &i64)> = counts.iter().collect();
     let mut last = Vec::with_capacity(counts.len());
     for rows in equal_statements(&counts) {
-        let sql = format!(
-            "INSERT INTO aggregates (tenant, aggregate, last_sequence) VALUES {} \
-             ON CONFLICT (tenant, aggregate) DO UPDATE \
-             SET last_sequence = aggregates.last_sequence + excluded.last_sequence \
-             RETURNING tenant, aggregate, last_sequence",
-            value_rows(connection, rows.len(), 3)
-        );
+        let sql = format!("{RAISE} VALUES {} {RAISED}", value_rows(connection, rows.len(), 3));
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for ((tenant, aggregate), count) in rows {
             query = query.bind(tenant.to_string()).bind((*aggregate).to_owned()).bind(**count);

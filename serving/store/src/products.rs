@@ -1,7 +1,7 @@
 //! Products and stock in SQL.
 
 use dhow_commerce::{
-    Cursor, Page, PageRequest, Product, ProductInput, ProductState, Shortage, StockLevel, StorageError, StoredStock,
+    Cursor, Page, PageRequest, Product, ProductInput, ProductState, StockLevel, StorageError, StoredStock,
 };
 use dhow_events::{ProductId, TenantId};
 use sqlx::any::AnyRow;
@@ -105,7 +105,7 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
     Ok(done.rows_affected() == 1)
 }
 
-fn level(product: ProductId, row: &AnyRow) -> Result<StockLevel, StorageError> {
+pub(crate) fn level(product: ProductId, row: &AnyRow) -> Result<StockLevel, StorageError> {
     let fields = Fields::new("a stock level", row);
     Ok(StockLevel { product, on_hand: fields.integer("on_hand")?, reserved: fields.integer("reserved")? })
 }
@@ -183,54 +183,4 @@ async fn moved(
         .await
         .map_err(storage_error)?;
     level(product, &row)
-}
-
-/// The condition and the change are one statement, so that no other checkout comes between them.
-pub(crate) async fn reserve(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    product: ProductId,
-    quantity: i64,
-) -> Result<Option<Shortage>, StorageError> {
-    let done = sqlx::query(
-        "UPDATE stock SET reserved = reserved + $3 WHERE tenant = $1 AND product = $2 AND on_hand - reserved >= $3",
-    )
-    .bind(tenant.to_string())
-    .bind(product.to_string())
-    .bind(quantity)
-    .execute(&mut *connection)
-    .await
-    .map_err(storage_error)?;
-    if done.rows_affected() == 1 {
-        return Ok(None);
-    }
-    let available = stock(connection, tenant, product).await?.map_or(0, |level| level.available());
-    Ok(Some(Shortage { product, wanted: quantity, available }))
-}
-
-pub(crate) async fn take_reserved(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    product: ProductId,
-    quantity: i64,
-) -> Result<StockLevel, StorageError> {
-    let sql = "UPDATE stock SET on_hand = on_hand - $3, reserved = reserved - $3 WHERE tenant = $1 AND product = $2 \
-               RETURNING on_hand, reserved";
-    moved(connection, sql, tenant, product, quantity).await
-}
-
-pub(crate) async fn release(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    product: ProductId,
-    quantity: i64,
-) -> Result<(), StorageError> {
-    sqlx::query("UPDATE stock SET reserved = reserved - $3 WHERE tenant = $1 AND product = $2")
-        .bind(tenant.to_string())
-        .bind(product.to_string())
-        .bind(quantity)
-        .execute(connection)
-        .await
-        .map_err(storage_error)?;
-    Ok(())
 }

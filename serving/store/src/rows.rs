@@ -199,8 +199,8 @@ pub(crate) fn value_rows_from(kind: DatabaseKind, first: usize, rows: usize, col
 
 /// What gives a row with the column `value` for each element of the JSON array in the statement's parameter `number`: a
 /// thousand rows are bound as one value.
-pub(crate) fn rows_of_json(connection: &AnyConnection, number: usize) -> String {
-    match kind_of(connection) {
+pub(crate) fn rows_of_json(kind: DatabaseKind, number: usize) -> String {
+    match kind {
         DatabaseKind::Postgres => format!("json_array_elements(CAST(${number} AS json))"),
         DatabaseKind::Sqlite => format!("json_each(${number})"),
     }
@@ -222,7 +222,7 @@ pub(crate) fn columns_of_json(columns: impl IntoIterator<Item = JsonColumn>) -> 
     columns.into_iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
 }
 
-fn kind_of(connection: &AnyConnection) -> DatabaseKind {
+pub(crate) fn kind_of(connection: &AnyConnection) -> DatabaseKind {
     match connection.backend_name() {
         "PostgreSQL" => DatabaseKind::Postgres,
         _ => DatabaseKind::Sqlite,

@@ -21,8 +21,8 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, auctions, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox, products, reorders,
-    route_plans, sellers, transfers, webhook_deliveries, webhooks,
+    DatabaseKind, auctions, cases, checkout_writes, checkouts, decisions, feed, idempotency, ledger, models, outbox,
+    products, reorders, reservations, route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -96,27 +96,29 @@ impl StorageTransaction for StoreTransaction {
     async fn reserve_stock(
         &mut self,
         tenant: TenantId,
-        product: ProductId,
-        quantity: i64,
-    ) -> Result<Option<Shortage>, StorageError> {
-        products::reserve(self.next().await, tenant, product, quantity).await
+        demand: &BTreeMap<ProductId, i64>,
+    ) -> Result<Vec<Shortage>, StorageError> {
+        let kind = self.kind;
+        reservations::reserve(self.next().await, kind, tenant, demand).await
     }
 
     async fn take_reserved_stock(
         &mut self,
         tenant: TenantId,
-        product: ProductId,
-        quantity: i64,
-    ) -> Result<StockLevel, StorageError> {
-        products::take_reserved(self.next().await, tenant, product, quantity).await
+        demand: &BTreeMap<ProductId, i64>,
+    ) -> Result<Vec<StockLevel>, StorageError> {
+        let kind = self.kind;
+        reservations::take(self.next().await, kind, tenant, demand).await
     }
 
-    async fn release_stock(&mut self, tenant: TenantId, product: ProductId, quantity: i64) -> Result<(), StorageError> {
-        products::release(self.next().await, tenant, product, quantity).await
+    async fn release_stock(&mut self, tenant: TenantId, demand: &BTreeMap<ProductId, i64>) -> Result<(), StorageError> {
+        let kind = self.kind;
+        reservations::release(self.next().await, kind, tenant, demand).await
     }
 
     async fn insert_checkout(&mut self, checkout: &Checkout) -> Result<(), StorageError> {
-        checkouts::insert(self.next().await, checkout).await
+        let kind = self.kind;
+        checkout_writes::insert(self.next().await, kind, checkout).await
     }
 
     async fn settle_checkout(
@@ -125,7 +127,8 @@ impl StorageTransaction for StoreTransaction {
         id: CheckoutId,
         settlement: &Settlement,
     ) -> Result<bool, StorageError> {
-        checkouts::settle(self.next().await, tenant, id, settlement).await
+        let kind = self.kind;
+        checkout_writes::settle(self.next().await, kind, tenant, id, settlement).await
     }
 
     async fn hold_payment(&mut self, tenant: TenantId, id: PaymentId) -> Result<Option<CheckoutId>, StorageError> {

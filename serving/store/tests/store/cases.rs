@@ -1,6 +1,6 @@
 //! The promises, one function each; `main` runs each on both databases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -379,7 +379,7 @@ pub async fn the_database_refuses_a_refund_above_the_capture_and_more_reserved_t
     }
     // The same through the storage trait is a typed error that names the rule.
     let mut transaction = world.shop.storage().begin().await.expect("it begins");
-    assert_eq!(transaction.reserve_stock(tenant(), POT, 3).await.expect("it is reserved"), None);
+    assert_eq!(transaction.reserve_stock(tenant(), &BTreeMap::from([(POT, 3)])).await.expect("it is reserved"), []);
     transaction.commit().await.expect("it is committed");
     let refused = world.shop.set_stock(tenant(), POT, 2, None).await;
     let Err(CommerceError::Storage(StorageError::Rule { rule })) = refused else { panic!("{refused:?}") };
