@@ -122,6 +122,25 @@ pub fn unseal(path: &Path, mut bytes: Vec<u8>) -> Result<Vec<u8>, CheckpointErro
 /// What a file is called while it is being written.
 pub(crate) const UNFINISHED_SUFFIX: &str = "unfinished";
 
+/// What is synced at once of a large file: a commit of the database on the same disk waits behind no more than this.
+const STEP_BYTES: usize = 512 << 10;
+
+/// Writes `bytes` so that other writers of the disk hardly wait: a part is on it before the next is handed over. What is left
+/// when this returns is for the caller to sync.
+///
+/// # Errors
+/// The system's refusal to write or to sync.
+pub fn write_in_steps(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let mut steps = bytes.chunks(STEP_BYTES).peekable();
+    while let Some(step) = steps.next() {
+        file.write_all(step)?;
+        if steps.peek().is_some() {
+            file.sync_data()?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `parts` beside `path`, syncs them, and moves them to `path`.
 pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> Result<(), CheckpointError> {
     let mut unfinished = path.as_os_str().to_owned();
@@ -130,7 +149,7 @@ pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> Result<(), Checkpoin
     let unfinished = PathBuf::from(unfinished);
     let mut file = File::create(&unfinished).map_err(CheckpointError::io("cannot create", &unfinished))?;
     for part in parts {
-        file.write_all(part).map_err(CheckpointError::io("cannot write", &unfinished))?;
+        write_in_steps(&mut file, part).map_err(CheckpointError::io("cannot write", &unfinished))?;
     }
     file.sync_all().map_err(CheckpointError::io("cannot sync", &unfinished))?;
     fs::rename(&unfinished, path).map_err(CheckpointError::io("cannot move a new file to", path))?;

@@ -2,11 +2,11 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dhow_streams::checkpoint::{read_checked, write_atomically};
+use dhow_streams::checkpoint::{read_checked, write_atomically, write_in_steps};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
@@ -174,7 +174,8 @@ impl LakeStorage for FolderStorage {
         let path = self.folder.join(path);
         let folder = path.parent().unwrap_or(&self.folder);
         self.create_folders(folder)?;
-        let written = File::create(&path).and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
+        let written =
+            File::create(&path).and_then(|mut file| write_in_steps(&mut file, &bytes).and_then(|()| file.sync_all()));
         written.map_err(|e| OfflineError::file(&path, e))?;
         sync_folder(folder)
     }

@@ -5,6 +5,7 @@ mod auctions;
 mod audit;
 mod clients;
 mod commerce;
+mod contract;
 mod customers;
 mod document;
 mod events;
