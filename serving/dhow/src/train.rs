@@ -22,7 +22,7 @@ use crate::platform::{lake, link_settings, online_settings, open_log, require_da
 /// What every marketplace has data for, in the order in which it is trained.
 const ALWAYS: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
 /// What is left out, saying so, where a marketplace has too little data for it and it was not named.
-const WHERE_POSSIBLE: [TrainTask; 1] = [TrainTask::Delivery];
+const WHERE_POSSIBLE: [TrainTask; 2] = [TrainTask::Delivery, TrainTask::Customers];
 
 /// Runs the command.
 ///
