@@ -115,10 +115,10 @@ impl<'c, 'w> Annealer<'c, 'w> {
         let temperature = temperature * self.mean_leg;
         for _ in 0..STEPS_PER_LOOK {
             state.begin();
-            ruin(state, self.random);
+            let around = ruin(state, self.random);
             state.remove_partners();
             let limit = state.cost_before() as f64 - temperature * (1.0 - self.random.unit()).ln();
-            if self.recreate.run(state, self.random, limit) && (state.cost as f64) < limit {
+            if self.recreate.run(state, self.random, around, limit) && (state.cost as f64) < limit {
                 state.keep_if_best();
             } else {
                 state.undo();

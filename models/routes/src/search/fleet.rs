@@ -73,9 +73,9 @@ impl<'r> Squeeze<'r> {
     fn step(&mut self, state: &mut State) {
         let before = self.measure(state);
         state.begin();
-        ruin(state, self.random);
+        let around = ruin(state, self.random);
         state.remove_partners();
-        self.recreate.run(state, self.random, f64::INFINITY);
+        self.recreate.run(state, self.random, around, f64::INFINITY);
         let after = self.measure(state);
         let slack = -self.temperature * (1.0 - self.random.unit()).ln();
         let better = after.0 < before.0 || after.1 < before.1;

@@ -111,6 +111,8 @@ pub(super) struct Instance<'a> {
     pub(super) ends_shipment: Vec<bool>,
     /// Per stop: no prize is a price for leaving it out.
     pub(super) must_be_served: Vec<bool>,
+    /// True when there is a stop that need not be served.
+    pub(super) may_leave_out: bool,
     /// Per stop: what leaving it out costs.
     pub(super) absence: Vec<i64>,
     /// True when stops ask for skills or name vehicles.
@@ -163,6 +165,7 @@ impl<'a> Instance<'a> {
             partner: Vec::new(),
             ends_shipment: vec![false; stops.len()],
             must_be_served: stops.iter().map(|stop| stop.prize.is_none()).collect(),
+            may_leave_out: stops.iter().any(|stop| stop.prize.is_some()),
             absence: Vec::new(),
             choosy: stops.iter().any(|stop| !stop.skills.is_empty() || !stop.vehicles.is_empty()),
             classes: Vec::new(),

@@ -8,8 +8,15 @@ use super::state::{ABSENT, State};
 const BLINK_ONE_IN: f64 = 100.0;
 /// With more used routes than this, only those near the stop are tried.
 const ALL_ROUTES: usize = 60;
-/// Of the stops that were absent before a step, so many are tried again in it on average.
+/// Of the stops that were absent before a step, so many are tried again in it on average, wherever they are.
 const MOST_RETRIED: usize = 16;
+/// Where stops may be left out for a price, so many absent ones nearest to the step's are tried, and fewer from elsewhere.
+const RETRIED_NEAR: usize = 24;
+const RETRIED_ELSEWHERE: usize = 4;
+/// Then, one step in so many puts an unused vehicle to use, which its first stop alone need not pay for; so many of the nearest
+/// absent stops are tried in it.
+const OPENS_ONE_IN: usize = 20;
+const TRIED_AT_OPENING: usize = 60;
 /// The same for the first plan.
 const ALL_ROUTES_AT_FIRST: usize = 300;
 /// Neighbours whose routes are tried then.
@@ -24,6 +31,9 @@ pub(super) struct Recreate {
     candidates: Vec<u32>,
     until_blink: u32,
     at_any_price: bool,
+    /// Per stop, the last step that wants it tried again.
+    wanted_in: Vec<u64>,
+    steps: u64,
 }
 
 /// Where a stop, and its partner, goes best.
@@ -37,9 +47,14 @@ struct Place {
 }
 
 impl Recreate {
-    /// Puts back every absent stop that fits, in an order drawn from several; gives up, with false, once the routes alone
-    /// cost `limit`.
-    pub(super) fn run(&mut self, state: &mut State, random: &mut Random, limit: f64) -> bool {
+    /// Puts back every absent stop that fits, in an order drawn from several, after a ruin around a stop; gives up, with false,
+    /// once the routes alone cost `limit`.
+    pub(super) fn run(&mut self, state: &mut State, random: &mut Random, around: usize, limit: f64) -> bool {
+        let chosen = state.instance.may_leave_out;
+        let mut opens = chosen && state.openable().next().is_some() && random.below(OPENS_ONE_IN) == 0;
+        if chosen {
+            self.want_near(state, around, if opens { TRIED_AT_OPENING } else { RETRIED_NEAR });
+        }
         self.choose(state, random);
         let mut absences: i64 = self.keyed.iter().map(|&(_, stop)| self.absence(state, stop as usize)).sum();
         let keyed = std::mem::take(&mut self.keyed);
@@ -51,10 +66,38 @@ impl Recreate {
                 break;
             }
             absences -= self.absence(state, stop as usize);
-            self.put_back(state, stop as usize, Some(random));
+            if !(opens && self.open_for(state, stop as usize)) {
+                self.put_back(state, stop as usize, Some(random));
+            }
+            opens = false;
         }
         self.keyed = keyed;
         within
+    }
+
+    /// Marks the absent stops nearest to one.
+    fn want_near(&mut self, state: &State, around: usize, most: usize) {
+        self.steps += 1;
+        self.wanted_in.resize(state.instance.stops, 0);
+        let near = std::iter::once(around).chain(state.instance.near(around).iter().map(|&stop| stop as usize));
+        for stop in near.filter(|&stop| state.route_of[stop] == ABSENT).take(most) {
+            self.wanted_in[stop] = self.steps;
+        }
+    }
+
+    /// Puts the unused vehicle to use that serves the stop cheapest, whatever that costs; false when none can. It serves no pairs.
+    fn open_for(&mut self, state: &mut State, stop: usize) -> bool {
+        if state.instance.partner_of(stop).is_some() {
+            return false;
+        }
+        let mut best = Place { added: i64::MAX / 4, route: ABSENT, position: 0, partner_position: 0 };
+        for route in state.openable() {
+            self.try_route(state, stop, route, &mut best, &mut None);
+        }
+        if best.route != ABSENT {
+            state.insert(stop, best.route, best.position);
+        }
+        best.route != ABSENT
     }
 
     /// Puts back what fits, dearest absence first, even where that costs more than leaving it out: a route pays only once
@@ -114,6 +157,7 @@ impl Recreate {
         self.keyed.clear();
         let before = state.absent_before();
         let mut place = 0;
+        let retried = if instance.may_leave_out { RETRIED_ELSEWHERE } else { MOST_RETRIED };
         state.absent.retain(|&stop| {
             let index = stop as usize;
             place += 1;
@@ -122,7 +166,8 @@ impl Recreate {
                 return false;
             }
             let is_old = place <= before && before > MOST_RETRIED && instance.partner_of(index).is_none();
-            if is_old && random.below(before) >= MOST_RETRIED {
+            let is_wanted = instance.may_leave_out && self.wanted_in[index] == self.steps;
+            if is_old && !is_wanted && random.below(before) >= retried {
                 return true;
             }
             let key = match kind {

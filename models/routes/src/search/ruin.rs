@@ -12,12 +12,12 @@ const SPLIT_CHANCE: f64 = 0.5;
 /// Chance that the kept middle grows no further.
 const SPLIT_END_CHANCE: f64 = 0.99;
 
-/// Removes strings around a random stop.
-pub(super) fn ruin(state: &mut State, random: &mut Random) {
+/// Removes strings around a random stop, which is returned.
+pub(super) fn ruin(state: &mut State, random: &mut Random) -> usize {
     let instance = state.instance;
     let served = instance.stops - state.absent.len();
     if served == 0 {
-        return;
+        return random.below(instance.stops);
     }
     let mean_length = served as f64 / state.used.len() as f64;
     let longest = LONGEST_STRING.min(mean_length);
@@ -37,6 +37,7 @@ pub(super) fn ruin(state: &mut State, random: &mut Random) {
         ruined.routes[ruined.count] = route;
         ruined.count += 1;
     }
+    seed
 }
 
 /// Most routes that one step ruins: with strings of one stop, `4 · MEAN_REMOVED / 2 − 1`, rounded up.
