@@ -11,12 +11,12 @@ const ALL_ROUTES: usize = 60;
 /// Of the stops that were absent before a step, so many are tried again in it on average, wherever they are.
 const MOST_RETRIED: usize = 16;
 /// Where stops may be left out for a price, so many absent ones nearest to the step's are tried, and fewer from elsewhere.
-const RETRIED_NEAR: usize = 24;
+const RETRIED_NEAR: usize = 10;
 const RETRIED_ELSEWHERE: usize = 4;
 /// Then, one step in so many puts an unused vehicle to use, which its first stop alone need not pay for; so many of the nearest
 /// absent stops are tried in it.
 const OPENS_ONE_IN: usize = 20;
-const TRIED_AT_OPENING: usize = 60;
+const TRIED_AT_OPENING: usize = 200;
 /// The same for the first plan.
 const ALL_ROUTES_AT_FIRST: usize = 300;
 /// Neighbours whose routes are tried then.

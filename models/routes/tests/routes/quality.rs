@@ -94,7 +94,31 @@ fn seven_stops_on_two_vans_are_planned_optimally() {
 
 #[test]
 fn groups_that_fill_a_van_each_are_found_by_the_crossover_too() {
-    // Eight groups of five stops on a wide circle, and vans for five: the optimum is a tour of each group.
+    let problem = groups_on_a_circle(|_| None);
+    let best: f64 = (0..8).map(|group| tour_of_group(&problem, group)).sum();
+    // So many steps a stop that most of the work is the crossover's.
+    let plan = solve(&problem, 800_000);
+    assert_eq!(check(&problem, &plan), vec![]);
+    assert_eq!(plan.cost as f64, best);
+    assert_eq!(solve(&problem, 800_000), plan);
+}
+
+#[test]
+fn stops_that_pay_for_a_van_only_together_are_served_and_no_others() {
+    // Any van drives at least 1,800: no stop pays for that alone, the first two groups do, and of the others not even a whole one.
+    // Serving all costs more than serving none.
+    let prize = |group: usize| if group < 2 { 1_000 } else { 200 };
+    let problem = groups_on_a_circle(|group| Some(prize(group)));
+    let best = (0..2).map(|group| tour_of_group(&problem, group)).sum::<f64>() + 6.0 * 5.0 * 200.0;
+    let plan = solve(&problem, 40_000);
+    assert_eq!(check(&problem, &plan), vec![]);
+    assert_eq!((plan.cost as f64, plan.unassigned.len()), (best, 30));
+    assert!(plan.unassigned.iter().all(|left| left.stop % 8 >= 2));
+}
+
+/// Eight groups of five stops on a wide circle, stop `i` in group `i` modulo 8, and ten vans for five stops: what is served
+/// best is served by a tour of each group.
+fn groups_on_a_circle(prize: impl Fn(usize) -> Option<i64>) -> Problem {
     let point = |group: usize, stop: usize| {
         let (sin, cos) = (group as f64 * std::f64::consts::TAU / 8.0).sin_cos();
         let (dy, dx) = (stop as f64 * std::f64::consts::TAU / 5.0 + group as f64).sin_cos();
@@ -103,21 +127,17 @@ fn groups_that_fill_a_van_each_are_found_by_the_crossover_too() {
     let mut points = vec![[0.0, 0.0]];
     points.extend((0..40).map(|stop| point(stop % 8, stop / 8)));
     let travel = Travel::Planar { points, rounding: Rounding::Nearest };
-    let stops = (1..=40).map(|i| Stop::new(i.to_string(), i).delivering(&[1])).collect();
+    let stop = |i: usize| Stop { prize: prize(i % 8), ..Stop::new((i + 1).to_string(), i + 1).delivering(&[1]) };
     let vans = (0..10).map(|i| Vehicle::new(i.to_string(), 0).carrying(&[5])).collect();
-    let problem = Problem::new(stops, vans, travel).expect("a right problem");
-    let group = |group: usize| {
-        let mut least = vec![None; 1 << 5];
-        let members: Vec<usize> = (0..5).map(|i| group + 8 * i).collect();
-        tours_of(&problem, &members, &mut Vec::new(), &mut least);
-        least[31].expect("a van can carry the group")
-    };
-    let best: f64 = (0..8).map(group).sum();
-    // So many steps a stop that most of the work is the crossover's.
-    let plan = solve(&problem, 800_000);
-    assert_eq!(check(&problem, &plan), vec![]);
-    assert_eq!(plan.cost as f64, best);
-    assert_eq!(solve(&problem, 800_000), plan);
+    Problem::new((0..40).map(stop).collect(), vans, travel).expect("a right problem")
+}
+
+/// The least cost of a tour of one of these groups.
+fn tour_of_group(problem: &Problem, group: usize) -> f64 {
+    let mut least = vec![None; 1 << 5];
+    let members: Vec<usize> = (0..5).map(|i| group + 8 * i).collect();
+    tours_of(problem, &members, &mut Vec::new(), &mut least);
+    least[31].expect("a van can carry the group")
 }
 
 /// The least cost of each set of these members in any order, by the sets' bits.
