@@ -72,7 +72,7 @@ pub enum Command {
     /// Trains models on what the data folder holds, and promotes the good ones.
     #[command(after_help = "Example:\n  dhow train fraud recommend")]
     Train(TrainArguments),
-    /// Lists, imports and promotes models.
+    /// Lists, imports, signs and promotes models.
     #[command(
         after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0"
     )]
@@ -621,6 +621,17 @@ pub enum ModelsAction {
         #[arg(long, default_value = "champion")]
         alias: String,
     },
+    /// Makes and shows the keys that models are signed with.
+    Keys {
+        /// What to do.
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+    /// Signs a registered model with the configured key.
+    Sign {
+        /// The model's id, `mdl_…`.
+        model: dhow_events::ModelId,
+    },
     /// Gives a model an alias.
     Promote {
         /// The model's id, `mdl_…`.
@@ -631,6 +642,21 @@ pub enum ModelsAction {
         /// Why, for the ledger.
         #[arg(long)]
         why: String,
+    },
+}
+
+/// What `models keys` can do.
+#[derive(Subcommand)]
+pub enum KeysAction {
+    /// Makes a signing key in a new file that its owner alone can read, and prints its public key, for `trusted_keys`.
+    New {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Prints the public key of a signing key.
+    Show {
+        /// The file.
+        file: PathBuf,
     },
 }
 

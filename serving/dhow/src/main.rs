@@ -19,6 +19,7 @@ mod forecast;
 mod forecast_file;
 mod ingest;
 mod logging;
+mod model_keys;
 mod models;
 mod operations;
 mod output;

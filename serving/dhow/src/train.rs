@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_definitions::FeatureSet;
-use dhow_engine::{Engine, Folders};
+use dhow_engine::Engine;
 use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
 use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
@@ -16,6 +16,7 @@ use dhow_training::{
 use crate::arguments::{FraudMethodArgument, TrainArguments, TrainTask};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::model_keys::open_registry;
 use crate::output::{json, progress, table, thousands};
 use crate::platform::{lake, link_settings, online_settings, open_log, require_data_dir};
 
@@ -64,7 +65,7 @@ impl TrainingParts {
     pub fn open(configuration: &Configuration) -> Result<Self, Failure> {
         require_data_dir(configuration)?;
         let log = open_log(configuration, Arc::new(SystemClock))?;
-        let registry = Registry::open(&Folders::of(&configuration.data_dir).registry)?;
+        let registry = open_registry(configuration)?;
         Ok(Self { lake: lake(configuration)?, log, registry, features: Arc::new(configuration.feature_set()?) })
     }
 
