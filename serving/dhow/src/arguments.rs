@@ -70,7 +70,9 @@ pub enum Command {
     )]
     Evaluate(Box<EvaluateArguments>),
     /// Trains models on what the data folder holds, and promotes the good ones.
-    #[command(after_help = "Example:\n  dhow train fraud recommend")]
+    #[command(
+        after_help = "Examples:\n  dhow train fraud recommend\n  dhow train --from-card mdl_01890a5d-ac96-774b-bcce-b302099a8057"
+    )]
     Train(TrainArguments),
     /// Lists, imports, signs and promotes models.
     #[command(
@@ -430,6 +432,10 @@ pub struct TrainArguments {
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// Learn this model anew from what its card says, and tell whether it comes out the same, byte for byte; nothing is
+    /// registered.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["until", "fraud_method", "seed"])]
+    pub from_card: Option<dhow_events::ModelId>,
     /// The reports as JSON.
     #[arg(long)]
     pub json: bool,

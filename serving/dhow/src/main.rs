@@ -26,6 +26,7 @@ mod output;
 mod parity;
 mod platform;
 mod quality;
+mod reproduce;
 mod route;
 mod series_file;
 mod serve;

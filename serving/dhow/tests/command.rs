@@ -618,6 +618,15 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
         assert!(text(&fraud.stderr).contains("let labels mature"), "{}", text(&fraud.stderr));
     }
 
+    // The lake and the log have grown by a day since the demo trained them.
+    for task in ["fraud", "forecast"] {
+        let trained = report["tasks"].as_array().unwrap().iter().find(|one| one["task"] == task).unwrap();
+        let model = trained["model"].as_str().unwrap();
+        let card = fs::read_to_string(Path::new(&data).join(format!("registry/cards/{model}.json"))).unwrap();
+        let same = parsed(&run(&["train", task, "--from-card", model, "--json", "--data-dir", &data]));
+        assert!(card.contains(same["artifact_hash"].as_str().unwrap()), "{task}: {same}, {card}");
+    }
+
     let again = parsed(&run(&["train", "recommend", "--json", "--data-dir", &data]));
     let verdict = again[0]["verdict"].as_str().unwrap();
     assert!(verdict.contains("learned from data up to"), "a champion is not judged on what it learned: {verdict}");
