@@ -75,6 +75,20 @@ pub enum RegistryError {
         /// The hash of the bytes.
         found: String,
     },
+    /// No trusted key signed the model as it stands.
+    #[error(
+        "model {model_id} is not signed by a trusted key: {why}; whoever vouches for it signs it with \
+         `dhow models sign {model_id}`"
+    )]
+    NotTrusted {
+        /// The model.
+        model_id: ModelId,
+        /// Who signed it instead, or that its signature does not fit.
+        why: String,
+    },
+    /// A model was to be signed without a key.
+    #[error("there is no signing key; name its file as `signing_key_file` in `[registry]`")]
+    NoSigningKey,
     /// A model card is not as it was written.
     #[error("the model card {path} is corrupt: {what}; restore it from a backup")]
     CorruptCard {

@@ -14,6 +14,7 @@ mod plan;
 mod registry;
 mod sealed;
 mod servable;
+mod signatures;
 
 pub use bundle::{Bundle, BundleError, MAX_BUNDLE_FILES};
 pub use card::{
@@ -30,3 +31,4 @@ pub use onnx::{MAX_INPUT_ELEMENTS, OnnxError, OnnxModel};
 pub use plan::MAX_CACHED_PLANS;
 pub use registry::{MAX_ARTIFACT_BYTES, Registry};
 pub use servable::{Servable, TreeModel, open_servable};
+pub use signatures::{KeyError, MAX_TRUSTED_KEYS, ModelKeys, PublicKey, SigningKey};

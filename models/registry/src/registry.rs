@@ -3,6 +3,7 @@
 //! ```text
 //! artifacts/<blake3 of the bytes>   immutable
 //! cards/<model id>.json             immutable, one checksummed line; a model exists once its card does
+//! signatures/<model id>.<key>       a key's signature of a card, 64 bytes; written before the card
 //! promotions.jsonl                  append-only, one checksummed line each, chained; the aliases derive from it
 //! lock                              held by writers alone, shared by readers of the ledger
 //! incoming.tmp                      the file that a writer is about to rename, or what a killed one left
@@ -17,34 +18,47 @@ use crate::error::RegistryError;
 use crate::folder::{Access, Folder, Lock, io_error};
 use crate::ledger::{Ledger, Promotion};
 use crate::sealed::{CHAIN_START, seal, unseal};
+use crate::signatures::{ModelKeys, PublicKey};
 
 /// The largest artifact, in bytes.
 pub const MAX_ARTIFACT_BYTES: u64 = 4 << 30;
 
 const ARTIFACTS: &str = "artifacts";
 const CARDS: &str = "cards";
+const SIGNATURES: &str = "signatures";
 const LEDGER: &str = "promotions.jsonl";
 
 /// Models of all tenants in one folder. Cheap to clone; any number of threads and processes may use the same folder.
 #[derive(Debug, Clone)]
 pub struct Registry {
     folder: Folder,
+    keys: ModelKeys,
 }
 
 impl Registry {
+    /// Opens the folder as [`open_with`](Self::open_with) does, to sign nothing and believe every card.
+    ///
+    /// # Errors
+    /// Those of [`open_with`](Self::open_with).
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, RegistryError> {
+        Self::open_with(folder, ModelKeys::default())
+    }
+
     /// Opens the folder, making it where it is missing, and checks the ledger.
     ///
     /// What an interrupted write left at the ledger's end is ignored, with a warning, and removed by the next promotion.
     ///
     /// # Errors
     /// [`RegistryError::CorruptLedger`], [`RegistryError::Busy`], [`RegistryError::Io`].
-    pub fn open(folder: impl AsRef<Path>) -> Result<Self, RegistryError> {
-        let registry = Self { folder: Folder::open(folder.as_ref(), &[ARTIFACTS, CARDS])? };
+    pub fn open_with(folder: impl AsRef<Path>, keys: ModelKeys) -> Result<Self, RegistryError> {
+        let registry = Self { folder: Folder::open(folder.as_ref(), &[ARTIFACTS, CARDS, SIGNATURES])?, keys };
         registry.ledger()?;
         Ok(registry)
     }
 
-    /// Stores the artifact and the card. The id follows from both: registering the same again changes nothing.
+    /// Stores the artifact and the card, signed where there is a signing key.
+    ///
+    /// The id follows from artifact and card: registering the same again changes nothing.
     ///
     /// # Errors
     /// [`RegistryError::BadCard`] for texts, numbers or an artifact outside their bounds;
@@ -64,10 +78,12 @@ impl Registry {
         let identity = format!("{artifact_hash} {}", to_json("model card", &draft)?);
         let model_id = ModelId::from_reference(&draft.tenant, &identity);
         let card = ModelCard { model_id, artifact_hash, artifact_bytes: artifact.len() as u64, draft };
-        let line = seal(CHAIN_START, &to_json("model card", &card)?) + "\n";
+        let body = to_json("model card", &card)?;
+        let line = seal(CHAIN_START, &body) + "\n";
 
         let lock = self.folder.lock(Access::Write)?;
         self.folder.write_whole(&lock, &artifact_path(&card), artifact)?;
+        self.write_signature(&lock, model_id, &body)?;
         self.folder.write_whole(&lock, &card_path(model_id), line.as_bytes())?;
         Ok(card)
     }
@@ -77,21 +93,34 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::UnknownModel`], [`RegistryError::CorruptCard`].
     pub fn card(&self, model_id: ModelId) -> Result<ModelCard, RegistryError> {
-        let inside = card_path(model_id);
-        let bytes = self.folder.read(&inside)?.ok_or(RegistryError::UnknownModel(model_id))?;
-        let card = read_card(&bytes).and_then(|card| {
-            if card.model_id == model_id { Ok(card) } else { Err(format!("it is the card of model {}", card.model_id)) }
-        });
-        card.map_err(|what| RegistryError::CorruptCard { path: self.folder.path(&inside), what })
+        self.card_and_body(model_id).map(|(card, _)| card)
     }
 
-    /// A model's card and its artifact, whose hash has been compared.
+    /// A model's card and its artifact, whose hash has been compared; signed by a trusted key, where there are any.
     ///
     /// # Errors
     /// [`RegistryError::UnknownModel`], [`RegistryError::CorruptCard`], [`RegistryError::CorruptArtifact`],
-    /// [`RegistryError::Io`] where the artifact is missing.
+    /// [`RegistryError::NotTrusted`], [`RegistryError::Io`] where the artifact is missing.
     pub fn load(&self, model_id: ModelId) -> Result<(ModelCard, Vec<u8>), RegistryError> {
-        let card = self.card(model_id)?;
+        let (card, body) = self.card_and_body(model_id)?;
+        self.check_trust(model_id, &body)?;
+        self.with_artifact(card)
+    }
+
+    /// Signs a model that is registered already, whose artifact has been compared, beside the signatures it has.
+    ///
+    /// # Errors
+    /// [`RegistryError::NoSigningKey`], and those of [`load`](Self::load) but [`RegistryError::NotTrusted`].
+    pub fn sign(&self, model_id: ModelId) -> Result<PublicKey, RegistryError> {
+        let key = self.keys.signing().ok_or(RegistryError::NoSigningKey)?.public_key();
+        let (card, body) = self.card_and_body(model_id)?;
+        self.with_artifact(card)?;
+        self.write_signature(&self.folder.lock(Access::Write)?, model_id, &body)?;
+        Ok(key)
+    }
+
+    fn with_artifact(&self, card: ModelCard) -> Result<(ModelCard, Vec<u8>), RegistryError> {
+        let model_id = card.model_id;
         let path = self.folder.path(artifact_path(&card));
         let artifact = std::fs::read(&path).map_err(io_error("reading the artifact", &path))?;
         let found = blake3::hash(&artifact).to_hex().to_string();
@@ -125,9 +154,9 @@ impl Registry {
     /// Gives a model an alias from `at` on; returns when that is on the disk.
     ///
     /// # Errors
-    /// [`RegistryError::UnknownModel`], [`RegistryError::OtherTenant`], and [`RegistryError::BadPromotion`] where the
-    /// model is for another task, the reason is missing or too long, or `at` is earlier than the alias's last promotion:
-    /// what was served in the past cannot be rewritten.
+    /// [`RegistryError::UnknownModel`], [`RegistryError::OtherTenant`], [`RegistryError::NotTrusted`] where it could not
+    /// be loaded, and [`RegistryError::BadPromotion`] where the model is for another task, the reason is missing or too
+    /// long, or `at` is earlier than the alias's last promotion: what was served in the past cannot be rewritten.
     pub fn promote(
         &self,
         tenant: &TenantId,
@@ -145,6 +174,7 @@ impl Registry {
         if why.trim().is_empty() || why.len() > MAX_TEXT_BYTES {
             return Err(bad(format!("the reason has {} bytes; it must have 1 to {MAX_TEXT_BYTES}", why.len())));
         }
+        self.check_trust(model_id, &self.card_and_body(model_id)?.1)?;
         let lock = self.folder.lock(Access::Write)?;
         let ledger = self.read_ledger(&lock)?;
         if let Some(last) = ledger.last(tenant, task, alias).filter(|last| last.at > at) {
@@ -190,6 +220,55 @@ impl Registry {
         Ok(self.ledger()?.alias_at(tenant, task, Alias::Champion, time))
     }
 
+    /// The card, and the JSON that it was read from: what is signed.
+    fn card_and_body(&self, model_id: ModelId) -> Result<(ModelCard, String), RegistryError> {
+        let inside = card_path(model_id);
+        let bytes = self.folder.read(&inside)?.ok_or(RegistryError::UnknownModel(model_id))?;
+        let read = read_card(&bytes).and_then(|(card, body)| {
+            let of = card.model_id;
+            if of == model_id { Ok((card, body)) } else { Err(format!("it is the card of model {of}")) }
+        });
+        read.map_err(|what| RegistryError::CorruptCard { path: self.folder.path(&inside), what })
+    }
+
+    fn write_signature(&self, lock: &Lock, model_id: ModelId, body: &str) -> Result<(), RegistryError> {
+        let Some(key) = self.keys.signing() else { return Ok(()) };
+        self.folder.write_whole(lock, &signature_path(model_id, key.public_key()), &key.sign(body))
+    }
+
+    fn check_trust(&self, model_id: ModelId, body: &str) -> Result<(), RegistryError> {
+        let trusted = self.keys.trusted();
+        let mut broken = None;
+        for key in trusted {
+            match self.folder.read(signature_path(model_id, *key))? {
+                Some(signature) if key.signed(body, &signature) => return Ok(()),
+                Some(_) => broken = Some(*key),
+                None => {}
+            }
+        }
+        if trusted.is_empty() {
+            return Ok(());
+        }
+        let why = match broken {
+            Some(key) => format!("its signature by {key} does not fit its card: one of them was changed"),
+            None => self.other_signers(model_id)?,
+        };
+        Err(RegistryError::NotTrusted { model_id, why })
+    }
+
+    /// In words, who signed the model, where no trusted key did.
+    fn other_signers(&self, model_id: ModelId) -> Result<String, RegistryError> {
+        let folder = self.folder.path(SIGNATURES);
+        let head = format!("{model_id}.");
+        let mut keys = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(io_error("listing", &folder))? {
+            let name = entry.map_err(io_error("listing", &folder))?.file_name();
+            keys.extend(name.to_string_lossy().strip_prefix(&head).map(str::to_owned));
+        }
+        keys.sort();
+        Ok(if keys.is_empty() { "nobody signed it".to_owned() } else { format!("it is signed by {}", keys.join(", ")) })
+    }
+
     fn card_of(&self, tenant: &TenantId, model_id: ModelId) -> Result<ModelCard, RegistryError> {
         let card = self.card(model_id)?;
         if card.draft.tenant != *tenant {
@@ -222,11 +301,16 @@ fn card_path(model_id: ModelId) -> PathBuf {
     Path::new(CARDS).join(format!("{model_id}.json"))
 }
 
-fn read_card(bytes: &[u8]) -> Result<ModelCard, String> {
+fn signature_path(model_id: ModelId, key: PublicKey) -> PathBuf {
+    Path::new(SIGNATURES).join(format!("{model_id}.{key}"))
+}
+
+fn read_card(bytes: &[u8]) -> Result<(ModelCard, String), String> {
     let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
     let line = text.strip_suffix('\n').ok_or("its end is missing")?;
     let (_, body) = unseal(CHAIN_START, line).ok_or("its checksum does not fit")?;
-    serde_json::from_str(body).map_err(|error| error.to_string())
+    let card = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    Ok((card, body.to_owned()))
 }
 
 fn to_json(what: &'static str, value: &impl serde::Serialize) -> Result<String, RegistryError> {

@@ -68,7 +68,6 @@ pub async fn train_customers(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
                 ("days".to_owned(), days.into()),
                 ("step_days".to_owned(), settings.step_days.into()),
                 ("coverage".to_owned(), settings.coverage.into()),
-                ("seed".to_owned(), input.seed.into()),
             ]),
             training_rows: purchases.len() as u64,
             test_rows: learned.report.customers as u64,

@@ -72,6 +72,22 @@ pub enum FraudMethod {
     BoostedTrees,
 }
 
+impl FraudMethod {
+    /// Its name on cards.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::Logistic => "logistic",
+            Self::BoostedTrees => "boosted-trees",
+        }
+    }
+
+    /// The method of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Best, Self::Logistic, Self::BoostedTrees].into_iter().find(|method| method.name() == name)
+    }
+}
+
 /// What the registry holds of a fraud model: the model, the thresholds that were chosen with it, what it learned from, and
 /// behind them the scores of kinds of fraud, which an artifact of an earlier program ends before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -255,6 +271,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
             settings: BTreeMap::from([
                 ("chosen".to_owned(), trained.settings.clone()),
                 ("kinds".to_owned(), serde_json::json!(kinds.notes)),
+                ("method".to_owned(), input.fraud_method.name().into()),
             ]),
             notes: kinds.notes,
             training_rows: count as u64,

@@ -117,6 +117,8 @@ fn draft(input: &TrainingInput<'_>, candidate: &Candidate, parent: Option<ModelI
         let (low, high) = figure.interval.unwrap_or((figure.value, figure.value));
         (figure.name.clone(), Metric { value: figure.value, low, high })
     };
+    let mut settings = candidate.settings.clone();
+    settings.insert("seed".to_owned(), input.seed.into());
     ModelDraft {
         tenant: input.tenant,
         task: candidate.task,
@@ -126,7 +128,7 @@ fn draft(input: &TrainingInput<'_>, candidate: &Candidate, parent: Option<ModelI
         training_span: Some(TrainingSpan { start: candidate.training_span.0, end: candidate.training_span.1 }),
         data_fingerprint: Some(candidate.data_fingerprint.clone()),
         feature_schema_hash: candidate.feature_schema_hash.clone(),
-        settings: candidate.settings.clone(),
+        settings,
         metrics: candidate.figures.iter().filter(|figure| figure.value.is_finite()).map(metric).collect(),
         code_version: input.code_version.to_owned(),
         licence: "the tenant's own data".to_owned(),

@@ -70,9 +70,11 @@ pub enum Command {
     )]
     Evaluate(Box<EvaluateArguments>),
     /// Trains models on what the data folder holds, and promotes the good ones.
-    #[command(after_help = "Example:\n  dhow train fraud recommend")]
+    #[command(
+        after_help = "Examples:\n  dhow train fraud recommend\n  dhow train --from-card mdl_01890a5d-ac96-774b-bcce-b302099a8057"
+    )]
     Train(TrainArguments),
-    /// Lists, imports and promotes models.
+    /// Lists, imports, signs and promotes models.
     #[command(
         after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0"
     )]
@@ -430,6 +432,10 @@ pub struct TrainArguments {
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// Learn this model anew from what its card says, and tell whether it comes out the same, byte for byte; nothing is
+    /// registered.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["until", "fraud_method", "seed"])]
+    pub from_card: Option<dhow_events::ModelId>,
     /// The reports as JSON.
     #[arg(long)]
     pub json: bool,
@@ -621,6 +627,17 @@ pub enum ModelsAction {
         #[arg(long, default_value = "champion")]
         alias: String,
     },
+    /// Makes and shows the keys that models are signed with.
+    Keys {
+        /// What to do.
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+    /// Signs a registered model with the configured key.
+    Sign {
+        /// The model's id, `mdl_…`.
+        model: dhow_events::ModelId,
+    },
     /// Gives a model an alias.
     Promote {
         /// The model's id, `mdl_…`.
@@ -631,6 +648,21 @@ pub enum ModelsAction {
         /// Why, for the ledger.
         #[arg(long)]
         why: String,
+    },
+}
+
+/// What `models keys` can do.
+#[derive(Subcommand)]
+pub enum KeysAction {
+    /// Makes a signing key in a new file that its owner alone can read, and prints its public key, for `trusted_keys`.
+    New {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Prints the public key of a signing key.
+    Show {
+        /// The file.
+        file: PathBuf,
     },
 }
 

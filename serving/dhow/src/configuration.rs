@@ -10,6 +10,7 @@ use dhow_engine::StorefrontSettings;
 use dhow_events::TenantId;
 use dhow_offline::S3Settings;
 use dhow_quality::Expectations;
+use dhow_registry::PublicKey;
 use serde::Deserialize;
 
 use crate::arguments::Arguments;
@@ -77,6 +78,10 @@ pub struct Configuration {
     pub feed_kept_days: u16,
     /// Whether webhooks may be sent to this machine.
     pub webhooks_to_loopback: bool,
+    /// Keys of which one must have signed a model for it to be loaded; where there are none, any model is.
+    pub trusted_keys: Vec<PublicKey>,
+    /// The key that registered models are signed with.
+    pub signing_key_file: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -108,6 +113,24 @@ struct File {
     webhooks: WebhooksSection,
     #[serde(default)]
     inference: InferenceSection,
+    #[serde(default)]
+    registry: RegistrySection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegistrySection {
+    #[serde(default)]
+    trusted_keys: Vec<String>,
+    signing_key_file: Option<PathBuf>,
+}
+
+impl RegistrySection {
+    fn trusted(&self) -> Result<Vec<PublicKey>, Failure> {
+        let key =
+            |text: &String| text.parse().map_err(|error| Failure::Input(format!("registry.trusted_keys: {error}")));
+        self.trusted_keys.iter().map(key).collect()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -285,6 +308,8 @@ impl Configuration {
             expectations: file.features.expectations,
             storefront: file.storefront,
             telemetry: file.telemetry.telemetry()?,
+            trusted_keys: file.registry.trusted()?,
+            signing_key_file: file.registry.signing_key_file,
             rail_secret: file.payments.secret()?,
             webhooks_to_loopback: file.webhooks.allow_loopback.unwrap_or(false),
             feed_kept_days: file.feed.kept_days.map_or(FEED_KEPT_DAYS, NonZeroU16::get),
@@ -374,6 +399,10 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         }
         "DHOW_SERVER_GRPC_BIND" => file.server.grpc_bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_INFERENCE_LOAD" => file.inference.load = value.split(',').map(|name| name.trim().to_owned()).collect(),
+        "DHOW_REGISTRY_TRUSTED_KEYS" => {
+            file.registry.trusted_keys = value.split(',').map(|key| key.trim().to_owned()).collect();
+        }
+        "DHOW_REGISTRY_SIGNING_KEY_FILE" => file.registry.signing_key_file = Some(value.into()),
         "DHOW_SERVER_BIND" => file.server.bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_PARTITIONS" => file.log.partitions = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_KAFKA_BROKERS" => file.log.kafka_brokers = Some(value.to_owned()),
@@ -397,7 +426,7 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_FEED_KEPT_DAYS, DHOW_PAYMENTS_WEBHOOK_SECRET, DHOW_WEBHOOKS_ALLOW_LOOPBACK";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_FEED_KEPT_DAYS, DHOW_PAYMENTS_WEBHOOK_SECRET, DHOW_WEBHOOKS_ALLOW_LOOPBACK, DHOW_REGISTRY_TRUSTED_KEYS, DHOW_REGISTRY_SIGNING_KEY_FILE";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

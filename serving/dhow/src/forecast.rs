@@ -1,14 +1,14 @@
 //! `dhow forecast`: a product's demand by the champion, as a table and as a fan chart; files are left to `forecast_file`.
 
-use dhow_engine::Folders;
 use dhow_events::{DAY_MICROS, Timestamp};
 use dhow_forecast::{DemandModel, SeriesKey, chart};
-use dhow_registry::{Alias, Registry, Task};
+use dhow_registry::{Alias, Task};
 
 use crate::arguments::{ForecastArguments, ForecastSubject};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::forecast_file;
+use crate::model_keys::open_registry;
 use crate::output::{json, table};
 use crate::platform::require_data_dir;
 
@@ -25,7 +25,7 @@ pub fn run(arguments: &ForecastArguments, configuration: &Configuration) -> Resu
         ForecastSubject::Product(product) => *product,
     };
     require_data_dir(configuration)?;
-    let registry = Registry::open(Folders::of(&configuration.data_dir).registry)?;
+    let registry = open_registry(configuration)?;
     let champion = registry.resolve(&configuration.tenant, Task::Forecast, Alias::Champion)?;
     let model = DemandModel::from_bytes(&registry.load(champion)?.1)?;
     let key = SeriesKey::product(product, arguments.region);

@@ -1,8 +1,7 @@
-//! `dhow models`: lists, imports and promotes models.
+//! `dhow models`: lists, imports, signs and promotes models.
 
 use std::path::Path;
 
-use dhow_engine::Folders;
 use dhow_events::{Clock, ModelId, SystemClock};
 use dhow_registry::{Alias, EmbedderSettings, OnnxImport, Registry, Task, Trial, import_onnx};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use serde::Serialize;
 use crate::arguments::{ModelsAction, ModelsArguments};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::model_keys::{self, open_registry};
 use crate::output::{json, table};
 
 #[derive(Serialize)]
@@ -28,9 +28,15 @@ struct Shown {
 /// # Errors
 /// A file that is no model, an unknown model, or a damaged registry.
 pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result<(), Failure> {
-    let registry = Registry::open(Folders::of(&configuration.data_dir).registry)?;
+    let registry = || open_registry(configuration);
     match &arguments.action {
-        ModelsAction::List => list(&registry, configuration, arguments.json),
+        ModelsAction::Keys { action } => model_keys::run(action),
+        ModelsAction::Sign { model } => {
+            let key = registry()?.sign(*model)?;
+            println!("{model} is signed by {key}");
+            Ok(())
+        }
+        ModelsAction::List => list(&registry()?, configuration, arguments.json),
         ModelsAction::Import { file, tokenizer, task, licence, name, alias } => {
             let alias = (alias != "none").then(|| alias.parse::<Alias>()).transpose().map_err(Failure::input)?;
             let name =
@@ -44,9 +50,9 @@ pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result
                 at: SystemClock.now(),
                 embedder: EmbedderSettings::default(),
             };
-            import_model(&registry, configuration, &import, alias, arguments.json)
+            import_model(&registry()?, configuration, &import, alias, arguments.json)
         }
-        ModelsAction::Promote { model, alias, why } => promote(&registry, configuration, *model, alias, why),
+        ModelsAction::Promote { model, alias, why } => promote(&registry()?, configuration, *model, alias, why),
     }
 }
 

@@ -15,6 +15,7 @@ use dhow_streams::{LocalLogSettings, Log};
 
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::model_keys::configured;
 
 /// Connections to Redis of one process.
 const REDIS_CONNECTIONS: usize = 16;
@@ -107,6 +108,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         checkpoint_records: configuration.checkpoint_records,
         monitor: MonitorSettings { expectations: configuration.expectations()?, ..MonitorSettings::default() },
         storefront: configuration.storefront.clone(),
+        model_keys: configured(configuration)?,
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
         rail_secret: configuration.rail_secret.clone(),
@@ -140,8 +142,11 @@ fn create_folder(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path).map_err(|error| Failure::Input(format!("data folder `{}`: {error}", path.display())))
 }
 
-/// Bits that no other start of this server has, from the operating system.
-fn fresh_seed() -> Result<[u8; 32], Failure> {
+/// Bits that nobody can guess and no other start of this server has, from the operating system.
+///
+/// # Errors
+/// The system gives none.
+pub fn fresh_seed() -> Result<[u8; 32], Failure> {
     use std::io::Read;
     let mut seed = [0; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dhow_definitions::FeatureSet;
-use dhow_engine::{Engine, Folders};
+use dhow_engine::Engine;
 use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
 use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
@@ -16,8 +16,10 @@ use dhow_training::{
 use crate::arguments::{FraudMethodArgument, TrainArguments, TrainTask};
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::model_keys::open_registry;
 use crate::output::{json, progress, table, thousands};
 use crate::platform::{lake, link_settings, online_settings, open_log, require_data_dir};
+use crate::reproduce;
 
 /// What every marketplace has data for, in the order in which it is trained.
 const ALWAYS: [TrainTask; 3] = [TrainTask::Recommend, TrainTask::Forecast, TrainTask::Fraud];
@@ -29,6 +31,9 @@ const WHERE_POSSIBLE: [TrainTask; 2] = [TrainTask::Delivery, TrainTask::Customer
 /// # Errors
 /// No data folder, nothing to learn from, or a failing trainer.
 pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> Result<(), Failure> {
+    if let Some(model) = arguments.from_card {
+        return reproduce::run(model, arguments, configuration).await;
+    }
     let parts = TrainingParts::open(configuration)?;
     let method = match arguments.fraud_method {
         FraudMethodArgument::Best => FraudMethod::Best,
@@ -64,8 +69,13 @@ impl TrainingParts {
     pub fn open(configuration: &Configuration) -> Result<Self, Failure> {
         require_data_dir(configuration)?;
         let log = open_log(configuration, Arc::new(SystemClock))?;
-        let registry = Registry::open(&Folders::of(&configuration.data_dir).registry)?;
+        let registry = open_registry(configuration)?;
         Ok(Self { lake: lake(configuration)?, log, registry, features: Arc::new(configuration.feature_set()?) })
+    }
+
+    /// The models.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     /// What is read of them: everything before `until`, or all there is.
@@ -148,7 +158,11 @@ async fn train_tasks(input: &TrainingInput<'_>, tasks: &[TrainTask]) -> Result<V
     Ok(reports)
 }
 
-async fn train_task(input: &TrainingInput<'_>, task: TrainTask) -> Result<TaskReport, TrainingError> {
+/// Trains one task.
+///
+/// # Errors
+/// A failing trainer.
+pub async fn train_task(input: &TrainingInput<'_>, task: TrainTask) -> Result<TaskReport, TrainingError> {
     let begin = SystemClock.now();
     let report = match task {
         TrainTask::Recommend => train_recommend(input).await?,

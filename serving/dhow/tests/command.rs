@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -196,6 +197,41 @@ fn a_file_that_is_no_onnx_model_is_refused_by_name() {
         data.to_str().unwrap(),
     ]);
     assert!(said.contains("model.onnx"), "{said}");
+}
+
+#[test]
+fn a_model_that_no_trusted_key_signed_gets_no_role_until_it_is_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (ours, theirs, config, data) = (path("ours.key"), path("theirs.key"), path("dhow.toml"), path("shop"));
+    let public = run(&["models", "keys", "new", &ours]).trim().to_owned();
+    assert_eq!(run(&["models", "keys", "show", &ours]).trim(), public);
+    assert!(refused(&["models", "keys", "new", &ours]).contains("ours.key"));
+    run(&["models", "keys", "new", &theirs]);
+
+    let with = |keys: &str| fs::write(&config, format!("data_dir = \"{data}\"\n[registry]\n{keys}\n")).unwrap();
+    let (trusted, signing) = (format!("trusted_keys = [\"{public}\"]"), format!("signing_key_file = \"{ours}\""));
+    let models = |rest: &[&str]| dhow(&[&["--config", config.as_str(), "models"], rest].concat());
+    let trees =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/trees/tests/trees/fixtures/lightgbm_binary.txt");
+    let trees = trees.to_str().unwrap();
+    with("");
+    let imported = models(&["import", trees, "--task", "custom", "--licence", "MIT", "--alias", "none"]);
+    assert_eq!(imported.status.code(), Some(0), "{}", text(&imported.stderr));
+    let id = text(&imported.stdout).split(' ').next().unwrap().to_owned();
+
+    let promote = ["promote", id.as_str(), "--why", "a test"];
+    with(&trusted);
+    assert!(text(&models(&promote).stderr).contains("nobody signed it"));
+    with(&format!("{trusted}\nsigning_key_file = \"{theirs}\""));
+    assert!(text(&models(&promote).stderr).contains("is not among the trusted keys"));
+    with(&signing);
+    assert!(text(&models(&["sign", &id]).stdout).contains(&public));
+    with(&trusted);
+    assert_eq!(models(&promote).status.code(), Some(0));
+
+    fs::set_permissions(&ours, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refused(&["models", "keys", "show", &ours]).contains("chmod 600"));
 }
 
 #[test]
@@ -580,6 +616,15 @@ fn the_demo_trains_serves_sells_and_leaves_a_folder_that_every_command_can_go_on
     } else {
         assert_eq!(fraud.status.code(), Some(1));
         assert!(text(&fraud.stderr).contains("let labels mature"), "{}", text(&fraud.stderr));
+    }
+
+    // The lake and the log have grown by a day since the demo trained them.
+    for task in ["fraud", "forecast"] {
+        let trained = report["tasks"].as_array().unwrap().iter().find(|one| one["task"] == task).unwrap();
+        let model = trained["model"].as_str().unwrap();
+        let card = fs::read_to_string(Path::new(&data).join(format!("registry/cards/{model}.json"))).unwrap();
+        let same = parsed(&run(&["train", task, "--from-card", model, "--json", "--data-dir", &data]));
+        assert!(card.contains(same["artifact_hash"].as_str().unwrap()), "{task}: {same}, {card}");
     }
 
     let again = parsed(&run(&["train", "recommend", "--json", "--data-dir", &data]));

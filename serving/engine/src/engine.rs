@@ -14,7 +14,7 @@ use dhow_links::LinkSettings;
 use dhow_offline::{Lake, LakeStorage, LakeWriter};
 use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
 use dhow_redis::{RedisReader, RedisSettings};
-use dhow_registry::Registry;
+use dhow_registry::{ModelKeys, Registry};
 use dhow_store::{Store, StoreSettings};
 use dhow_streams::{Log, Offsets, Position, Sink, Watermark, WorkerSettings, run_worker};
 use dhow_training::FraudVector;
@@ -109,6 +109,8 @@ pub struct EngineSettings {
     pub monitor: MonitorSettings,
     /// How slates are arranged.
     pub storefront: StorefrontSettings,
+    /// What registered models are signed with, and whose signatures are asked for.
+    pub model_keys: ModelKeys,
     /// Tenants whose models and catalogue are loaded.
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
@@ -192,7 +194,7 @@ impl Engine {
         let log = settings.log.open(&folders.log, settings.clock.clone()).map_err(failed("log"))?;
         let store =
             Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
-        let registry = Registry::open(&folders.registry).map_err(failed("model registry"))?;
+        let registry = Registry::open_with(&folders.registry, settings.model_keys).map_err(failed("model registry"))?;
 
         let (reads, online) = open_features(&features, settings.online, settings.redis.as_ref(), &folders.snapshot)?;
         let shared = Arc::new(Shared {

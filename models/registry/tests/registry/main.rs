@@ -1,8 +1,9 @@
-//! The crate's tests in one binary: the store, the ONNX runtime, text embeddings and imports, on generated data.
+//! The crate's tests in one binary: the store, signatures, the ONNX runtime, text embeddings and imports, on generated data.
 
 mod import;
 mod onnx;
 mod protobuf;
+mod signatures;
 mod store;
 mod text;
 

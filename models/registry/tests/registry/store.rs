@@ -11,7 +11,7 @@ use crate::{second, tenant};
 
 const LEDGER: &str = "promotions.jsonl";
 
-fn draft(tenant_name: &str, task: Task, name: &str) -> ModelDraft {
+pub(crate) fn draft(tenant_name: &str, task: Task, name: &str) -> ModelDraft {
     let mut draft = ModelDraft::new(tenant(tenant_name), task, name, ModelFormat::Postcard, second(10), "Apache-2.0");
     draft.training_span = Some(TrainingSpan { start: second(0), end: second(9) });
     draft.data_fingerprint = Some("rows-17".to_owned());

@@ -14,6 +14,7 @@ use dhow_events::*;
 use dhow_links::LinkSettings;
 use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
+use dhow_registry::ModelKeys;
 use dhow_streams::LocalLogSettings;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -214,6 +215,7 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
         redis: None,
         checkpoint_records: 1_000,
         storefront: StorefrontSettings::default(),
+        model_keys: ModelKeys::default(),
         monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
         tenants: vec![TenantId::default()],
         rates: ExchangeRates::new(clock.now(), rates).unwrap(),
