@@ -92,6 +92,8 @@ fn every_event_is_valid_and_every_kind_of_the_storefront_and_trade_occurs() {
         FactKind::AuctionOpened,
         FactKind::AuctionBidPlaced,
         FactKind::AuctionMoved,
+        FactKind::ReturnMoved,
+        FactKind::DisputeMoved,
     ];
     assert_eq!(absent, of_servers);
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["payment_declined", "stock"]);

@@ -209,10 +209,14 @@ struct Label {
     kind: Option<RiskKind>,
 }
 
+/// A source that says otherwise later takes back what it said: a chargeback that was won is none.
 async fn known_labels(input: &TrainingInput<'_>) -> Result<FxHashMap<CheckoutId, Label>, TrainingError> {
     let sql = format!(
         "SELECT checkout, max(CASE WHEN fraud THEN 1 ELSE 0 END) AS fraud, max(CASE WHEN fraud THEN kind END) AS kind
-         FROM fraud_labelled WHERE arrow_cast(known_time, 'Int64') < {} GROUP BY checkout",
+         FROM (SELECT checkout, fraud, kind,
+                      row_number() OVER (PARTITION BY checkout, source ORDER BY event_time DESC, known_time DESC) AS place
+               FROM fraud_labelled WHERE arrow_cast(known_time, 'Int64') < {}) AS told
+         WHERE place = 1 GROUP BY checkout",
         input.until.micros()
     );
     let batches = input.sql()?.query(&sql).await?;

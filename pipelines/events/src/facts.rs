@@ -750,4 +750,48 @@ facts! {
         /// Until when is to be paid.
         pays_by: Option<Timestamp>,
     }
+    /// A return or a claim of units of an order came to another state.
+    ReturnMoved "return_moved" [since 9] {
+        /// The return.
+        return_id: ReturnId,
+        /// The order.
+        order: OrderId,
+        /// Who bought.
+        buyer: BuyerId,
+        /// Who sold.
+        seller: SellerId,
+        /// `return`, whose goods come back, or `claim`, whose goods do not.
+        kind: String,
+        /// `requested`, `approved`, `declined`, `in_transit`, `received`, `inspected`, `refunded`, `replaced` or `closed`.
+        state: String,
+        /// The reason that it was opened for.
+        reason: String,
+        /// Units.
+        quantity: i64,
+        /// What was paid for them.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+    }
+    /// A dispute of a payment, a chargeback, came to another state.
+    DisputeMoved "dispute_moved" [since 9] {
+        /// The dispute.
+        dispute: DisputeId,
+        /// The payment.
+        payment: PaymentId,
+        /// Its checkout.
+        checkout: CheckoutId,
+        /// Who bought.
+        buyer: BuyerId,
+        /// `needs_response`, `under_review`, `won` or `lost`.
+        state: String,
+        /// What the card's holder says.
+        reason: String,
+        /// How much is disputed.
+        amount: Money,
+        /// The same in cents.
+        amount_usd_minor: i64,
+        /// Until when evidence is taken.
+        respond_by: Timestamp,
+    }
 }

@@ -198,6 +198,8 @@ ids! {
     DecisionId "dec" "decision";
     /// An auction.
     AuctionId "auc" "auction";
+    /// A dispute of a payment.
+    DisputeId "dsp" "dispute";
     /// A route plan.
     PlanId "pln" "route plan";
     /// A proposal to order a product.

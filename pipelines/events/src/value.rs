@@ -112,7 +112,7 @@ macro_rules! id_fields {
 }
 
 id_fields! {
-    BuyerId SellerId ProductId SessionId CheckoutId OrderId PaymentId TransferId ShipmentId ReturnId ReviewId PromotionId DeviceId CardId AddressId PayoutAccountId CarrierId DecisionId PlanId AuctionId
+    BuyerId SellerId ProductId SessionId CheckoutId OrderId PaymentId TransferId ShipmentId ReturnId ReviewId PromotionId DeviceId CardId AddressId PayoutAccountId CarrierId DecisionId PlanId AuctionId DisputeId
 }
 
 impl Field for Money {

@@ -192,6 +192,7 @@ impl From<CommerceError> for Problem {
             }
             CommerceError::BidRefused { .. } => Self::new(StatusCode::CONFLICT, "bid_refused", words),
             CommerceError::NotOffered { .. } => Self::new(StatusCode::CONFLICT, "auction_not_offered", words),
+            CommerceError::AfterSaleRefused(_) => Self::new(StatusCode::CONFLICT, "after_sale_refused", words),
             CommerceError::NoFreeUnit(_) => Self::new(StatusCode::CONFLICT, "no_free_unit", words),
             CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
             CommerceError::BudgetSpent { .. } => Self::new(StatusCode::CONFLICT, "budget_spent", words),

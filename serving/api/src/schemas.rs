@@ -314,12 +314,22 @@ pub(crate) struct RailNotice {
     tenant: String,
     /// The id of a payment or transfer.
     key: String,
-    /// `done` or `declined`.
+    /// `done` or `declined`; `dispute` where the payment is disputed, or its dispute moved.
     outcome: String,
     /// The rail's own name for it, where it is done.
     reference: Option<String>,
     /// Why it was declined, or failed after it was done.
     reason: Option<String>,
+    /// Of a dispute: the rail's own name for it.
+    case: Option<String>,
+    /// Of a dispute: `needs_response`, `under_review`, `won` or `lost`.
+    state: Option<String>,
+    /// Of a dispute: how much.
+    amount: Option<Money>,
+    /// Of a dispute: `fraudulent`, `not_received`, `not_as_described`, `duplicate`, `refund_not_processed` or `other`.
+    dispute_reason: Option<String>,
+    /// Of a dispute: until when evidence is taken.
+    respond_by: Option<String>,
 }
 
 /// A checkout with all that came of it.

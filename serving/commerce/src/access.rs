@@ -32,6 +32,14 @@ worded! {
         SellersRead = "sellers:read",
         /// Set sellers' terms.
         SellersWrite = "sellers:write",
+        /// Read returns and claims.
+        ReturnsRead = "returns:read",
+        /// Open returns and claims, decide them, and say what became of the goods.
+        ReturnsWrite = "returns:write",
+        /// Read disputes.
+        DisputesRead = "disputes:read",
+        /// Open disputes, answer them, and write how they ended.
+        DisputesWrite = "disputes:write",
         /// Read auctions and follow them live.
         AuctionsRead = "auctions:read",
         /// Open and cancel auctions.

@@ -1,4 +1,4 @@
-//! What each step of a transfer writes into the books: pure functions from a transfer to a batch of entries.
+//! What each step of a transfer or a dispute writes into the books: pure functions from one to a batch of entries.
 //!
 //! | Step | Debit | Credit |
 //! |---|---|---|
@@ -12,11 +12,15 @@
 //! | payout done | payout | clearing |
 //! | payout failed | payout | seller |
 //! | payout reversed | clearing | seller |
+//! | credit note done | refunds | buyer |
+//! | dispute opened, or lost after it was won | chargeback loss | clearing |
+//! | dispute won | clearing | chargeback loss |
 
 use dhow_events::{SellerId, Timestamp};
 use dhow_ledger::{Account, AccountError, AccountKind, Asset, Batch, BatchId, Entry, Move};
 
-use crate::{Transfer, TransferKind, TransferState};
+use crate::transfers::STORE_CREDIT;
+use crate::{Dispute, DisputeState, Transfer, TransferKind, TransferState};
 
 /// The batch of a transfer that is asked for; none where only its end touches the books.
 pub(crate) fn asked(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
@@ -32,7 +36,11 @@ pub(crate) fn asked(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>,
 /// The batch of a transfer that came to an end; none where the end moves no money.
 pub(crate) fn ended(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
     let own = Account::own;
-    let clearing = Account::of(AccountKind::Clearing, transfer.rail.as_str())?;
+    let clearing = match &transfer.rail_reference {
+        // A credit note's reference is whose it is.
+        Some(buyer) if transfer.rail == STORE_CREDIT => Account::of(AccountKind::Buyer, buyer.as_str())?,
+        _ => Account::of(AccountKind::Clearing, transfer.rail.as_str())?,
+    };
     let entries = match (transfer.kind, transfer.state) {
         (TransferKind::Void, _) | (TransferKind::Capture, TransferState::Failed) | (_, TransferState::Pending) => {
             return Ok(None);
@@ -47,6 +55,30 @@ pub(crate) fn ended(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>,
         (TransferKind::Payout, TransferState::Reversed) => pair(transfer, clearing, seller(transfer)?),
     };
     Ok(Some(batch(transfer, transfer.state.word(), entries, at)))
+}
+
+/// The batch of a dispute that opened, was won, or was lost after it was won; its id is made of the dispute's version.
+pub(crate) fn disputed(dispute: &Dispute, at: Timestamp) -> Result<Batch, AccountError> {
+    let (asset, amount) = (Asset::from(dispute.amount.currency), dispute.amount.amount_minor);
+    let (loss, clearing) =
+        (Account::own(AccountKind::ChargebackLoss), Account::of(AccountKind::Clearing, dispute.rail.as_str())?);
+    let (debit, credit) = if dispute.state == DisputeState::Won { (clearing, loss) } else { (loss, clearing) };
+    let mut hasher = blake3::Hasher::new_derive_key("dhow 2026 ledger batch of a dispute");
+    hasher.update(&dispute.id.as_u128().to_le_bytes()).update(&dispute.version.to_le_bytes());
+    Ok(Batch {
+        id: batch_id(&hasher),
+        tenant: dispute.tenant,
+        at,
+        purpose: format!("dispute {}", dispute.state),
+        reference: dispute.id.to_string(),
+        does: Move::Post(vec![Entry::debit(debit, asset, amount), Entry::credit(credit, asset, amount)]),
+    })
+}
+
+fn batch_id(hasher: &blake3::Hasher) -> BatchId {
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    BatchId(u128::from_le_bytes(id))
 }
 
 /// The account of what a seller is owed.
@@ -94,10 +126,8 @@ fn opposite(mut entries: Vec<Entry>) -> Vec<Entry> {
 fn batch(transfer: &Transfer, step: &str, entries: Vec<Entry>, at: Timestamp) -> Batch {
     let mut hasher = blake3::Hasher::new_derive_key("dhow 2026 ledger batch of a transfer");
     hasher.update(&transfer.id.as_u128().to_le_bytes()).update(step.as_bytes());
-    let mut id = [0; 16];
-    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     Batch {
-        id: BatchId(u128::from_le_bytes(id)),
+        id: batch_id(&hasher),
         tenant: transfer.tenant,
         at,
         purpose: format!("{} {step}", transfer.kind),

@@ -25,6 +25,11 @@
 //! end is written in another, with the books, the events and the saved answer. The end may come by the rail's answer, by
 //! its message ([`Commerce::take_notice`]) or by recovery, in any order and more than once.
 //!
+//! # One return
+//! [`Commerce::open_return`] counts its units on the order's lines, which the database keeps within what was bought;
+//! [`Commerce::move_return`] brings it on, [`Commerce::settle_return`] settles what was accepted by refunds, credit notes or a
+//! replacement. [`Commerce::open_dispute`], [`Commerce::move_dispute`] and the rail's messages keep chargebacks.
+//!
 //! # One auction
 //! [`Commerce::open_auction`] reserves a unit for it; bids ([`Commerce::place_bid`]) are taken one after the other. Whoever
 //! wins or [buys at once](Commerce::buy_now) has a time to pay, by a checkout at the price of the auction that takes the
@@ -34,6 +39,7 @@
 //! the log. The rules stand here; a database implements [`Storage`] and [`StorageTransaction`].
 
 mod access;
+mod after_sale;
 mod amounts;
 mod auctions;
 mod audit;
@@ -46,6 +52,7 @@ mod catalogue;
 mod checkout;
 mod commissions;
 mod decisions;
+mod disputes;
 mod facts;
 mod feed;
 mod fraud_rules;
@@ -60,6 +67,8 @@ mod products;
 mod rates;
 mod recovery;
 mod reorders;
+mod returning;
+mod returns;
 mod route_plans;
 mod service;
 mod settlement;
@@ -74,6 +83,7 @@ mod webhooks;
 mod words;
 
 pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
+pub use after_sale::{AfterSaleStorage, AfterSaleTransaction, DisputeFilter, ReturnFilter};
 pub use amounts::{Amounts, TransferKind};
 pub use auctions::{
     AUCTION_CHANCES_MAX, AUCTION_LOOK_MICROS, Auction, AuctionCancellation, AuctionInput, AuctionOffer, AuctionState,
@@ -101,6 +111,10 @@ pub use decisions::{
     FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, ShadowScore, StateShare,
 };
 pub use dhow_auctions::Bid as AuctionBid;
+pub use disputes::{
+    DISPUTE_CASE_BYTES_MAX, DISPUTES_PER_PAYMENT_MAX, Dispute, DisputeChange, DisputeInput, DisputeNews, DisputeReason,
+    DisputeState,
+};
 pub use feed::{
     FEED_NOW, FEED_PAGE_MAX, FEED_SCAN_MAX, FEED_TYPES_MAX, FeedCursor, FeedEvent, FeedHead, FeedPage, FeedPart,
     FeedStart, event_kinds, told,
@@ -123,6 +137,12 @@ pub use recovery::{HOLD_MARGIN_MICROS, RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Re
 pub use reorders::{
     PERSON_BYTES_MAX, REORDER_NOTE_BYTES_MAX, REORDERS_MAX, ReorderBudgets, ReorderChange, ReorderLine,
     ReorderProposal, ReorderState, UnitsOnTheirWay,
+};
+pub use returning::RETURNS_PER_ORDER_MAX;
+pub use returns::{
+    EVIDENCE_BYTES_MAX, EVIDENCE_MAX, InspectedUnits, RETURN_NOTE_BYTES_MAX, Return, ReturnChange, ReturnInput,
+    ReturnKind, ReturnLine, ReturnParty, ReturnReason, ReturnSettlement, ReturnState, ReturnUnits, TIMELINE_MAX,
+    TimelineLine,
 };
 pub use route_plans::{
     MadePlan, ROUTE_PLAN_SILENT_MICROS, ROUTE_PLAN_VERSIONS_KEPT_MAX, ROUTE_PLANS_KEPT_MAX, RoutePlan, RoutePlanEnd,

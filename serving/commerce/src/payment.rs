@@ -6,8 +6,8 @@ use dhow_events::{CardId, Money, SellerId, TenantId, Timestamp};
 use dhow_ledger::Asset;
 use serde::{Deserialize, Serialize};
 
-use crate::TransferKind;
 use crate::words::worded;
+use crate::{DisputeNews, TransferKind};
 
 worded! {
     /// How a checkout is paid.
@@ -181,6 +181,8 @@ pub enum RailOutcome {
         /// Why.
         reason: String,
     },
+    /// The payment is disputed, or its dispute moved.
+    Dispute(DisputeNews),
 }
 
 /// Why a rail's message was not taken.

@@ -99,6 +99,9 @@ pub enum CommerceError {
     /// Every unit of the product is reserved or gone (409).
     #[error("no unit of {0} is free")]
     NoFreeUnit(ProductId),
+    /// A return, a claim or a dispute does not allow it as it stands (409).
+    #[error("{0}")]
+    AfterSaleRefused(String),
     /// A state cannot become another (409).
     #[error(transparent)]
     Transition(#[from] TransitionError),

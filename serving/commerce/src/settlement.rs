@@ -140,7 +140,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             // Nobody waits for it, so recovery asks the rail at once.
             let change = PaymentChange { kind: TransferKind::Void, order: None, amount: None };
             let given_up = stored(transaction, tenant, id).await?;
-            self.ask(transaction, given_up, &change, None, now).await?;
+            self.ask(transaction, given_up, &change, None, now, self.rail.name()).await?;
         }
         transaction.append_events(&events, now).await?;
         Ok(Some(settlement))

@@ -11,12 +11,13 @@ use dhow_ledger::{Account, Asset, Balance, Balances, Batch};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKey, Auction, AuctionBid, AuctionState, AuditEntry, AuditOutcome, AuditRequest, AuditVerification, CaseState,
-    Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord, FeedHead, FeedPart, FraudCase, Idempotency,
-    KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Product, RailQuote,
-    ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState,
-    SellerStanding, SellerTerms, Settlement, Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter,
-    UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    AfterSaleStorage, AfterSaleTransaction, ApiKey, Auction, AuctionBid, AuctionState, AuditEntry, AuditOutcome,
+    AuditRequest, AuditVerification, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord,
+    FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page,
+    PageRequest, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead,
+    RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement, Shortage, StockLevel,
+    StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState,
+    WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -106,7 +107,7 @@ pub struct ModelServing {
 ///
 /// Every method fails with [`StorageError::Unavailable`], [`StorageError::Corrupt`] or [`StorageError::Failed`]; lists
 /// are newest first, but products oldest first.
-pub trait Storage: Send + Sync + 'static {
+pub trait Storage: AfterSaleStorage + Send + Sync + 'static {
     /// Its transactions.
     type Transaction: StorageTransaction;
 
@@ -412,7 +413,7 @@ pub trait Storage: Send + Sync + 'static {
 /// A transaction: all of its changes or none.
 ///
 /// Every method fails as those of [`Storage`] do, and with [`StorageError::Rule`] where it says so.
-pub trait StorageTransaction: Send {
+pub trait StorageTransaction: AfterSaleTransaction + Send {
     /// Claims an idempotency key: a new one is ours from here on, until the transaction is rolled back.
     fn claim_idempotency_key(
         &mut self,

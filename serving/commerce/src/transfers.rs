@@ -24,6 +24,12 @@ use crate::{
     TransferAnswer, TransferKind, TransferRequest, bookings, facts, transition,
 };
 
+/// The rail of credit notes: a refund whose money stays with the marketplace, in the buyer's account, done at once.
+pub(crate) const STORE_CREDIT: &str = "store_credit";
+
+/// The database's rule that refunds and what is disputed stay within what was captured.
+const DISPUTED_RULE: &str = "payments_disputed_within_captured";
+
 worded! {
     /// Where a transfer stands.
     TransferState {
@@ -142,12 +148,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return Err(CommerceError::NotCompleted { checkout: checkout.state });
         }
         let due_at = now + RECOVERY_AFTER_MICROS;
-        let transfer = self.ask(&mut transaction, checkout, change, key, due_at).await?;
+        let transfer = self.ask(&mut transaction, checkout, change, key, due_at, self.rail.name()).await?;
         transaction.commit().await?;
         Ok(Answered { value: self.carry_out(transfer).await?, replayed: false })
     }
 
-    /// Writes what is asked of a payment that is held against other writers: the transfer, the amounts, the books.
+    /// Writes what is asked of a payment that is held against other writers, through a rail: the transfer, the amounts, the
+    /// books.
     pub(crate) async fn ask(
         &self,
         transaction: &mut S::Transaction,
@@ -155,6 +162,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         change: &PaymentChange,
         key: Option<&Idempotency>,
         due_at: Timestamp,
+        rail: &str,
     ) -> Result<Transfer, CommerceError> {
         let now = self.clock.now();
         let mut shares = shares(&checkout, change)?;
@@ -174,6 +182,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             payment: checkout.payment.as_ref().map(|payment| payment.id),
             shares,
             due_at,
+            rail: rail.to_owned(),
             ..self.pending(checkout.tenant, change.kind, amount, key)
         };
         move_payment(&mut checkout, &transfer, |amounts| amounts.add_asked(transfer.kind, asked_minor))?;
@@ -248,8 +257,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return Err(CommerceError::NotFound(format!("payment rail `{rail}`")));
         }
         let RailNotice { tenant, key, outcome } = self.rail.read_notice(signed)?;
+        if let RailOutcome::Dispute(news) = &outcome {
+            let payment = key.parse().map_err(|_| CommerceError::NotFound(format!("payment `{key}`")))?;
+            return self.take_dispute(tenant, payment, news).await;
+        }
         if let Ok(id) = key.parse::<TransferId>() {
             let transfer = self.storage.transfer(tenant, id).await?;
+            let transfer = transfer.filter(|transfer| transfer.rail == rail);
             let transfer = transfer.ok_or_else(|| CommerceError::NotFound(format!("transfer {id}")))?;
             self.end_transfer(transfer, outcome).await?;
             return Ok(());
@@ -263,6 +277,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             let answer = match outcome {
                 RailOutcome::Done { reference } => Ok(reference),
                 RailOutcome::Declined { reason } => Err(reason),
+                RailOutcome::Dispute(_) => return Ok(()),
             };
             self.settle(checkout, answer).await?;
         }
@@ -272,7 +287,6 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Writes how a transfer ended, once however many tell of it. What was done and is told to have failed, the rail took
     /// back; what failed stays so, for that news is the later one.
     async fn end_transfer(&self, told: Transfer, outcome: RailOutcome) -> Result<Transfer, CommerceError> {
-        let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
         let mut checkout = match told.payment {
             Some(payment) => Some(held(&mut transaction, told.tenant, payment).await?),
@@ -280,34 +294,52 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         };
         let found = transaction.transfer(told.tenant, told.id).await?;
         let mut transfer = found.ok_or_else(|| CommerceError::NotFound(format!("transfer {}", told.id)))?;
+        if self.end(&mut transaction, checkout.as_mut(), &mut transfer, outcome).await? {
+            transaction.commit().await?;
+        }
+        Ok(transfer)
+    }
+
+    /// The end of a transfer that is held with its payment; `false` where nothing is new.
+    pub(crate) async fn end(
+        &self,
+        transaction: &mut S::Transaction,
+        mut checkout: Option<&mut Checkout>,
+        transfer: &mut Transfer,
+        outcome: RailOutcome,
+    ) -> Result<bool, CommerceError> {
+        let now = self.clock.now();
         let before = transfer.state;
         let after = match (before, &outcome) {
             (TransferState::Pending, RailOutcome::Done { .. }) => TransferState::Done,
             (TransferState::Pending, RailOutcome::Declined { .. }) => TransferState::Failed,
             (TransferState::Done, RailOutcome::Declined { .. }) => TransferState::Reversed,
-            _ => return Ok(transfer),
+            _ => return Ok(false),
         };
         transition(before, after)?;
         (transfer.state, transfer.updated_at) = (after, now);
         match outcome {
             RailOutcome::Done { reference } => transfer.rail_reference = Some(reference),
             RailOutcome::Declined { reason } => transfer.failure = Some(reason),
+            RailOutcome::Dispute(_) => return Ok(false),
         }
         let mut events = Vec::new();
-        if let Some(checkout) = &mut checkout {
-            events = self.end_payment_part(&mut transaction, checkout, &mut transfer).await?;
+        if let Some(checkout) = checkout.as_deref_mut() {
+            events = self.end_payment_part(transaction, checkout, transfer).await?;
         }
-        transaction.update_transfer(&transfer).await?;
-        if let Some(batch) = bookings::ended(&transfer, now)? {
+        transaction.update_transfer(transfer).await?;
+        if let Some(batch) = bookings::ended(transfer, now)? {
             transaction.write_batch(&batch).await?;
         }
-        events.push(self.settled_event(checkout.as_ref(), &transfer, now)?);
+        events.push(self.settled_event(checkout.as_deref(), transfer, now)?);
         transaction.append_events(&events, now).await?;
-        if before == TransferState::Pending {
-            save_answer(&mut transaction, transfer.tenant, transfer.idempotency_key.as_deref(), &transfer).await?;
+        if transfer.kind == TransferKind::Refund {
+            self.follow_refund(transaction, transfer, now).await?;
         }
-        transaction.commit().await?;
-        Ok(transfer)
+        if before == TransferState::Pending {
+            save_answer(transaction, transfer.tenant, transfer.idempotency_key.as_deref(), transfer).await?;
+        }
+        Ok(true)
     }
 
     /// The end of a transfer on the payment's side: amounts, commissions, sales, orders that are called off.
@@ -423,7 +455,7 @@ pub(crate) async fn insert_asked<X: StorageTransaction>(
 }
 
 /// The checkout of a payment, whose row is held against other writers until the transaction ends.
-async fn held<X: StorageTransaction>(
+pub(crate) async fn held<X: StorageTransaction>(
     transaction: &mut X,
     tenant: TenantId,
     payment: PaymentId,
@@ -509,6 +541,11 @@ async fn write_amounts<X: StorageTransaction>(
 /// A broken rule about amounts means that more was asked than is left.
 fn exceeded(error: StorageError, what: TransferKind, asked_minor: i64, left_minor: i64) -> CommerceError {
     match error {
+        // The payment is held, so what is left is exact: as much is there, and a dispute takes some of it up.
+        StorageError::Rule { rule } if rule == DISPUTED_RULE && asked_minor <= left_minor => {
+            let message = "so much of the payment is disputed; what is disputed cannot be refunded besides";
+            CommerceError::AfterSaleRefused(message.to_owned())
+        }
         StorageError::Rule { rule } if rule.starts_with("payments_") || rule.starts_with("orders_") => {
             CommerceError::AmountExceeded { what, asked_minor, left_minor }
         }
@@ -517,7 +554,7 @@ fn exceeded(error: StorageError, what: TransferKind, asked_minor: i64, left_mino
 }
 
 /// The share of an amount in cents that belongs to the step from `from` to `to` of `whole`; below zero for a step back.
-fn usd_of_step(total_usd_minor: i64, from: i64, to: i64, whole: i64) -> Result<i64, DivideError> {
+pub(crate) fn usd_of_step(total_usd_minor: i64, from: i64, to: i64, whole: i64) -> Result<i64, DivideError> {
     if from > to {
         return share_of_step(total_usd_minor, to, from, whole).map(|back| -back);
     }

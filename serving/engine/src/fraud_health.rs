@@ -171,10 +171,14 @@ impl Engine {
         let session = tokio::task::spawn_blocking(open).await.map_err(failed("lake"))?.map_err(failed("lake"))?;
         let sql = format!(
             "SELECT checkout, max(CASE WHEN fraud THEN 1 ELSE 0 END) AS fraud,
-                    min(arrow_cast(known_time, 'Int64')) AS known
-             FROM fraud_labelled
-             WHERE arrow_cast(event_time, 'Int64') >= {} AND arrow_cast(known_time, 'Int64') <= {}
-             GROUP BY checkout",
+                    min(known) AS known
+             FROM (SELECT checkout, fraud,
+                          min(arrow_cast(known_time, 'Int64')) OVER (PARTITION BY checkout) AS known,
+                          row_number() OVER (PARTITION BY checkout, source ORDER BY event_time DESC, known_time DESC)
+                              AS place
+                   FROM fraud_labelled
+                   WHERE arrow_cast(event_time, 'Int64') >= {} AND arrow_cast(known_time, 'Int64') <= {}) AS told
+             WHERE place = 1 GROUP BY checkout",
             from.micros(),
             now.micros()
         );

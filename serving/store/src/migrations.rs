@@ -22,6 +22,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (11, "audit", include_str!("../migrations/0011_audit.sql")),
     (12, "fewer_indexes", include_str!("../migrations/0012_fewer_indexes.sql")),
     (13, "auctions", include_str!("../migrations/0013_auctions.sql")),
+    (14, "returns", include_str!("../migrations/0014_returns.sql")),
 ];
 
 /// What the words in braces mean to each database.

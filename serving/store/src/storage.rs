@@ -1,22 +1,22 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    Auction, AuctionState, CaseFilter, Checkout, DecisionFilter, DecisionRecord, FeedHead, FeedPart, FraudCase,
-    ModelServing, Order, OrderFilter, OutboxEvent, OutboxRecord, Page, PageRequest, Product, ReorderBudgets,
-    ReorderProposal, ReorderState, RoutePlan, RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage,
-    StorageError, StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery,
-    WebhookDeliveryState, WebhookEndpoint,
+    AfterSaleStorage, Auction, AuctionState, CaseFilter, Checkout, DecisionFilter, DecisionRecord, Dispute,
+    DisputeFilter, FeedHead, FeedPart, FraudCase, ModelServing, Order, OrderFilter, OutboxEvent, OutboxRecord, Page,
+    PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan,
+    RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Transfer,
+    TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
-    AuctionId, CheckoutId, DecisionId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
-    TransferId, WebhookEndpointId,
+    AuctionId, CheckoutId, DecisionId, DisputeId, OrderId, PaymentId, PlanId, ProductId, ReorderId, ReturnId, SellerId,
+    TenantId, Timestamp, TransferId, WebhookEndpointId,
 };
 use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, at_once, auctions, cases, checkouts, decisions, feed, idempotency, ledger, models, outbox,
-    products, reorders, route_plans, sellers, transfers, webhook_deliveries, webhooks,
+    Store, StoreTransaction, at_once, auctions, cases, checkouts, decisions, disputes, feed, idempotency, ledger,
+    models, outbox, products, reorders, returns, route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -297,5 +297,33 @@ impl Storage for Store {
         let forgotten = idempotency::forget(&mut transaction, before).await?;
         transaction.commit().await.map_err(crate::rows::storage_error)?;
         Ok(forgotten)
+    }
+}
+
+impl AfterSaleStorage for Store {
+    async fn find_return(&self, tenant: TenantId, id: ReturnId) -> Result<Option<Return>, StorageError> {
+        returns::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn returns(
+        &self,
+        tenant: TenantId,
+        filter: &ReturnFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Return>, StorageError> {
+        returns::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn find_dispute(&self, tenant: TenantId, id: DisputeId) -> Result<Option<Dispute>, StorageError> {
+        disputes::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn disputes(
+        &self,
+        tenant: TenantId,
+        filter: &DisputeFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Dispute>, StorageError> {
+        disputes::page(&mut *self.reader().await?, tenant, filter, page).await
     }
 }

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AUDIT_SUBJECTS_MAX, Auction, AuctionBid, Checkout, Claim, DecisionRecord, FeedHead, FraudCase, Idempotency,
-    ModelServing, Order, OutboxEvent, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal, RoutePlan,
-    RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement, Shortage, StockLevel, StorageError,
-    StorageTransaction, StoredStock, StoredWebhookEndpoint, Transfer, WebhookDelivery,
+    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Auction, AuctionBid, Checkout, Claim, DecisionRecord, Dispute, FeedHead,
+    FraudCase, Idempotency, ModelServing, Order, OutboxEvent, Payment, Product, RailQuote, ReorderBudgets,
+    ReorderProposal, Return, RoutePlan, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
+    Shortage, StockLevel, StorageError, StorageTransaction, StoredStock, StoredWebhookEndpoint, Transfer,
+    WebhookDelivery,
 };
 use dhow_events::{
-    AuctionId, CheckoutId, DecisionId, PaymentId, PlanId, ProductId, ReorderId, SellerId, TenantId, Timestamp,
-    TransferId, WebhookDeliveryId, WebhookEndpointId,
+    AuctionId, CheckoutId, DecisionId, DisputeId, OrderId, PaymentId, PlanId, ProductId, ReorderId, ReturnId, SellerId,
+    TenantId, Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Batch};
 use sqlx::{Any, AnyConnection, Transaction};
@@ -21,8 +22,8 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, auctions, cases, checkout_writes, checkouts, decisions, feed, idempotency, ledger, models, outbox,
-    products, reorders, reservations, route_plans, sellers, transfers, webhook_deliveries, webhooks,
+    DatabaseKind, auctions, cases, checkout_writes, checkouts, decisions, disputes, feed, idempotency, ledger, models,
+    outbox, products, reorders, reservations, returns, route_plans, sellers, transfers, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -411,5 +412,64 @@ impl StorageTransaction for StoreTransaction {
 
     async fn rollback(self) -> Result<(), StorageError> {
         self.inner.rollback().await.map_err(storage_error)
+    }
+}
+
+impl AfterSaleTransaction for StoreTransaction {
+    async fn find_return(&mut self, tenant: TenantId, id: ReturnId) -> Result<Option<Return>, StorageError> {
+        returns::find(self.next().await, tenant, id).await
+    }
+
+    async fn return_of_transfer(
+        &mut self,
+        tenant: TenantId,
+        transfer: TransferId,
+    ) -> Result<Option<Return>, StorageError> {
+        returns::of_transfer(self.next().await, tenant, transfer).await
+    }
+
+    async fn insert_return_transfer(
+        &mut self,
+        tenant: TenantId,
+        transfer: TransferId,
+        id: ReturnId,
+    ) -> Result<(), StorageError> {
+        returns::insert_transfer(self.next().await, tenant, transfer, id).await
+    }
+
+    async fn put_return(&mut self, value: &Return) -> Result<(), StorageError> {
+        self.changes(value.tenant, value.id.to_string());
+        returns::put(self.next().await, value).await
+    }
+
+    async fn count_returns(&mut self, tenant: TenantId, order: OrderId) -> Result<i64, StorageError> {
+        returns::count(self.next().await, tenant, order).await
+    }
+
+    async fn add_returned(
+        &mut self,
+        tenant: TenantId,
+        order: OrderId,
+        product: ProductId,
+        quantity: i64,
+    ) -> Result<(), StorageError> {
+        returns::add_units(self.next().await, tenant, (order, product), quantity).await
+    }
+
+    async fn find_dispute(&mut self, tenant: TenantId, id: DisputeId) -> Result<Option<Dispute>, StorageError> {
+        disputes::find(self.next().await, tenant, id).await
+    }
+
+    async fn disputes_of(&mut self, tenant: TenantId, payment: PaymentId) -> Result<Vec<Dispute>, StorageError> {
+        disputes::of_payment(self.next().await, tenant, payment).await
+    }
+
+    async fn put_dispute(&mut self, dispute: &Dispute) -> Result<(), StorageError> {
+        self.changes(dispute.tenant, dispute.id.to_string());
+        disputes::put(self.next().await, dispute).await
+    }
+
+    async fn add_disputed(&mut self, tenant: TenantId, payment: PaymentId, minor: i64) -> Result<(), StorageError> {
+        disputes::add_to_payment(self.next().await, tenant, payment, minor).await
     }
 }

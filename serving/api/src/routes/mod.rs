@@ -7,6 +7,7 @@ mod checkouts;
 mod customers;
 mod decisions;
 mod delivery_times;
+mod disputes;
 mod events;
 mod experiments;
 mod features;
@@ -29,6 +30,7 @@ mod plans;
 mod products;
 mod recommendations;
 mod reorders;
+mod returns;
 pub(crate) mod route_plans;
 mod search;
 mod segment;
@@ -114,6 +116,13 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(checkouts::get_orders))
         .routes(routes!(checkouts::get_order))
         .routes(routes!(checkouts::get_timeline))
+        .routes(routes!(returns::get_returns, returns::post_returns))
+        .routes(routes!(returns::get_return))
+        .routes(routes!(returns::post_return_steps))
+        .routes(routes!(returns::post_settlements))
+        .routes(routes!(disputes::get_disputes, disputes::post_disputes))
+        .routes(routes!(disputes::get_dispute))
+        .routes(routes!(disputes::post_dispute_steps))
         .routes(routes!(auctions::get_auctions, auctions::post_auctions))
         .routes(routes!(auctions::get_auction))
         .routes(routes!(auctions::get_auction_events))

@@ -30,6 +30,8 @@ impl Operation {
             "checkouts" => "chk",
             "orders" => "ord",
             "auctions" => "auc",
+            "returns" => "ret",
+            "disputes" => "dsp",
             "api-keys" => "key",
             "reorder-proposals" => "reo",
             "route-plans" => "pln",

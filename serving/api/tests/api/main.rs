@@ -19,6 +19,7 @@ mod monitoring;
 mod operation;
 mod payments;
 mod planning;
+mod returns;
 mod risk;
 mod routes;
 mod search;

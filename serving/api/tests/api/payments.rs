@@ -16,7 +16,7 @@ async fn bought(world: &World) -> Value {
     checkout.json()
 }
 
-fn cart(product: &str, quantity: i64) -> Value {
+pub fn cart(product: &str, quantity: i64) -> Value {
     json!({
         "buyer": buyer(), "region": "GB", "delivery_region": "GB", "payment_method": "wallet",
         "lines": [{ "product": product, "quantity": quantity }],

@@ -11,6 +11,7 @@ mod fraud;
 mod holds;
 mod money;
 mod reorders;
+mod returns;
 mod route_plans;
 mod server;
 mod webhooks;
@@ -78,6 +79,18 @@ on_both_databases! {
         a_payment_that_fails_or_is_declined_leaves_the_winner_the_time_that_is_left,
         an_auction_holds_its_unit_until_it_is_over_and_is_opened_once_for_a_key,
         wherever_a_process_dies_an_auction_is_bid_on_paid_and_told_of_once,
+    }
+    returns {
+        a_return_is_brought_back_and_settled_in_parts_by_refund_and_credit_note,
+        no_more_units_are_on_returns_than_were_bought,
+        a_replacement_takes_its_units_once_and_refunds_the_difference,
+        a_refund_that_the_rail_takes_back_opens_the_return_again,
+        random_returns_and_settlements_equal_a_naive_reference,
+        wherever_a_process_dies_a_return_is_counted_settled_and_told_of_once,
+        a_lost_chargeback_labels_its_checkout_and_a_won_one_takes_the_label_back,
+        a_dispute_is_answered_with_evidence_until_its_deadline,
+        wherever_a_process_dies_a_dispute_moves_money_and_label_once,
+        of_many_who_open_a_dispute_or_refund_at_once_no_cent_is_given_twice,
     }
     feed {
         a_change_that_commits_after_a_later_number_comes_after_it_in_the_feed,

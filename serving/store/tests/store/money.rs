@@ -301,6 +301,7 @@ pub async fn two_refunds_of_sixty_never_both_pass_on_a_capture_of_a_hundred(worl
         for (table, rule) in [
             ("payments", "payments_refund_asked_within_captured"),
             ("payments", "payments_refunded_within_captured"),
+            ("payments", "payments_disputed_within_captured"),
             ("orders", "orders_refund_asked_within_captured"),
         ] {
             let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {rule}");

@@ -245,11 +245,22 @@ impl World {
 
     /// Sends a message of the rail.
     pub async fn notice(&self, tenant: TenantId, key: &str, outcome: RailOutcome) -> Result<(), CommerceError> {
+        self.notice_to(&self.shop, tenant, key, outcome).await
+    }
+
+    /// Sends a message of the rail to one of several processes.
+    pub async fn notice_to(
+        &self,
+        shop: &Shop,
+        tenant: TenantId,
+        key: &str,
+        outcome: RailOutcome,
+    ) -> Result<(), CommerceError> {
         let body = serde_json::to_vec(&RailNotice { tenant, key: key.to_owned(), outcome }).expect("it is written");
         let timestamp = (self.clock.now().micros() / SECOND_MICROS).to_string();
         let signature = sign(RAIL_SECRET, "msg_1", &timestamp, &body);
         let signed = SignedNotice { id: "msg_1", timestamp: &timestamp, signature: &signature, body: &body };
-        self.shop.take_notice("simulator", &signed).await
+        shop.take_notice("simulator", &signed).await
     }
 
     pub async fn stock(&self, product: ProductId) -> (i64, i64) {
