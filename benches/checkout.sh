@@ -9,19 +9,13 @@ cd "$(dirname "$0")/.."
 rate="${1:-300}" seconds="${2:-60}" runs="${3:-5}"
 cargo build --release --workspace --quiet
 work="$(mktemp -d)"
-as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
-programs="$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1 || command -v initdb)")"
-chmod 755 "$work" && mkdir "$work/postgres"
-[ "$(id -u)" != 0 ] || chown postgres "$work/postgres"
 stop() {
   kill "${server:-}" 2>/dev/null && wait "$server" 2>/dev/null
-  as_postgres "$programs/pg_ctl" -D "$work/postgres/data" -m immediate stop >/dev/null 2>&1
+  stop_postgres
   rm -rf "$work"
 }
+. benches/postgres.sh
 trap stop EXIT
-(cd "$work/postgres" && as_postgres "$programs/initdb" -D data -A trust -U postgres -E UTF8 >/dev/null \
-  && as_postgres "$programs/pg_ctl" -D "$work/postgres/data" -w -l "$work/postgres/log" -o "-k $work/postgres -c listen_addresses=''" start >/dev/null)
-export DHOW_DATABASE_URL="postgres://postgres@localhost/postgres?host=$work/postgres"
 dhow="$CARGO_TARGET_DIR/release/dhow" data="$work/data"
 "$dhow" demo --scale small --exit --data-dir "$data" >"$work/demo.log" 2>&1 || { cat "$work/demo.log"; exit 1; }
 # One caller is all the load here, so its share of the server must be no less than the rate.
@@ -32,7 +26,6 @@ kill -0 "$server" || { cat "$work/server.log"; exit 1; }
 python3 benches/requests.py "$dhow" "$data" "$work"
 export PATH="$CARGO_TARGET_DIR/release:$PATH" DHOW_BENCH_SERVER_PID="$server"
 compare="$PWD/benches/compare.py" load="load --url http://127.0.0.1:8099"
-version="$("$programs/postgres" --version)"
 cd "$work"
 # So much stock that no checkout is refused for want of it.
 $load --requests stock.ndjson --rate 200 --seconds "$(($(wc -l <stock.ndjson) / 200 + 1))" --warmup 0 >/dev/null

@@ -63,7 +63,7 @@ ROWS = {
     "homberger-200-vehicles-30s": Row("gehring_homberger/homberger_200", 10, 30, 1, vehicles_first=True),
     "homberger-400-vehicles-30s": Row("gehring_homberger/homberger_400", 10, 30, 1, vehicles_first=True),
     **{
-        f"{family}-30s": Row(family, step, 30, 1, ("pyvrp",))
+        f"{family}-60s": Row(family, step, 60, 3, ("pyvrp",))
         for family, step in {"hfvrp": 7, "mdvrptw": 2, "mtvrptwr": 11, "pcvrptw": 4, "vrpb": 6, "ortec": 11}.items()
     },
 }

@@ -507,6 +507,7 @@ impl Ledger {
             region: self.home,
             weight_grams: 0,
             reference: line.stock_code.clone(),
+            sale_regions: None,
         };
         self.tell(line.at, &format!("product/{}", line.stock_code), listed);
         product

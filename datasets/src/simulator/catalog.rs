@@ -226,6 +226,7 @@ impl Catalog {
             region: atlas.regions[land],
             weight_grams: product.weight_grams,
             reference: format!("{}{}", 20_000 + product.reference, ["", "A", "B", "L"][product.reference % 4]),
+            sale_regions: None,
         };
         let stock =
             facts::StockChanged { product: product.id, quantity_change: product.on_hand, on_hand: product.on_hand };

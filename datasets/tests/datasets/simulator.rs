@@ -94,6 +94,12 @@ fn every_event_is_valid_and_every_kind_of_the_storefront_and_trade_occurs() {
         FactKind::AuctionMoved,
         FactKind::ReturnMoved,
         FactKind::DisputeMoved,
+        FactKind::AgreementMoved,
+        FactKind::SavedSearchMatched,
+        FactKind::PriceAlertTriggered,
+        FactKind::ShipmentMoved,
+        FactKind::OrderFulfilled,
+        FactKind::DeclarationMoved,
     ];
     assert_eq!(absent, of_servers);
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), ["payment_declined", "stock"]);

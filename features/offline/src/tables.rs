@@ -1,7 +1,10 @@
 //! The tables that trainers read, each one query over the lake: demand, interactions, catalogue; it trains nothing.
 
 use arrow::record_batch::RecordBatch;
-use dhow_events::{BuyerId, Category, DAY_MICROS, EventId, ProductId, Region, SellerId, SessionId, Timestamp};
+use dhow_events::{
+    BuyerId, Category, Currency, DAY_MICROS, EventId, Money, ProductId, Region, SaleRegions, SellerId, SessionId,
+    Timestamp,
+};
 
 use crate::as_of::{Changes, as_of};
 use crate::columns::{floats, ids, integers, table_error, texts};
@@ -409,10 +412,18 @@ pub struct CatalogueRow {
     pub description: String,
     /// Where it ships from.
     pub region: Region,
+    /// Where it may be sold.
+    pub sale_regions: SaleRegions,
     /// The price of one unit now, in cents.
     pub price_usd_minor: i64,
+    /// The price of one unit now.
+    pub price: Money,
+    /// Since when it has the price.
+    pub priced_at: Timestamp,
     /// Whether it is still on offer.
     pub offered: bool,
+    /// When it was listed last, or taken off offer since.
+    pub listed_at: Timestamp,
 }
 
 /// The catalogue as of `until`, in the order of product ids.
@@ -426,12 +437,17 @@ pub async fn catalogue(session: &SqlSession, until: Timestamp) -> Result<Vec<Cat
              SELECT *, row_number() OVER (PARTITION BY product ORDER BY event_time DESC, event_id DESC) AS position
              FROM product_listed WHERE {before}
          ), priced AS (
-             SELECT product, price_usd_minor, row_number() OVER (PARTITION BY product ORDER BY event_time DESC, event_id DESC) AS position
+             SELECT product, price_usd_minor, price_minor, price_currency, event_time, row_number() OVER (PARTITION BY product ORDER BY event_time DESC, event_id DESC) AS position
              FROM product_price_changed WHERE {before}
          ), gone AS (SELECT product, max(event_time) AS gone_at FROM product_delisted WHERE {before} GROUP BY product)
-         SELECT l.product, l.seller, l.category, l.title, l.description, l.region, coalesce(p.price_usd_minor, l.price_usd_minor) AS price,
-                CASE WHEN g.gone_at IS NULL OR g.gone_at < l.event_time THEN 1 ELSE 0 END AS offered
-         FROM listed l LEFT JOIN priced p ON l.product = p.product AND p.position = 1 LEFT JOIN gone g ON l.product = g.product
+         SELECT l.product, l.seller, l.category, l.title, l.description, l.region, l.sale_regions,
+                coalesce(p.price_usd_minor, l.price_usd_minor) AS price, coalesce(p.price_minor, l.price_minor) AS minor,
+                coalesce(p.price_currency, l.price_currency) AS currency,
+                arrow_cast(coalesce(p.event_time, l.event_time), 'Int64') AS priced_at,
+                CASE WHEN g.gone_at IS NULL OR g.gone_at < l.event_time THEN 1 ELSE 0 END AS offered,
+                arrow_cast(CASE WHEN g.gone_at > l.event_time THEN g.gone_at ELSE l.event_time END, 'Int64') AS listed_at
+         FROM listed l LEFT JOIN priced p ON l.product = p.product AND p.position = 1 AND p.event_time >= l.event_time
+              LEFT JOIN gone g ON l.product = g.product
          WHERE l.position = 1 ORDER BY l.product"
     );
     let batches = session.query(&sql).await?;
@@ -443,7 +459,10 @@ pub async fn catalogue(session: &SqlSession, until: Timestamp) -> Result<Vec<Cat
         texts(&batches, "description")?,
         texts(&batches, "region")?,
     );
+    let sale_regions = texts(&batches, "sale_regions")?;
     let (prices, offered) = (integers(&batches, "price")?, integers(&batches, "offered")?);
+    let (amounts, currencies) = (integers(&batches, "minor")?, texts(&batches, "currency")?);
+    let (priced_at, listed_at) = (integers(&batches, "priced_at")?, integers(&batches, "listed_at")?);
     let mut rows = Vec::with_capacity(products.len());
     for index in 0..products.len() {
         let (Some(product), Some(seller)) = (products[index], sellers[index]) else { continue };
@@ -454,11 +473,31 @@ pub async fn catalogue(session: &SqlSession, until: Timestamp) -> Result<Vec<Cat
             title: titles[index].clone().unwrap_or_default(),
             description: descriptions[index].clone().unwrap_or_default(),
             region: parse_short(regions[index].as_deref().unwrap_or_default(), "region")?,
+            sale_regions: parse_sale_regions(sale_regions[index].as_deref().unwrap_or_default())?,
             price_usd_minor: prices[index],
+            price: Money::new(amounts[index], parse_currency(currencies[index].as_deref().unwrap_or_default())?),
+            priced_at: Timestamp::from_micros(priced_at[index]),
             offered: offered[index] == 1,
+            listed_at: Timestamp::from_micros(listed_at[index]),
         });
     }
     Ok(rows)
+}
+
+fn parse_sale_regions(text: &str) -> Result<SaleRegions, OfflineError> {
+    let wrong = |error: dhow_events::SaleRegionsError| OfflineError::Table {
+        table: "product_listed".to_owned(),
+        reason: error.to_string(),
+    };
+    text.parse().map_err(wrong)
+}
+
+fn parse_currency(text: &str) -> Result<Currency, OfflineError> {
+    let wrong = |error: dhow_events::MoneyError| OfflineError::Table {
+        table: "product_listed".to_owned(),
+        reason: error.to_string(),
+    };
+    text.parse().map_err(wrong)
 }
 
 fn parse_short<const N: usize>(text: &str, column: &str) -> Result<dhow_events::ShortText<N>, OfflineError> {

@@ -175,6 +175,14 @@ impl OnlineStore {
         }
     }
 
+    /// Holds from here on what `other` holds, and forgets what it held. Readers see the one or the other.
+    pub fn take_over(&self, other: Self) {
+        let mut saver = self.saver.lock();
+        let mut state = self.state.write();
+        *state = other.state.into_inner();
+        *saver = Saver::default();
+    }
+
     /// The latest event time of all that was applied: a watermark for [`OnlineStore::expire`] where the log is read in order.
     pub fn freshest_event_time(&self) -> Option<Timestamp> {
         self.state.read().progress.freshest_event_time

@@ -34,6 +34,14 @@ pub enum RegistryError {
     /// No model has this id.
     #[error("no model {0} is registered")]
     UnknownModel(ModelId),
+    /// The model was removed by [`Registry::collect`](crate::Registry::collect).
+    #[error("model {model_id} was removed as no longer needed; its card is kept as {card}")]
+    Collected {
+        /// The model.
+        model_id: ModelId,
+        /// Where its card is.
+        card: PathBuf,
+    },
     /// The model belongs to another tenant than the one that asks.
     #[error("model {model_id} does not belong to tenant {tenant}")]
     OtherTenant {

@@ -2,8 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use dhow_events::Timestamp;
 
 use crate::error::RegistryError;
 
@@ -111,6 +114,42 @@ impl Folder {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(io_error("looking at", &path)(error)),
+        }
+    }
+
+    /// The names of what is in a subfolder, in order.
+    pub(crate) fn names(&self, inside: &str) -> Result<Vec<String>, RegistryError> {
+        let path = self.path(inside);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&path).map_err(io_error("listing", &path))? {
+            names.push(entry.map_err(io_error("listing", &path))?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// When a file was written last, by the clock of the machine that holds it.
+    pub(crate) fn written_at(&self, inside: impl AsRef<Path>) -> Result<Timestamp, RegistryError> {
+        let path = self.path(inside);
+        let metadata = fs::metadata(&path).map_err(io_error("looking at", &path))?;
+        Ok(Timestamp::from_micros(metadata.mtime() * 1_000_000 + metadata.mtime_nsec() / 1_000))
+    }
+
+    /// Moves a file; returns when that is on the disk. One of the same name is replaced.
+    pub(crate) fn rename(&self, _held: &Lock, from: &Path, to: &Path) -> Result<(), RegistryError> {
+        let (from, to) = (self.path(from), self.path(to));
+        fs::rename(&from, &to).map_err(io_error("moving", &from))?;
+        // The new name first: a file of two names is found, one of none is lost.
+        sync_folder(to.parent().unwrap_or(&self.path))?;
+        sync_folder(from.parent().unwrap_or(&self.path))
+    }
+
+    /// Removes a file, where it is there.
+    pub(crate) fn remove(&self, _held: &Lock, inside: &Path) -> Result<(), RegistryError> {
+        let path = self.path(inside);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("removing", &path)(error)),
+            _ => sync_folder(path.parent().unwrap_or(&self.path)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod card;
+mod collect;
 mod convert;
 mod embed;
 mod error;
@@ -20,6 +21,7 @@ pub use bundle::{Bundle, BundleError, MAX_BUNDLE_FILES};
 pub use card::{
     Alias, MAX_ENTRIES, MAX_TEXT_BYTES, Metric, ModelCard, ModelDraft, ModelFormat, Task, TrainingSpan, UnknownWord,
 };
+pub use collect::{Collection, CollectionRules, Kept, Leftover, Reason, Removed};
 pub use dhow_tensors::{Dim, ElementType, NamedTensor, ShapeError, Signature, Tensor, TensorData, TensorSpec};
 pub use embed::{EmbedError, EmbedderSettings, MAX_EMBEDDED_TEXT_BYTES, MAX_TOKENS, TextEmbedder, similarity};
 pub use error::RegistryError;

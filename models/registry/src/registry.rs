@@ -3,6 +3,7 @@
 //! ```text
 //! artifacts/<blake3 of the bytes>   immutable
 //! cards/<model id>.json             immutable, one checksummed line; a model exists once its card does
+//! collected/<model id>.json         the card of a model that was removed as no longer needed
 //! signatures/<model id>.<key>       a key's signature of a card, 64 bytes; written before the card
 //! promotions.jsonl                  append-only, one checksummed line each, chained; the aliases derive from it
 //! lock                              held by writers alone, shared by readers of the ledger
@@ -23,15 +24,16 @@ use crate::signatures::{ModelKeys, PublicKey};
 /// The largest artifact, in bytes.
 pub const MAX_ARTIFACT_BYTES: u64 = 4 << 30;
 
-const ARTIFACTS: &str = "artifacts";
+pub(crate) const ARTIFACTS: &str = "artifacts";
 const CARDS: &str = "cards";
-const SIGNATURES: &str = "signatures";
+const COLLECTED: &str = "collected";
+pub(crate) const SIGNATURES: &str = "signatures";
 const LEDGER: &str = "promotions.jsonl";
 
 /// Models of all tenants in one folder. Cheap to clone; any number of threads and processes may use the same folder.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    folder: Folder,
+    pub(crate) folder: Folder,
     keys: ModelKeys,
 }
 
@@ -51,7 +53,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::CorruptLedger`], [`RegistryError::Busy`], [`RegistryError::Io`].
     pub fn open_with(folder: impl AsRef<Path>, keys: ModelKeys) -> Result<Self, RegistryError> {
-        let registry = Self { folder: Folder::open(folder.as_ref(), &[ARTIFACTS, CARDS, SIGNATURES])?, keys };
+        let registry =
+            Self { folder: Folder::open(folder.as_ref(), &[ARTIFACTS, CARDS, COLLECTED, SIGNATURES])?, keys };
         registry.ledger()?;
         Ok(registry)
     }
@@ -71,9 +74,6 @@ impl Registry {
                 "the artifact has {bytes} bytes; it must have 1 to {MAX_ARTIFACT_BYTES}"
             )));
         }
-        if let Some(parent) = draft.parent {
-            self.card_of(&draft.tenant, parent)?;
-        }
         let artifact_hash = blake3::hash(artifact).to_hex().to_string();
         let identity = format!("{artifact_hash} {}", to_json("model card", &draft)?);
         let model_id = ModelId::from_reference(&draft.tenant, &identity);
@@ -82,9 +82,13 @@ impl Registry {
         let line = seal(CHAIN_START, &body) + "\n";
 
         let lock = self.folder.lock(Access::Write)?;
+        if let Some(parent) = card.draft.parent {
+            self.card_of(&card.draft.tenant, parent)?;
+        }
         self.folder.write_whole(&lock, &artifact_path(&card), artifact)?;
         self.write_signature(&lock, model_id, &body)?;
         self.folder.write_whole(&lock, &card_path(model_id), line.as_bytes())?;
+        self.folder.remove(&lock, &collected_path(model_id))?;
         Ok(card)
     }
 
@@ -122,7 +126,14 @@ impl Registry {
     fn with_artifact(&self, card: ModelCard) -> Result<(ModelCard, Vec<u8>), RegistryError> {
         let model_id = card.model_id;
         let path = self.folder.path(artifact_path(&card));
-        let artifact = std::fs::read(&path).map_err(io_error("reading the artifact", &path))?;
+        let artifact = match std::fs::read(&path) {
+            Ok(artifact) => artifact,
+            Err(error) => {
+                // A model that was collected since its card was read is told as such.
+                self.card(model_id)?;
+                return Err(io_error("reading the artifact", &path)(error));
+            }
+        };
         let found = blake3::hash(&artifact).to_hex().to_string();
         if found != card.artifact_hash {
             return Err(RegistryError::CorruptArtifact { model_id, path, expected: card.artifact_hash, found });
@@ -135,16 +146,20 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::CorruptCard`], [`RegistryError::Io`].
     pub fn list(&self, tenant: &TenantId) -> Result<Vec<ModelCard>, RegistryError> {
-        let folder = self.folder.path(CARDS);
+        Ok(self.cards()?.into_iter().filter(|card| card.draft.tenant == *tenant).collect())
+    }
+
+    /// Every card of every tenant, oldest first.
+    pub(crate) fn cards(&self) -> Result<Vec<ModelCard>, RegistryError> {
         let mut cards = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(io_error("listing", &folder))? {
-            let path = entry.map_err(io_error("listing", &folder))?.path();
-            let model_id = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        for name in self.folder.names(CARDS)? {
+            let model_id = name.strip_suffix(".json").and_then(|stem| stem.parse().ok());
+            let path = self.folder.path(CARDS).join(&name);
             let what = "its name is not `<model id>.json`".to_owned();
-            let model_id = model_id.ok_or_else(|| RegistryError::CorruptCard { path: path.clone(), what })?;
-            let card = self.card(model_id)?;
-            if card.draft.tenant == *tenant {
-                cards.push(card);
+            match self.card(model_id.ok_or(RegistryError::CorruptCard { path, what })?) {
+                // It was collected since the folder was listed.
+                Err(RegistryError::Collected { .. }) => {}
+                card => cards.push(card?),
             }
         }
         cards.sort_by_key(|card| (card.draft.created_at, card.model_id));
@@ -167,6 +182,7 @@ impl Registry {
         why: &str,
     ) -> Result<Promotion, RegistryError> {
         let bad = |why: String| RegistryError::BadPromotion { model_id, why };
+        let lock = self.folder.lock(Access::Write)?;
         let card = self.card_of(tenant, model_id)?;
         if card.draft.task != task {
             return Err(bad(format!("it is a model for {}, not for {task}", card.draft.task)));
@@ -175,7 +191,6 @@ impl Registry {
             return Err(bad(format!("the reason has {} bytes; it must have 1 to {MAX_TEXT_BYTES}", why.len())));
         }
         self.check_trust(model_id, &self.card_and_body(model_id)?.1)?;
-        let lock = self.folder.lock(Access::Write)?;
         let ledger = self.read_ledger(&lock)?;
         if let Some(last) = ledger.last(tenant, task, alias).filter(|last| last.at > at) {
             return Err(bad(format!("{at} is earlier than the last promotion to {alias} for {task}, {}", last.at)));
@@ -223,7 +238,15 @@ impl Registry {
     /// The card, and the JSON that it was read from: what is signed.
     fn card_and_body(&self, model_id: ModelId) -> Result<(ModelCard, String), RegistryError> {
         let inside = card_path(model_id);
-        let bytes = self.folder.read(&inside)?.ok_or(RegistryError::UnknownModel(model_id))?;
+        let Some(bytes) = self.folder.read(&inside)? else {
+            let card = self.folder.path(collected_path(model_id));
+            let known = card.try_exists().map_err(io_error("looking at", &card))?;
+            return Err(if known {
+                RegistryError::Collected { model_id, card }
+            } else {
+                RegistryError::UnknownModel(model_id)
+            });
+        };
         let read = read_card(&bytes).and_then(|(card, body)| {
             let of = card.model_id;
             if of == model_id { Ok((card, body)) } else { Err(format!("it is the card of model {of}")) }
@@ -258,14 +281,9 @@ impl Registry {
 
     /// In words, who signed the model, where no trusted key did.
     fn other_signers(&self, model_id: ModelId) -> Result<String, RegistryError> {
-        let folder = self.folder.path(SIGNATURES);
         let head = format!("{model_id}.");
-        let mut keys = Vec::new();
-        for entry in std::fs::read_dir(&folder).map_err(io_error("listing", &folder))? {
-            let name = entry.map_err(io_error("listing", &folder))?.file_name();
-            keys.extend(name.to_string_lossy().strip_prefix(&head).map(str::to_owned));
-        }
-        keys.sort();
+        let names = self.folder.names(SIGNATURES)?;
+        let keys: Vec<&str> = names.iter().filter_map(|name| name.strip_prefix(&head)).collect();
         Ok(if keys.is_empty() { "nobody signed it".to_owned() } else { format!("it is signed by {}", keys.join(", ")) })
     }
 
@@ -277,7 +295,7 @@ impl Registry {
         Ok(card)
     }
 
-    fn read_ledger(&self, _held: &Lock) -> Result<Ledger, RegistryError> {
+    pub(crate) fn read_ledger(&self, _held: &Lock) -> Result<Ledger, RegistryError> {
         let path = self.folder.path(LEDGER);
         let bytes = self.folder.read(LEDGER)?.unwrap_or_default();
         let ledger =
@@ -297,8 +315,12 @@ fn artifact_path(card: &ModelCard) -> PathBuf {
     Path::new(ARTIFACTS).join(&card.artifact_hash)
 }
 
-fn card_path(model_id: ModelId) -> PathBuf {
+pub(crate) fn card_path(model_id: ModelId) -> PathBuf {
     Path::new(CARDS).join(format!("{model_id}.json"))
+}
+
+pub(crate) fn collected_path(model_id: ModelId) -> PathBuf {
+    Path::new(COLLECTED).join(format!("{model_id}.json"))
 }
 
 fn signature_path(model_id: ModelId, key: PublicKey) -> PathBuf {

@@ -3,7 +3,7 @@
 //! A signature covers the card as its bytes stand in the registry. The card names the artifact's hash, so that neither
 //! can be changed under it.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -80,7 +80,7 @@ impl SigningKey {
 
     /// The text that [`from_text`](Self::from_text) reads, with a line end. Whoever has it can sign.
     pub fn seed_text(seed: &[u8; KEY_BYTES]) -> String {
-        format!("{SECRET_HEAD}{}\n", to_hex(seed))
+        format!("{SECRET_HEAD}{}\n", hex::encode(seed))
     }
 
     /// Reads what [`seed_text`](Self::seed_text) wrote.
@@ -140,24 +140,9 @@ fn message(card: &str) -> Vec<u8> {
     [CONTEXT, card.as_bytes()].concat()
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 fn from_hex(text: &str) -> Option<[u8; KEY_BYTES]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut bytes = [0; KEY_BYTES];
-    if text.len() != 2 * KEY_BYTES {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
-    }
-    Some(bytes)
+    hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
 }
 
 #[cfg(test)]

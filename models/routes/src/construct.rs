@@ -100,7 +100,8 @@ fn nearest_extension(
         .collect();
     ranked.sort_unstable();
     let reloads = limits.reload.iter().flat_map(|reload| &reload.locations).map(|&place| vec![Step::Reload(place)]);
-    for before in std::iter::once(Vec::new()).chain(reloads.filter(|_| matches!(steps.last(), Some(Step::Stop(_))))) {
+    let may_reload = steps.last().map_or(limits.start.is_some(), |step| matches!(step, Step::Stop(_)));
+    for before in std::iter::once(Vec::new()).chain(reloads.filter(|_| may_reload)) {
         for (.., index, stops) in &ranked {
             let longer = steps.iter().chain(&before).copied().chain(stops.iter().map(|&stop| Step::Stop(stop)));
             let longer: Vec<Step> = longer.collect();

@@ -2,9 +2,9 @@
 //! clock.
 
 use crate::general::{self, Stability, Tours};
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::problem::{Feature, Problem};
-use crate::schedule::schedule;
+use crate::schedule::plan_of;
 use crate::search::{Begin, Tell, Watcher, search};
 use serde::{Deserialize, Serialize};
 
@@ -103,10 +103,22 @@ const HONOURED: &[Feature] = &[
     Feature::Backhauls,
     Feature::Profiles,
     Feature::ReleaseTimes,
+    Feature::Reloads,
     Feature::Shipments,
     Feature::SpeedFactor,
     Feature::Traffic,
 ];
+
+/// What it honours only where no vehicle reloads.
+const NOT_BESIDE_RELOADS: &[Feature] =
+    &[Feature::Backhauls, Feature::Shipments, Feature::SpeedFactor, Feature::Traffic];
+
+/// True when the core search honours all that the problem asks for.
+fn is_for_the_core(problem: &Problem) -> bool {
+    let features = problem.features();
+    let has_reloads = features.contains(&Feature::Reloads);
+    features.iter().all(|feature| HONOURED.contains(feature) && !(has_reloads && NOT_BESIDE_RELOADS.contains(feature)))
+}
 
 /// Plans beginning with these tours; a change of vehicles has its price where that is given.
 ///
@@ -123,7 +135,7 @@ pub(crate) fn solve_from(
         return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
     }
     let problem = tours.problem;
-    if problem.features().iter().any(|feature| !HONOURED.contains(feature)) {
+    if !is_for_the_core(problem) {
         let tours = match stability {
             Some(stability) => tours.kept_stable(stability),
             None => tours,
@@ -131,9 +143,8 @@ pub(crate) fn solve_from(
         return Ok(general::solve(tours, budget, &|| progress() >= 1.0, watch));
     }
     let share = |steps: u64| progress().max(steps as f64 / budget.iterations.max(1) as f64);
-    let start: Vec<Vec<usize>> = (0..problem.vehicles().len()).map(|vehicle| tours.stops_of(vehicle)).collect();
-    let begin = Begin { orders: &start, stability: stability.as_ref() };
-    let mut tell = watch.map(|watch| move |orders: &[Vec<usize>]| watch(&schedule(problem, orders)));
+    let begin = Begin { orders: tours.steps(), stability: stability.as_ref() };
+    let mut tell = watch.map(|watch| move |orders: &[Vec<Step>]| watch(&plan_of(problem, orders)));
     let mut watcher = Watcher::new(tell.as_mut().map(|tell| tell as &mut Tell));
-    Ok(schedule(problem, &search(problem, budget.seed, &begin, &share, &mut watcher)))
+    Ok(plan_of(problem, &search(problem, budget.seed, &begin, &share, &mut watcher)))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dhow_events::{ProductId, SellerId};
+use dhow_events::{ProductId, SaleRegions, SellerId};
 
 use crate::SearchError;
 use crate::settings::Field;
@@ -18,17 +18,6 @@ pub const CATEGORY_BYTES_MAX: usize = 256;
 pub const ATTRIBUTES_MAX: usize = 64;
 /// The longest name or value of an attribute, in bytes.
 pub const ATTRIBUTE_BYTES_MAX: usize = 256;
-/// Regions that one product may be named eligible for.
-pub const REGIONS_MAX: usize = 512;
-
-/// Where a product may be bought.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Eligibility {
-    /// In every region.
-    Everywhere,
-    /// In these.
-    Regions(Vec<String>),
-}
 
 /// A product.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +36,8 @@ pub struct ProductDocument {
     pub seller: SellerId,
     /// The price of one unit, in minor units of one currency for the whole index.
     pub price_minor: i64,
-    /// Where it may be bought.
-    pub eligible: Eligibility,
+    /// Where it may be sold.
+    pub sale_regions: SaleRegions,
     /// Whether it can be bought now.
     pub available: bool,
 }
@@ -81,12 +70,7 @@ impl ProductDocument {
         for text in self.attributes.iter().flat_map(|(name, value)| [name, value]) {
             bounded("attributes", text, ATTRIBUTE_BYTES_MAX)?;
         }
-        match &self.eligible {
-            Eligibility::Regions(regions) if regions.len() > REGIONS_MAX => {
-                refuse("regions", format!("are {}; at most {REGIONS_MAX} are indexed", regions.len()))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// The words of a field.

@@ -27,7 +27,7 @@ pub struct Filters {
     pub price_max: Option<i64>,
     /// For each name one of these values.
     pub attributes: BTreeMap<String, Vec<String>>,
-    /// May be bought in this region.
+    /// May be sold in this region.
     pub region: Option<String>,
     /// Can be bought now.
     pub available_only: bool,
@@ -67,7 +67,6 @@ impl Filters {
         for (name, values) in &self.attributes {
             clauses.push(values.iter().map(|value| columns.attribute_term(name, value)).collect());
         }
-        clauses.extend(self.region.as_ref().map(|region| columns.region_terms(region)));
         if self.available_only {
             clauses.push(vec![columns.available_term()]);
         }
@@ -78,6 +77,14 @@ impl Filters {
                 view.postings(term, |slot, _| either.insert(slot))?;
             }
             allowed.keep(&either);
+        }
+        if let Some(region) = &self.region {
+            // Most products are sold everywhere; only of the others the rule is asked.
+            view.postings(&columns.restricted_term(), |slot, _| {
+                if !view.state.product(slot).is_some_and(|held| held.document.sale_regions.admits(region)) {
+                    allowed.remove(slot);
+                }
+            })?;
         }
         if self.price_min.is_some() || self.price_max.is_some() {
             let (min, max) = (self.price_min.unwrap_or(i64::MIN), self.price_max.unwrap_or(i64::MAX));

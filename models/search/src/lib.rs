@@ -16,6 +16,8 @@
 //! thousand times answers bit for bit as one that was built anew. tantivy keeps dictionary and postings and finds near words;
 //! its own scores are not used, since they count deleted documents and round lengths.
 //!
+//! [`SavedQueries`] turn it round: which of many questions one product answers.
+//!
 //! Vectors come from outside as `&[f32]` of unit length; which model made them is not known here.
 
 mod bits;
@@ -29,6 +31,7 @@ mod index;
 mod meaning;
 mod measures;
 mod query;
+mod saved;
 mod schema;
 mod settings;
 pub mod text;
@@ -37,8 +40,7 @@ mod variants;
 mod words;
 
 pub use document::{
-    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, CATEGORY_BYTES_MAX, DESCRIPTION_BYTES_MAX, Eligibility, ProductDocument,
-    REGIONS_MAX, TITLE_BYTES_MAX,
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, CATEGORY_BYTES_MAX, DESCRIPTION_BYTES_MAX, ProductDocument, TITLE_BYTES_MAX,
 };
 pub use error::{SearchError, SearchProblem};
 pub use facets::{FACET_VALUES_MAX, FacetCount, Facets, FacetsAsked};
@@ -47,4 +49,5 @@ pub use index::{CHANGES_MAX, Change, PRODUCTS_MAX, SearchIndex};
 pub use meaning::{DIMENSIONS_MAX, MEANINGS_MAX};
 pub use measures::{Estimate, RESAMPLES_MAX, RankingQuality, difference, lift, mean, ranking_quality};
 pub use query::{Correction, Hit, LIMIT_MAX, Mode, QUERY_BYTES_MAX, QUERY_WORDS_MAX, SearchAnswer, SearchRequest};
+pub use saved::{ProductWords, SavedQueries, SavedQuery};
 pub use settings::{Field, FieldSettings, FusionSettings, KeywordSettings, SearchSettings};

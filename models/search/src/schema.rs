@@ -4,14 +4,12 @@ use tantivy::schema::{FAST, Field as IndexField, INDEXED, IndexRecordOption, Sch
 use tantivy::tokenizer::{PreTokenizedString, Token};
 use tantivy::{TantivyDocument, Term};
 
-use crate::document::{Eligibility, ProductDocument};
+use crate::document::ProductDocument;
 use crate::settings::Field;
 use crate::text::Word;
 
 /// The longest beginning of a word that is looked up as one, in characters.
 pub(crate) const PREFIX_CHARS_MAX: usize = 16;
-/// What stands for every region.
-const EVERYWHERE: &str = "*";
 /// What stands between an attribute's name and value.
 const SEPARATOR: char = '\u{1f}';
 
@@ -27,7 +25,7 @@ pub(crate) struct Columns {
     categories: IndexField,
     seller: IndexField,
     attributes: IndexField,
-    regions: IndexField,
+    restricted: IndexField,
     available: IndexField,
 }
 
@@ -44,11 +42,11 @@ impl Columns {
         let words = ["title", "category", "attributes", "description"]
             .map(|name| builder.add_text_field(name, counted.clone()));
         let beginnings = builder.add_text_field("beginnings", counted);
-        let [categories, seller, attributes, regions, available] =
-            ["categories", "seller", "attribute_values", "regions", "available"]
+        let [categories, seller, attributes, restricted, available] =
+            ["categories", "seller", "attribute_values", "restricted", "available"]
                 .map(|name| builder.add_text_field(name, plain.clone()));
         let schema = builder.build();
-        Self { schema, slot, words, beginnings, categories, seller, attributes, regions, available }
+        Self { schema, slot, words, beginnings, categories, seller, attributes, restricted, available }
     }
 
     /// The document of a product, given the words of its fields.
@@ -69,9 +67,8 @@ impl Columns {
         for (name, value) in &product.attributes {
             document.add_text(self.attributes, joined(name, value));
         }
-        match &product.eligible {
-            Eligibility::Everywhere => document.add_text(self.regions, EVERYWHERE),
-            Eligibility::Regions(regions) => regions.iter().for_each(|region| document.add_text(self.regions, region)),
+        if !product.sale_regions.is_everywhere() {
+            document.add_text(self.restricted, "yes");
         }
         document.add_text(self.available, if product.available { "yes" } else { "no" });
         document
@@ -93,9 +90,9 @@ impl Columns {
         Term::from_field_text(self.attributes, &joined(name, value))
     }
 
-    /// What a product has that may be bought in the region: either.
-    pub fn region_terms(&self, region: &str) -> Vec<Term> {
-        [region, EVERYWHERE].map(|text| Term::from_field_text(self.regions, text)).to_vec()
+    /// What a product has that is not sold everywhere.
+    pub fn restricted_term(&self) -> Term {
+        Term::from_field_text(self.restricted, "yes")
     }
 
     pub fn available_term(&self) -> Term {

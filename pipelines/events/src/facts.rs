@@ -11,7 +11,7 @@ use crate::codec::CodecError;
 use crate::ids::*;
 use crate::record::{FieldRule, Fields, latest};
 use crate::value::{Column, Value};
-use crate::{Category, Money, Region, Timestamp, record};
+use crate::{Category, Money, Region, SaleRegions, Timestamp, record};
 
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident $word:literal $([since $born:literal])? { $($fields:tt)* })*) => {
@@ -174,6 +174,8 @@ facts! {
         weight_grams: i64,
         /// What the seller calls it.
         reference: String,
+        /// Where it may be sold; nothing is everywhere.
+        sale_regions: Option<SaleRegions> [since 12],
     }
     /// A product's price changed.
     ProductPriceChanged "product_price_changed" {
@@ -793,5 +795,105 @@ facts! {
         amount_usd_minor: i64,
         /// Until when evidence is taken.
         respond_by: Timestamp,
+    }
+    /// An agreement to pay later was made, paid of, lowered, late, settled, written off or called off.
+    AgreementMoved "agreement_moved" [since 10] {
+        /// Who pays.
+        buyer: BuyerId,
+        /// The agreement.
+        agreement: AgreementId,
+        /// What was bought.
+        checkout: CheckoutId,
+        /// Its payment.
+        payment: PaymentId,
+        /// The plan's name.
+        plan: String,
+        /// `active`, `late`, `settled`, `defaulted` or `cancelled`.
+        state: String,
+        /// What is still to be paid.
+        outstanding: Money,
+        /// The same in cents.
+        outstanding_usd_minor: i64,
+        /// What is given up as lost, in cents.
+        written_off_usd_minor: i64,
+    }
+    /// A product came to answer a saved search, for the first time.
+    SavedSearchMatched "saved_search_matched" [since 11] {
+        /// Who saved it.
+        buyer: BuyerId,
+        /// The saved search.
+        search: SavedSearchId,
+        /// The product.
+        product: ProductId,
+        /// Its title then.
+        title: String,
+        /// Its price then.
+        price: Money,
+        /// The same in cents.
+        price_usd_minor: i64,
+    }
+    /// A product's price fell below what a buyer waits for.
+    PriceAlertTriggered "price_alert_triggered" [since 11] {
+        /// Who waits for it.
+        buyer: BuyerId,
+        /// The alert.
+        alert: PriceAlertId,
+        /// The product.
+        product: ProductId,
+        /// The price that it was to fall below.
+        below: Money,
+        /// Its price now.
+        price: Money,
+        /// The same in cents.
+        price_usd_minor: i64,
+    }
+    /// A shipment of units of an order came to another state.
+    ShipmentMoved "shipment_moved" [since 11] {
+        /// The order.
+        order: OrderId,
+        /// The shipment.
+        shipment: ShipmentId,
+        /// Who bought.
+        buyer: BuyerId,
+        /// Who sells.
+        seller: SellerId,
+        /// Who carries it, by name.
+        carrier: String,
+        /// `asked`, `ready`, `refused`, `unknown`, `voiding`, `voided`, `in_transit`, `delivered` or `returned`.
+        state: String,
+        /// What the carrier's tracker says; nothing before its first event.
+        tracker: Option<String>,
+        /// The carrier's number of the shipment, once it is known.
+        tracking_number: Option<String>,
+        /// Units.
+        quantity: i64,
+    }
+    /// Every unit of an order that is to be delivered was delivered.
+    OrderFulfilled "order_fulfilled" [since 11] {
+        /// Who bought.
+        buyer: BuyerId,
+        /// The order.
+        order: OrderId,
+        /// Its checkout.
+        checkout: CheckoutId,
+        /// Who sold.
+        seller: SellerId,
+        /// Units that were delivered.
+        quantity: i64,
+    }
+    /// A customs declaration was drafted, given papers, submitted, answered or taken back.
+    DeclarationMoved "declaration_moved" [since 11] {
+        /// The declaration.
+        declaration: DeclarationId,
+        /// The order whose goods they are.
+        order: Option<OrderId>,
+        /// The two letters of the country that they come to.
+        destination: String,
+        /// `draft`, `submitted`, `held`, `cleared`, `refused` or `withdrawn`.
+        state: String,
+        /// The currency of what it costs; nothing before it is submitted.
+        currency: Option<String>,
+        /// Duty and tax, in minor units.
+        total_minor: Option<i64>,
     }
 }

@@ -30,7 +30,7 @@ fn uuid_at(time: Timestamp, random: u128) -> u128 {
 }
 
 /// A UUID of version 8 that is a hash: the same tenant, kind and reference always give the same id.
-fn uuid_of_reference(tenant: &TenantId, prefix: &str, reference: &str) -> u128 {
+pub(crate) fn uuid_of_reference(tenant: &TenantId, prefix: &str, reference: &str) -> u128 {
     let mut hasher = blake3::Hasher::new();
     for part in [tenant.as_str(), prefix, reference] {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -200,6 +200,14 @@ ids! {
     AuctionId "auc" "auction";
     /// A dispute of a payment.
     DisputeId "dsp" "dispute";
+    /// An agreement to pay later.
+    AgreementId "agr" "agreement";
+    /// A customs declaration.
+    DeclarationId "dcl" "customs declaration";
+    /// A saved search.
+    SavedSearchId "ssr" "saved search";
+    /// A price alert.
+    PriceAlertId "pal" "price alert";
     /// A route plan.
     PlanId "pln" "route plan";
     /// A proposal to order a product.
@@ -212,4 +220,6 @@ ids! {
     WebhookDeliveryId "whd" "webhook delivery";
     /// An API key's public half.
     KeyId "key" "API key";
+    /// The erasure of a person.
+    ErasureId "era" "erasure";
 }

@@ -1,7 +1,7 @@
 //! Facts seen as rows: typed columns and borrowed values; it does not say how a table is stored.
 
 use crate::ids::*;
-use crate::{Category, Currency, Money, Region, Timestamp};
+use crate::{Category, Currency, Money, Region, SaleRegions, Timestamp};
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,7 @@ plain_fields! {
     String, ColumnType::Text, self => Value::Text(self);
     Region, ColumnType::Text, self => Value::Text(self.as_str());
     Category, ColumnType::Text, self => Value::Text(self.as_str());
+    SaleRegions, ColumnType::Text, self => Value::Text(self.as_str());
     Timestamp, ColumnType::Time, self => Value::Time(*self);
 }
 
@@ -112,7 +113,7 @@ macro_rules! id_fields {
 }
 
 id_fields! {
-    BuyerId SellerId ProductId SessionId CheckoutId OrderId PaymentId TransferId ShipmentId ReturnId ReviewId PromotionId DeviceId CardId AddressId PayoutAccountId CarrierId DecisionId PlanId AuctionId DisputeId
+    BuyerId SellerId ProductId SessionId CheckoutId OrderId PaymentId TransferId ShipmentId ReturnId ReviewId PromotionId DeviceId CardId AddressId PayoutAccountId CarrierId DecisionId PlanId AuctionId DisputeId AgreementId SavedSearchId PriceAlertId DeclarationId
 }
 
 impl Field for Money {

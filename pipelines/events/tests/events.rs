@@ -318,3 +318,43 @@ fn of_every_kind_a_missing_null_or_mistyped_field_is_named_by_its_pointer() {
         assert!(refused(without_optional).is_ok(), "{}", kind.name());
     }
 }
+
+#[test]
+fn an_erased_person_is_in_no_record_of_any_kind_and_records_keep_their_lengths() {
+    let pseudonym = 0x0189_0a5d_ac96_774b_bcce_ffff_ffff_ffff;
+    let mut rewritten = 0;
+    for line in GENERATION_1.lines() {
+        let (hex, text) = line.split_once(' ').unwrap();
+        let byte = |place: usize| u8::from_str_radix(&hex[place..place + 2], 16).unwrap();
+        let mut record: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        let (event, length) = (codec::decode(&record).unwrap(), record.len());
+        // Every buyer of the kind becomes the person once.
+        for (index, column) in event.fact.kind().columns().iter().enumerate() {
+            let (Value::Id(id), ColumnType::Id(BuyerId::KIND)) = (event.fact.value(index), column.column_type) else {
+                continue;
+            };
+            let (person, pseudonym) = (BuyerId::from_u128(id), BuyerId::from_u128(pseudonym));
+            let things = PersonThings::default();
+            let mut erasure = Erasure { tenant: event.tenant, person, pseudonym, things };
+            assert!(erasure.names(&event), "{text}");
+            erasure.learn(&event).unwrap();
+            assert!(erasure.rewrite(&event, &mut record).unwrap(), "{text}");
+            let after = codec::decode(&record).unwrap();
+            assert!(!erasure.is_about(&after) && record.len() == length, "{text}");
+            assert_eq!(
+                (after.id, after.event_time, after.fact.kind()),
+                (event.id, event.event_time, event.fact.kind())
+            );
+            assert_eq!(erasure.rewritten(event.clone()).unwrap(), after, "{text}");
+            let mut again = record.clone();
+            assert!(!erasure.rewrite(&after, &mut again).unwrap(), "what is done stays done: {text}");
+            // The same by texts.
+            let said = erasure.in_text(text).unwrap();
+            assert!(!said.contains(&person.to_string()) && said.contains(&pseudonym.to_string()), "{said}");
+            assert_eq!(erasure.in_text(&said), None);
+            rewritten += 1;
+            break;
+        }
+    }
+    assert!(rewritten >= 20, "{rewritten}");
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dhow_events::{Clock, Event, Timestamp, codec};
-use dhow_streams::{Log, LogError, Offsets, Position, Record, partition_of};
+use dhow_streams::{Log, LogError, Offsets, Position, Record, RecordChange, partition_of};
 use parking_lot::{Condvar, Mutex};
 use rdkafka::config::ClientConfig;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
@@ -273,6 +273,11 @@ impl Log for KafkaLog {
 
     fn end(&self, partition: u32) -> Result<u64, LogError> {
         self.bounds(partition).map(|(_, end)| end)
+    }
+
+    /// A topic's records cannot be changed.
+    fn rewrite(&self, _change: RecordChange<'_>) -> Result<u64, LogError> {
+        Err(LogError::Immutable(format!("the Kafka topic {}", self.settings.topic)))
     }
 
     /// Appends of this process wake at once; those of others are seen within 20 ms and the broker's answer.

@@ -163,7 +163,7 @@ pub(crate) fn create_folder(path: &Path) -> Result<(), CheckpointError> {
 }
 
 /// A new or moved entry survives a power cut only after its folder is synced.
-fn sync_parent(path: &Path) -> Result<(), CheckpointError> {
+pub(crate) fn sync_parent(path: &Path) -> Result<(), CheckpointError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

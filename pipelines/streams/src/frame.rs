@@ -126,6 +126,13 @@ pub fn stamp(frames: &mut [u8], known_time: Option<Timestamp>, mut visit: impl F
     }
 }
 
+/// The whole frame of a record with another payload of the same length.
+pub fn record(known_time: Timestamp, payload: &[u8]) -> Vec<u8> {
+    let (length, value) = (payload.len() as u32, known_time.micros().to_le_bytes());
+    let crc = record_crc(length, value, payload);
+    [&length.to_le_bytes()[..], &crc.to_le_bytes(), &value, payload].concat()
+}
+
 /// The commit mark for `position` of the file, after which the next record has `next_offset`.
 pub fn commit_mark(position: u64, next_offset: u64) -> [u8; HEAD_BYTES] {
     let value = next_offset.to_le_bytes();

@@ -19,7 +19,7 @@ mod watermark;
 mod worker;
 
 pub use local::{APPEND_EVENTS_MAX, LocalLog, LocalLogSettings, PARTITIONS_MAX, Recovery, SEGMENT_BYTES_RANGE};
-pub use log::{Log, LogError, Offsets, Position, Record, partition_of, share_of};
+pub use log::{Log, LogError, Offsets, Position, Record, RecordChange, partition_of, share_of};
 pub use put_aside::{PutAside, PutAsideError};
 pub use replay::Replay;
 pub use watermark::Watermark;

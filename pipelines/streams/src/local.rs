@@ -4,6 +4,7 @@
 //! that touches several partitions is durable as a whole when it returns, but is not atomic: after a crash, an append
 //! that was not acknowledged can be there in part. Reads and writes name their place in a file, which needs a Unix system.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::checkpoint::{create_folder, read_checked, write_atomically};
 use crate::group::Group;
 use crate::log::{Offsets, Position, partition_of};
 use crate::partition::{self, Segments, Tail};
-use crate::{Log, LogError, Record, frame};
+use crate::{Log, LogError, Record, RecordChange, frame};
 
 /// The version of the folder's layout.
 const LAYOUT_VERSION: u32 = 1;
@@ -203,6 +204,29 @@ impl Log for LocalLog {
             return Err(LogError::BeyondEnd { partition, from, end });
         }
         segments.read(from, records_max, into)
+    }
+
+    /// Appends wait while the segments are rewritten that they go to; all others are rewritten beside them.
+    fn rewrite(&self, change: RecordChange<'_>) -> Result<u64, LogError> {
+        let mut count = 0;
+        let mut done = BTreeSet::new();
+        for segment in self.partitions.iter().flat_map(|segments| segments.complete()) {
+            count += segment.rewrite(change)?;
+            done.insert(segment.path.clone());
+        }
+        let writer = self.writer.lock();
+        if let Some(reason) = &writer.stopped {
+            return Err(LogError::Stopped(reason.clone()));
+        }
+        // What was completed since, and what still grows.
+        let completed = self.partitions.iter().flat_map(|segments| segments.complete());
+        for segment in completed.filter(|segment| !done.contains(&segment.path)) {
+            count += segment.rewrite(change)?;
+        }
+        for tail in &writer.tails {
+            count += tail.last().rewrite(change)?;
+        }
+        Ok(count)
     }
 
     fn end(&self, partition: u32) -> Result<u64, LogError> {

@@ -198,6 +198,19 @@ pub enum LogError {
     /// An earlier write failed in a way that leaves the disk's state unknown.
     #[error("the log takes no more events until it is opened again, because {0}")]
     Stopped(String),
+    /// The log cannot change what it holds.
+    #[error("{0} cannot change events that it holds")]
+    Immutable(String),
+    /// A record that was to be rewritten was not.
+    #[error("the record at byte {byte} of {path} was not rewritten: {reason}")]
+    NotRewritten {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file the record begins.
+        byte: u64,
+        /// Why not.
+        reason: String,
+    },
     /// A service that keeps the log refused or did not answer.
     #[error("{0}")]
     Service(String),
@@ -209,6 +222,9 @@ impl LogError {
         move |source| Self::Io { doing, path: path.to_owned(), source: Arc::new(source) }
     }
 }
+
+/// Rewrites the encoded form of an event in place, says whether it changed, or why it cannot.
+pub type RecordChange<'a> = &'a dyn Fn(&Event, &mut [u8]) -> Result<bool, String>;
 
 /// An ordered, partitioned, replayable sequence of events.
 ///
@@ -249,6 +265,16 @@ pub trait Log: Send + Sync {
     /// # Errors
     /// No such partition, or the storage's failure.
     fn end(&self, partition: u32) -> Result<u64, LogError>;
+
+    /// Lets `change` rewrite the records that are in the log now, in place and without changing their lengths; gives how many
+    /// it changed. Positions and known times stay. What is appended meanwhile is left as it is.
+    ///
+    /// Readers see each record as it was or as it is. A process that ends on the way leaves some records changed and others
+    /// not, so `change` must leave alone what it has changed before.
+    ///
+    /// # Errors
+    /// The log cannot change what it holds, `change` refuses a record, damage, or the storage's failure.
+    fn rewrite(&self, change: RecordChange<'_>) -> Result<u64, LogError>;
 
     /// Blocks until a partition reaches beyond its offset in `ends`, or `timeout` is over; says whether one does.
     ///

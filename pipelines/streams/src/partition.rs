@@ -43,6 +43,12 @@ impl Segments {
         after.checked_sub(1).and_then(|index| segments.get(index)).cloned()
     }
 
+    /// All segments but the last one, to which the writer appends.
+    pub fn complete(&self) -> Vec<Arc<Segment>> {
+        let segments = self.0.read();
+        segments.iter().take(segments.len().saturating_sub(1)).cloned().collect()
+    }
+
     fn push(&self, segment: Arc<Segment>) {
         self.0.write().push(segment);
     }
@@ -141,6 +147,11 @@ fn segment_files(folder: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
 }
 
 impl Tail {
+    /// The segment that is appended to.
+    pub fn last(&self) -> &Segment {
+        &self.last
+    }
+
     /// How far the partition reaches with what is staged.
     pub fn staged(&self) -> Reach {
         self.staged
@@ -184,7 +195,7 @@ impl Tail {
 
     /// Writes what is staged, without syncing.
     pub fn write(&mut self) -> Result<(), LogError> {
-        let write = self.last.file.write_all_at(&self.pending, self.committed.position);
+        let write = self.last.file().write_all_at(&self.pending, self.committed.position);
         write.map_err(LogError::io("cannot write", &self.last.path))?;
         if self.staged.position + HEAD_BYTES as u64 > self.room_end {
             self.room_end = self.last.make_room(self.staged.position);

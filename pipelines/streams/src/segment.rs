@@ -5,19 +5,20 @@
 //! follow (see [`crate::frame`]). A segment that has a successor ends with a commit mark; a partition's last one may end
 //! with zeros, the room for what comes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dhow_events::Timestamp;
 use dhow_events::codec::{self, CodecError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
-use crate::checkpoint::replace_file;
+use crate::checkpoint::{UNFINISHED_SUFFIX, replace_file, sync_parent};
 use crate::frame::{self, Frame, HEAD_BYTES, NoFrame};
-use crate::{LogError, Record};
+use crate::{LogError, Record, RecordChange};
 
 /// What a segment file begins with.
 const MAGIC: [u8; 8] = *b"DHOWSEGM";
@@ -70,8 +71,8 @@ impl Index {
 pub struct Segment {
     /// The file.
     pub path: PathBuf,
-    /// Its handle; all access names its place, so that it is shared without a lock.
-    pub file: File,
+    /// Its handle; all access names its place, so that it is shared without a lock. A rewritten file takes its place.
+    file: RwLock<Arc<File>>,
     /// The offset of the first record.
     pub base_offset: u64,
     /// No record of the segment is known earlier.
@@ -131,13 +132,18 @@ impl Segment {
         let known_from = Timestamp::from_micros(i64::from_le_bytes([k0, k1, k2, k3, k4, k5, k6, k7]));
         Ok(Self {
             path: path.to_owned(),
-            file,
+            file: RwLock::new(Arc::new(file)),
             base_offset,
             known_from,
             partition,
             readable_bytes: AtomicU64::new(SEGMENT_HEAD_BYTES),
             index: Mutex::new(None),
         })
+    }
+
+    /// The file as it is now.
+    pub fn file(&self) -> Arc<File> {
+        self.file.read().clone()
     }
 
     /// How far an empty segment reaches.
@@ -158,7 +164,7 @@ impl Segment {
         let length = self.length()?;
         let position = length.saturating_sub(HEAD_BYTES as u64).max(SEGMENT_HEAD_BYTES);
         let mut mark = vec![0; (length - position) as usize];
-        self.file.read_exact_at(&mut mark, position).map_err(LogError::io("cannot read", &self.path))?;
+        self.file().read_exact_at(&mut mark, position).map_err(LogError::io("cannot read", &self.path))?;
         match frame::parse(&mark, position) {
             Ok((Frame::Commit { next_offset: found }, _)) if found == next_offset => {
                 self.publish(length, []);
@@ -216,7 +222,7 @@ impl Segment {
     /// the bytes that were torn: nothing but zeros is room that was not used yet.
     fn cut_torn_tail(&self, position: u64, length: u64, problem: NoFrame) -> Result<u64, LogError> {
         let mut tail = vec![0; (length - position) as usize];
-        self.file.read_exact_at(&mut tail, position).map_err(LogError::io("cannot read", &self.path))?;
+        self.file().read_exact_at(&mut tail, position).map_err(LogError::io("cannot read", &self.path))?;
         if frame::holds_commit(&tail, position) {
             return Err(self.no_frame(position, problem));
         }
@@ -226,13 +232,13 @@ impl Segment {
             tracing::warn!(%path, position, bytes = tail.len(), "cut off a torn tail that was never acknowledged");
         }
         self.cut(position)?;
-        self.file.sync_all().map_err(LogError::io("cannot sync", &self.path))?;
+        self.file().sync_all().map_err(LogError::io("cannot sync", &self.path))?;
         Ok(if is_room { 0 } else { tail.len() as u64 })
     }
 
     /// Ends the file at `position`.
     pub fn cut(&self, position: u64) -> Result<(), LogError> {
-        self.file.set_len(position).map_err(LogError::io("cannot shorten", &self.path))
+        self.file().set_len(position).map_err(LogError::io("cannot shorten", &self.path))
     }
 
     /// Lengthens the file, which ends at `position`, by zeros, and gives where it ends then. The sync of bytes that
@@ -240,7 +246,7 @@ impl Segment {
     /// that is too full for it the file just grows by what is written.
     pub fn make_room(&self, position: u64) -> u64 {
         let room = vec![0; position.clamp(ROOM_BYTES_MIN, ROOM_BYTES_MAX) as usize];
-        match self.file.write_all_at(&room, position) {
+        match self.file().write_all_at(&room, position) {
             Ok(()) => position + room.len() as u64,
             Err(error) => {
                 tracing::debug!(path = %self.path.display(), %error, "no room ahead of the log's end");
@@ -275,6 +281,54 @@ impl Segment {
         Ok(())
     }
 
+    /// Lets `change` rewrite the records; gives how many it changed. The changed copy takes the file's place in one step.
+    /// Nothing may be written to the segment meanwhile.
+    pub fn rewrite(&self, change: RecordChange<'_>) -> Result<u64, LogError> {
+        let changed = self.changed_records(change)?;
+        if changed.is_empty() {
+            return Ok(0);
+        }
+        let mut unfinished = self.path.as_os_str().to_owned();
+        unfinished.push(".");
+        unfinished.push(UNFINISHED_SUFFIX);
+        let unfinished = PathBuf::from(unfinished);
+        fs::copy(&self.path, &unfinished).map_err(LogError::io("cannot copy to", &unfinished))?;
+        let copy = OpenOptions::new().read(true).write(true).open(&unfinished);
+        let copy = copy.map_err(LogError::io("cannot open", &unfinished))?;
+        for (position, frame) in &changed {
+            copy.write_all_at(frame, *position).map_err(LogError::io("cannot write", &unfinished))?;
+        }
+        copy.sync_all().map_err(LogError::io("cannot sync", &unfinished))?;
+        fs::rename(&unfinished, &self.path).map_err(LogError::io("cannot move a new file to", &self.path))?;
+        // The handle of the file that is gone is let go by its last reader.
+        *self.file.write() = Arc::new(copy);
+        sync_parent(&self.path)?;
+        Ok(changed.len() as u64)
+    }
+
+    /// The frames of the records that `change` changes, each with its place.
+    fn changed_records(&self, change: RecordChange<'_>) -> Result<Vec<(u64, Vec<u8>)>, LogError> {
+        let limit = self.readable_bytes.load(Ordering::Acquire);
+        let mut frames = Frames::new(self, SEGMENT_HEAD_BYTES, limit, CHUNK_BYTES_MAX);
+        let mut changed = Vec::new();
+        loop {
+            let position = frames.position();
+            match frames.next()? {
+                Step::Frame(Frame::Record { known_time, payload }) => {
+                    let event = codec::decode(payload).map_err(|e| self.undecodable(position, e))?;
+                    let mut payload = payload.to_vec();
+                    let refused = |reason| LogError::NotRewritten { path: self.path.clone(), byte: position, reason };
+                    if change(&event, &mut payload).map_err(refused)? {
+                        changed.push((position, frame::record(known_time, &payload)));
+                    }
+                }
+                Step::Frame(Frame::Commit { .. }) => {}
+                Step::End => return Ok(changed),
+                Step::None(problem) => return Err(self.no_frame(position, problem)),
+            }
+        }
+    }
+
     /// An indexed record not beyond `from`; builds the index of a segment that is read for the first time.
     fn seek(&self, from: u64, limit: u64) -> Result<Option<(u64, u64)>, LogError> {
         let mut index = self.index.lock();
@@ -304,18 +358,18 @@ impl Segment {
 
     /// Makes everything written so far durable.
     pub fn sync(&self) -> Result<(), LogError> {
-        self.file.sync_data().map_err(LogError::io("cannot sync", &self.path))
+        self.file().sync_data().map_err(LogError::io("cannot sync", &self.path))
     }
 
     /// Writes a commit mark at `position` and gives the place after it.
     pub fn write_mark(&self, position: u64, next_offset: u64) -> Result<u64, LogError> {
         let mark = frame::commit_mark(position, next_offset);
-        self.file.write_all_at(&mark, position).map_err(LogError::io("cannot write", &self.path))?;
+        self.file().write_all_at(&mark, position).map_err(LogError::io("cannot write", &self.path))?;
         Ok(position + HEAD_BYTES as u64)
     }
 
     fn length(&self) -> Result<u64, LogError> {
-        Ok(self.file.metadata().map_err(LogError::io("cannot read the length of", &self.path))?.len())
+        Ok(self.file().metadata().map_err(LogError::io("cannot read the length of", &self.path))?.len())
     }
 
     fn damaged(&self, byte: u64, reason: impl Into<String>) -> LogError {
@@ -368,6 +422,8 @@ enum Step<'a> {
 /// Reads frames one after another, a chunk of the file at a time.
 struct Frames<'a> {
     segment: &'a Segment,
+    /// The file as it was when the reading began: one that takes its place has other bytes in the middle of a frame.
+    file: Arc<File>,
     limit: u64,
     chunk_bytes: usize,
     /// Bytes of the file from `buffer_position`; those before `start` are done with.
@@ -378,7 +434,15 @@ struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     fn new(segment: &'a Segment, position: u64, limit: u64, chunk_bytes: usize) -> Self {
-        Self { segment, limit, chunk_bytes, buffer: Vec::new(), buffer_position: position, start: 0 }
+        Self {
+            segment,
+            file: segment.file(),
+            limit,
+            chunk_bytes,
+            buffer: Vec::new(),
+            buffer_position: position,
+            start: 0,
+        }
     }
 
     /// The place of the next frame.
@@ -415,7 +479,7 @@ impl<'a> Frames<'a> {
         let end = self.limit.min(self.buffer_position + needed.max(self.chunk_bytes) as u64);
         let from = self.buffer_position + held as u64;
         self.buffer.resize((end - self.buffer_position) as usize, 0);
-        let read = self.segment.file.read_exact_at(&mut self.buffer[held..], from);
+        let read = self.file.read_exact_at(&mut self.buffer[held..], from);
         read.map_err(LogError::io("cannot read", &self.segment.path))
     }
 }

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, KeyHash, Permission};
+use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, KeyHash, Permission, Permissions};
 use dhow_events::{KeyId, TenantId, Timestamp};
 use dhow_store::Store;
 use parking_lot::Mutex;
@@ -41,6 +41,9 @@ impl Need {
 }
 
 /// Every route of the OpenAPI document with what it needs. A route that is missing here is answered by nobody.
+///
+/// A new route has a line here; where no permission fits, a new one is a line of [`Permission`], and the roles that are to
+/// have it name it in `dhow_commerce`'s table of roles.
 pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/events", Need::Of(Permission::EventsRead)),
     ("POST", "/v1/events", Need::Of(Permission::EventsWrite)),
@@ -48,43 +51,43 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v1/recommendations", Need::Of(Permission::RecommendationsRead)),
     ("GET", "/v1/products/{id}/related", Need::Of(Permission::RecommendationsRead)),
     ("POST", "/v1/bundles", Need::Of(Permission::RecommendationsRead)),
-    ("GET", "/v1/experiment", Need::Of(Permission::ModelsRead)),
+    ("GET", "/v1/experiment", Need::Of(Permission::ExperimentsRead)),
     ("POST", "/v1/fraud/scores", Need::Of(Permission::FraudScore)),
     ("GET", "/v1/fraud/decisions/{id}", Need::Of(Permission::FraudRead)),
     ("GET", "/v1/fraud/health", Need::Of(Permission::FraudRead)),
-    ("GET", "/v1/fraud/cases", Need::Of(Permission::FraudRead)),
+    ("GET", "/v1/fraud/cases", Need::Of(Permission::FraudCasesRead)),
     ("POST", "/v1/fraud/cases/claim", Need::Of(Permission::FraudReview)),
-    ("GET", "/v1/fraud/cases/{id}", Need::Of(Permission::FraudRead)),
+    ("GET", "/v1/fraud/cases/{id}", Need::Of(Permission::FraudCasesRead)),
     ("POST", "/v1/fraud/cases/{id}/claim", Need::Of(Permission::FraudReview)),
     ("POST", "/v1/fraud/cases/{id}/release", Need::Of(Permission::FraudReview)),
     ("POST", "/v1/fraud/cases/{id}/notes", Need::Of(Permission::FraudReview)),
     ("POST", "/v1/fraud/cases/{id}/verdict", Need::Of(Permission::FraudReview)),
-    ("GET", "/v1/fraud/rules", Need::Of(Permission::FraudRead)),
+    ("GET", "/v1/fraud/rules", Need::Of(Permission::FraudRulesRead)),
     ("PUT", "/v1/fraud/rules", Need::Of(Permission::FraudRules)),
     ("POST", "/v1/fraud/rules/publish", Need::Of(Permission::FraudRules)),
     ("POST", "/v1/fraud/rules/rollback", Need::Of(Permission::FraudRules)),
-    ("GET", "/v1/fraud/rules/log", Need::Of(Permission::FraudRead)),
-    ("POST", "/v1/fraud/backtests", Need::Of(Permission::FraudRules)),
-    ("GET", "/v1/fraud/backtests/{id}", Need::Of(Permission::FraudRead)),
-    ("DELETE", "/v1/fraud/backtests/{id}", Need::Of(Permission::FraudRules)),
-    ("GET", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudRead)),
-    ("POST", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudRules)),
-    ("DELETE", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudRules)),
-    ("GET", "/v1/trust/buyers/{id}", Need::Of(Permission::FraudRead)),
-    ("GET", "/v1/trust/sellers/{id}", Need::Of(Permission::FraudRead)),
+    ("GET", "/v1/fraud/rules/log", Need::Of(Permission::FraudRulesRead)),
+    ("POST", "/v1/fraud/backtests", Need::Of(Permission::FraudBacktestsWrite)),
+    ("GET", "/v1/fraud/backtests/{id}", Need::Of(Permission::FraudBacktestsRead)),
+    ("DELETE", "/v1/fraud/backtests/{id}", Need::Of(Permission::FraudBacktestsWrite)),
+    ("GET", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudListsRead)),
+    ("POST", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudListsWrite)),
+    ("DELETE", "/v1/fraud/lists/{kind}/{effect}", Need::Of(Permission::FraudListsWrite)),
+    ("GET", "/v1/trust/buyers/{id}", Need::Of(Permission::TrustRead)),
+    ("GET", "/v1/trust/sellers/{id}", Need::Of(Permission::TrustRead)),
     ("GET", "/v1/decisions", Need::Of(Permission::DecisionsRead)),
     ("GET", "/v1/decisions/{id}", Need::Of(Permission::DecisionsRead)),
-    ("GET", "/v1/customers/{id}", Need::Of(Permission::ForecastsRead)),
-    ("GET", "/v1/segments", Need::Of(Permission::ForecastsRead)),
-    ("POST", "/v1/delivery-times", Need::Of(Permission::ForecastsRead)),
+    ("GET", "/v1/customers/{id}", Need::Of(Permission::CustomersRead)),
+    ("GET", "/v1/segments", Need::Of(Permission::CustomersRead)),
+    ("POST", "/v1/delivery-times", Need::Of(Permission::DeliveryTimesRead)),
     ("POST", "/v1/forecasts/batch", Need::Of(Permission::ForecastsRead)),
     ("GET", "/v1/forecasts", Need::Of(Permission::ForecastsRead)),
     ("GET", "/v1/forecasts/accuracy", Need::Of(Permission::ForecastsRead)),
     ("GET", "/v1/forecasts/regions", Need::Of(Permission::ForecastsRead)),
-    ("GET", "/v1/forecasts/uplift", Need::Of(Permission::ForecastsRead)),
+    ("GET", "/v1/forecasts/uplift", Need::Of(Permission::EffectsRead)),
     ("GET", "/v1/forecasts/{product}", Need::Of(Permission::ForecastsRead)),
-    ("GET", "/v1/forecasts/{product}/elasticity", Need::Of(Permission::ForecastsRead)),
-    ("POST", "/v1/forecasts/what-if", Need::Of(Permission::ForecastsRead)),
+    ("GET", "/v1/forecasts/{product}/elasticity", Need::Of(Permission::EffectsRead)),
+    ("POST", "/v1/forecasts/what-if", Need::Of(Permission::EffectsRead)),
     ("GET", "/v1/reorder-proposals", Need::Of(Permission::ReordersRead)),
     ("POST", "/v1/reorder-proposals", Need::Of(Permission::ReordersWrite)),
     ("GET", "/v1/reorder-proposals/{id}", Need::Of(Permission::ReordersRead)),
@@ -92,29 +95,31 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v1/reorder-proposals/{id}/reject", Need::Of(Permission::ReordersApprove)),
     ("POST", "/v1/reorder-proposals/{id}/order", Need::Of(Permission::ReordersWrite)),
     ("POST", "/v1/reorder-proposals/{id}/receive", Need::Of(Permission::ReordersWrite)),
-    ("GET", "/v1/reorder-budgets", Need::Of(Permission::ReordersRead)),
-    ("PUT", "/v1/reorder-budgets", Need::Of(Permission::ReordersApprove)),
+    ("GET", "/v1/reorder-budgets", Need::Of(Permission::BudgetsRead)),
+    ("PUT", "/v1/reorder-budgets", Need::Of(Permission::BudgetsWrite)),
     ("POST", "/v1/routes", Need::Of(Permission::RoutesPlan)),
     ("POST", "/v1/optimization", Need::Of(Permission::RoutesPlan)),
     ("POST", "/v1/routes/check", Need::Of(Permission::RoutesPlan)),
     ("POST", "/v1/routes/explain", Need::Of(Permission::RoutesPlan)),
-    ("GET", "/v1/route-plans", Need::Of(Permission::RoutesPlan)),
+    ("GET", "/v1/route-plans", Need::Of(Permission::RoutesRead)),
     ("POST", "/v1/route-plans", Need::Of(Permission::RoutesPlan)),
-    ("GET", "/v1/route-plans/{id}", Need::Of(Permission::RoutesPlan)),
+    ("GET", "/v1/route-plans/{id}", Need::Of(Permission::RoutesRead)),
     ("DELETE", "/v1/route-plans/{id}", Need::Of(Permission::RoutesPlan)),
-    ("GET", "/v1/route-plans/{id}/events", Need::Of(Permission::RoutesPlan)),
+    ("GET", "/v1/route-plans/{id}/events", Need::Of(Permission::RoutesRead)),
     ("POST", "/v1/route-plans/{id}/accept", Need::Of(Permission::RoutesAccept)),
     ("POST", "/v1/route-plans/{id}/insert", Need::Of(Permission::RoutesAccept)),
     ("POST", "/v1/route-plans/{id}/reoptimise", Need::Of(Permission::RoutesAccept)),
     ("GET", "/v1/products", Need::Of(Permission::ProductsRead)),
     ("POST", "/v1/products", Need::Of(Permission::ProductsWrite)),
+    ("POST", "/v1/products/import", Need::Of(Permission::ProductsWrite)),
+    ("GET", "/v1/products/export", Need::Of(Permission::ProductsRead)),
     ("GET", "/v1/products/{id}", Need::Of(Permission::ProductsRead)),
     ("PUT", "/v1/products/{id}", Need::Of(Permission::ProductsWrite)),
-    ("GET", "/v1/products/{id}/stock", Need::Of(Permission::ProductsRead)),
-    ("PUT", "/v1/products/{id}/stock", Need::Of(Permission::ProductsWrite)),
-    ("POST", "/v1/quotes", Need::Of(Permission::ProductsRead)),
+    ("GET", "/v1/products/{id}/stock", Need::Of(Permission::StockRead)),
+    ("PUT", "/v1/products/{id}/stock", Need::Of(Permission::StockWrite)),
+    ("POST", "/v1/quotes", Need::Of(Permission::QuotesRead)),
     ("POST", "/v1/checkouts", Need::Of(Permission::CheckoutWrite)),
-    ("GET", "/v1/checkouts/{id}", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/checkouts/{id}", Need::Of(Permission::CheckoutRead)),
     ("GET", "/v1/orders", Need::Of(Permission::OrdersRead)),
     ("GET", "/v1/orders/{id}", Need::Of(Permission::OrdersRead)),
     ("GET", "/v1/orders/{id}/timeline", Need::Of(Permission::OrdersRead)),
@@ -127,24 +132,52 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v1/disputes", Need::Of(Permission::DisputesWrite)),
     ("GET", "/v1/disputes/{id}", Need::Of(Permission::DisputesRead)),
     ("POST", "/v1/disputes/{id}/steps", Need::Of(Permission::DisputesWrite)),
+    ("GET", "/v1/pay-later/plans", Need::Of(Permission::PayLaterRead)),
+    ("PUT", "/v1/pay-later/plans/{name}", Need::Of(Permission::PayLaterWrite)),
+    ("POST", "/v1/pay-later/eligibility", Need::Of(Permission::CheckoutWrite)),
+    ("GET", "/v1/pay-later/agreements", Need::Of(Permission::PayLaterRead)),
+    ("GET", "/v1/pay-later/agreements/{id}", Need::Of(Permission::PayLaterRead)),
+    ("POST", "/v1/pay-later/agreements/{id}/payments", Need::Of(Permission::PayLaterPay)),
+    ("POST", "/v1/customs/quotes", Need::Of(Permission::CustomsRead)),
+    ("GET", "/v1/customs/declarations", Need::Of(Permission::CustomsRead)),
+    ("POST", "/v1/customs/declarations", Need::Of(Permission::CustomsWrite)),
+    ("GET", "/v1/customs/declarations/{id}", Need::Of(Permission::CustomsRead)),
+    ("POST", "/v1/customs/declarations/{id}/steps", Need::Of(Permission::CustomsWrite)),
+    ("POST", "/v1/shipping-quotes", Need::Of(Permission::ShipmentsRead)),
+    ("POST", "/v1/orders/{id}/shipments", Need::Of(Permission::ShipmentsWrite)),
+    ("GET", "/v1/shipments", Need::Of(Permission::ShipmentsRead)),
+    ("GET", "/v1/shipments/{id}", Need::Of(Permission::ShipmentsRead)),
+    ("POST", "/v1/shipments/{id}/void", Need::Of(Permission::ShipmentsWrite)),
+    ("POST", "/v1/carriers/{carrier}/events", Need::Signature),
+    ("GET", "/v1/sea-routes", Need::Of(Permission::ShipmentsRead)),
+    ("GET", "/v1/containers/{number}", Need::Of(Permission::ShipmentsRead)),
     ("GET", "/v1/auctions", Need::Of(Permission::AuctionsRead)),
     ("POST", "/v1/auctions", Need::Of(Permission::AuctionsWrite)),
     ("GET", "/v1/auctions/{id}", Need::Of(Permission::AuctionsRead)),
+    ("GET", "/v1/auctions/{id}/bids", Need::Of(Permission::AuctionsRead)),
     ("GET", "/v1/auctions/{id}/events", Need::Of(Permission::AuctionsRead)),
     ("POST", "/v1/auctions/{id}/bids", Need::Of(Permission::AuctionsBid)),
     ("POST", "/v1/auctions/{id}/buy-now", Need::Of(Permission::AuctionsBid)),
     ("POST", "/v1/auctions/{id}/cancel", Need::Of(Permission::AuctionsWrite)),
     ("POST", "/v1/auctions/{id}/checkout", Need::Of(Permission::CheckoutWrite)),
-    ("GET", "/v1/payments/{id}", Need::Of(Permission::OrdersRead)),
-    ("POST", "/v1/payments/{id}/capture", Need::Of(Permission::PaymentsWrite)),
-    ("POST", "/v1/payments/{id}/void", Need::Of(Permission::PaymentsWrite)),
+    ("GET", "/v1/payments/{id}", Need::Of(Permission::PaymentsRead)),
+    ("POST", "/v1/payments/{id}/capture", Need::Of(Permission::PaymentsCapture)),
+    ("POST", "/v1/payments/{id}/void", Need::Of(Permission::PaymentsVoid)),
     ("POST", "/v1/refunds", Need::Of(Permission::RefundsWrite)),
     ("POST", "/v1/payouts", Need::Of(Permission::PayoutsWrite)),
-    ("GET", "/v1/transfers", Need::Of(Permission::OrdersRead)),
-    ("GET", "/v1/transfers/{id}", Need::Of(Permission::OrdersRead)),
+    ("GET", "/v1/transfers", Need::Of(Permission::TransfersRead)),
+    ("GET", "/v1/transfers/{id}", Need::Of(Permission::TransfersRead)),
     ("GET", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersRead)),
     ("PUT", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersWrite)),
     ("POST", "/v1/webhooks/payments/{rail}", Need::Signature),
+    ("GET", "/v1/saved-searches", Need::Of(Permission::WatchesRead)),
+    ("POST", "/v1/saved-searches", Need::Of(Permission::WatchesWrite)),
+    ("GET", "/v1/saved-searches/{id}", Need::Of(Permission::WatchesRead)),
+    ("DELETE", "/v1/saved-searches/{id}", Need::Of(Permission::WatchesWrite)),
+    ("GET", "/v1/price-alerts", Need::Of(Permission::WatchesRead)),
+    ("POST", "/v1/price-alerts", Need::Of(Permission::WatchesWrite)),
+    ("GET", "/v1/price-alerts/{id}", Need::Of(Permission::WatchesRead)),
+    ("DELETE", "/v1/price-alerts/{id}", Need::Of(Permission::WatchesWrite)),
     ("GET", "/v1/webhook-endpoints", Need::Of(Permission::WebhooksRead)),
     ("POST", "/v1/webhook-endpoints", Need::Of(Permission::WebhooksWrite)),
     ("GET", "/v1/webhook-endpoints/{id}", Need::Of(Permission::WebhooksRead)),
@@ -157,16 +190,19 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v1/webhook-endpoints/{id}/replay", Need::Of(Permission::WebhooksWrite)),
     ("GET", "/v1/ledger/trial-balance", Need::Of(Permission::LedgerRead)),
     ("GET", "/v1/ledger/journal", Need::Of(Permission::LedgerRead)),
+    ("GET", "/v1/persons/{id}/export", Need::Of(Permission::PersonsExport)),
+    ("POST", "/v1/persons/{id}/erase", Need::Of(Permission::PersonsErase)),
+    ("GET", "/v1/erasures/{id}", Need::Of(Permission::PersonsErase)),
     ("GET", "/v1/features/{entity_id}", Need::Of(Permission::FeaturesRead)),
     ("POST", "/v1/features", Need::Of(Permission::FeaturesRead)),
-    ("GET", "/v1/search", Need::Of(Permission::ProductsRead)),
-    ("POST", "/v1/text-similarity", Need::Of(Permission::RecommendationsRead)),
-    ("POST", "/v1/sql", Need::Of(Permission::Admin)),
+    ("GET", "/v1/search", Need::Of(Permission::SearchRead)),
+    ("POST", "/v1/text-similarity", Need::Of(Permission::TextsRead)),
+    ("POST", "/v1/sql", Need::Of(Permission::SqlRead)),
     ("GET", "/v1/models", Need::Of(Permission::ModelsRead)),
-    ("GET", "/v1/models/{model}/trial", Need::Of(Permission::ModelsRead)),
-    ("PUT", "/v1/models/{model}/trial", Need::Of(Permission::ModelsWrite)),
-    ("DELETE", "/v1/models/{model}/trial", Need::Of(Permission::ModelsWrite)),
-    ("POST", "/v1/models/{model}/trial/outcomes", Need::Of(Permission::ModelsWrite)),
+    ("GET", "/v1/models/{model}/trial", Need::Of(Permission::TrialsRead)),
+    ("PUT", "/v1/models/{model}/trial", Need::Of(Permission::TrialsWrite)),
+    ("DELETE", "/v1/models/{model}/trial", Need::Of(Permission::TrialsWrite)),
+    ("POST", "/v1/models/{model}/trial/outcomes", Need::Of(Permission::TrialsWrite)),
     ("GET", "/v2", Need::Of(Permission::ModelsRead)),
     ("GET", "/v2/health/live", Need::Nothing),
     ("GET", "/v2/health/ready", Need::Nothing),
@@ -184,13 +220,14 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v2/repository/index", Need::Of(Permission::ModelsRead)),
     ("POST", "/v2/repository/models/{model}/load", Need::Of(Permission::ModelsWrite)),
     ("POST", "/v2/repository/models/{model}/unload", Need::Of(Permission::ModelsWrite)),
-    ("GET", "/v1/status", Need::Of(Permission::ModelsRead)),
-    ("GET", "/v1/api-keys", Need::Of(Permission::Admin)),
-    ("POST", "/v1/api-keys", Need::Of(Permission::Admin)),
-    ("DELETE", "/v1/api-keys/{id}", Need::Of(Permission::Admin)),
+    ("GET", "/v1/status", Need::Of(Permission::StatusRead)),
+    ("GET", "/v1/roles", Need::Of(Permission::ApiKeysRead)),
+    ("GET", "/v1/api-keys", Need::Of(Permission::ApiKeysRead)),
+    ("POST", "/v1/api-keys", Need::Of(Permission::ApiKeysWrite)),
+    ("DELETE", "/v1/api-keys/{id}", Need::Of(Permission::ApiKeysWrite)),
     ("GET", "/v1/audit-log", Need::Of(Permission::AuditRead)),
     ("GET", "/v1/audit-log/verification", Need::Of(Permission::AuditRead)),
-    ("GET", "/metrics", Need::Of(Permission::ModelsRead)),
+    ("GET", "/metrics", Need::Of(Permission::MetricsRead)),
     ("GET", "/healthz", Need::Nothing),
     ("GET", "/readyz", Need::Nothing),
     ("GET", "/openapi.json", Need::Nothing),
@@ -251,6 +288,8 @@ pub(crate) struct Caller {
     pub tenant: TenantId,
     /// The key; nothing where access is open.
     pub key: Option<KeyId>,
+    /// What the caller may do.
+    pub may: Permissions,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -298,7 +337,7 @@ impl Keys {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             if self.is_open(store, now).await? {
                 check_host(headers)?;
-                return Ok(Caller { tenant: TenantId::default(), key: None });
+                return Ok(Caller { tenant: TenantId::default(), key: None, may: Permissions::EVERYTHING });
             }
             return Err(unauthorized("send an API key as `Authorization: Bearer <key>`"));
         };
@@ -308,8 +347,9 @@ impl Keys {
         let key = self.find(store, hash, now).await?.filter(|key| key.revoked_at.is_none());
         let key = key.ok_or_else(|| unauthorized("the API key is unknown or revoked"))?;
         self.close();
-        if key.allows(permission) {
-            return Ok(Caller { tenant: key.tenant, key: Some(key.id) });
+        let may = Permissions::of(&key.permissions);
+        if may.grant(permission) {
+            return Ok(Caller { tenant: key.tenant, key: Some(key.id), may });
         }
         let detail = format!("the API key …{} does not grant `{permission}`", key.last_four);
         Err(Problem::new(StatusCode::FORBIDDEN, "permission_missing", detail))
@@ -454,6 +494,17 @@ mod tests {
         assert_eq!(taken(500_000), 1, "half a second is one request");
         assert_eq!(taken(100_000_000), 3, "a pause fills the burst, no more");
         assert!(rates.take(Some(KeyId::from_u128(7)), at(0)).is_ok(), "another key has its own bucket");
+    }
+
+    #[test]
+    fn every_line_of_the_table_of_needs_is_of_one_route_of_the_document_and_no_route_has_two() {
+        let document: serde_json::Value = serde_json::from_str(&crate::openapi()).expect("the document is JSON");
+        let mut seen = std::collections::BTreeSet::new();
+        for (method, path, _) in NEEDS {
+            assert!(seen.insert((method, path)), "{method} {path} has two lines");
+            let operation = &document["paths"][path][method.to_ascii_lowercase()];
+            assert!(operation.is_object(), "{method} {path} is no route");
+        }
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::problem::{PROBLEM_TYPE, ProblemBody, ProblemField};
 use crate::routes;
 use crate::routes::inference::{ErrorBody, is_protocol_path};
 
+/// What the documentation begins with: a walk through the commerce APIs by commands that can be copied.
+const WALK: &str = include_str!("walk.md");
+
 /// The OpenAPI 3.1 document, as JSON for people and programs.
 pub fn openapi() -> String {
     format!("{:#}", document())
@@ -21,7 +24,7 @@ pub(crate) fn document() -> Value {
     document["info"] = json!({
         "title": "Dhow",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "The data and ML platform of a marketplace: events in, features, models and commerce decisions out.",
+        "description": WALK,
         "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
     });
     document["components"]["securitySchemes"] = json!({ "api_key": { "type": "http", "scheme": "bearer" } });

@@ -135,6 +135,12 @@ impl<S: Send + Sync> FromRequestParts<S> for PathText {
     }
 }
 
+/// Whether `Accept` names this media type.
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|kind| kind.split(';').next().unwrap_or_default().trim() == media_type)
+}
+
 /// Query parameters; unknown ones were refused before, because only documented ones are let through.
 pub(crate) struct Parameters<T>(pub T);
 

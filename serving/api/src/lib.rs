@@ -10,6 +10,7 @@ mod audit;
 mod connections;
 mod document;
 mod event_schemas;
+mod fraud_schemas;
 mod grpc;
 mod input;
 mod metrics;
@@ -20,6 +21,7 @@ mod schemas;
 mod serve;
 mod settings;
 mod traces;
+mod watch_schemas;
 
 pub use document::openapi;
 pub use operations::{ALERT_RULES, DASHBOARD};

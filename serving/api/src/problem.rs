@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::{CommerceError, FieldProblem, NoticeError, StorageError};
 use dhow_engine::EngineError;
+use dhow_shipping::CarrierError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -192,7 +193,15 @@ impl From<CommerceError> for Problem {
             }
             CommerceError::BidRefused { .. } => Self::new(StatusCode::CONFLICT, "bid_refused", words),
             CommerceError::NotOffered { .. } => Self::new(StatusCode::CONFLICT, "auction_not_offered", words),
+            CommerceError::WatchBound(_) => Self::new(StatusCode::CONFLICT, "watch_bound", words),
+            CommerceError::CreditRefused(_) => Self::new(StatusCode::CONFLICT, "credit_refused", words),
             CommerceError::AfterSaleRefused(_) => Self::new(StatusCode::CONFLICT, "after_sale_refused", words),
+            CommerceError::ShippingRefused(_) => Self::new(StatusCode::CONFLICT, "shipping_refused", words),
+            CommerceError::DeclarationRefused(_) => Self::new(StatusCode::CONFLICT, "declaration_refused", words),
+            CommerceError::Carrier(CarrierError::Refused(_)) => {
+                Self::new(StatusCode::CONFLICT, "carrier_refused", words)
+            }
+            CommerceError::Carrier(CarrierError::NoAnswer(_)) => Self::busy("carrier_unavailable", words),
             CommerceError::NoFreeUnit(_) => Self::new(StatusCode::CONFLICT, "no_free_unit", words),
             CommerceError::CaseHeld { .. } => Self::new(StatusCode::CONFLICT, "case_claimed", words),
             CommerceError::BudgetSpent { .. } => Self::new(StatusCode::CONFLICT, "budget_spent", words),

@@ -33,10 +33,41 @@ pub(crate) struct ProductInput {
     #[schema(example = "home/kitchen")]
     category: String,
     price: Money,
+    /// At most 200; of one region and currency one at most is in force at any time.
+    #[schema(required = false)]
+    prices: Vec<PriceList>,
     /// Where it ships from.
     #[schema(example = "NG-LA")]
     region: String,
+    /// Where it may be sold: continents (UN M49), countries, states and cities that commas separate, `!` before what is
+    /// denied. The most specific decides, a denial before an allowance of the same place; empty is everywhere.
+    #[schema(required = false, example = "002,!NG,NG-LA")]
+    sale_regions: String,
     weight_grams: i64,
+}
+
+/// From how many units on a price holds.
+#[derive(ToSchema)]
+pub(crate) struct PriceBreak {
+    /// Units of the product in one cart from which on it holds.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    quantity: i64,
+    /// The price of each unit then.
+    unit_price: Money,
+}
+
+/// What a product costs in a region and a currency while it is in force.
+#[derive(ToSchema)]
+pub(crate) struct PriceList {
+    /// Where the parcel goes: this place or one within it (`NG` holds `NG-LA`); null is everywhere.
+    #[schema(example = "NG")]
+    region: Option<String>,
+    /// The first moment at which it is in force; null is always before.
+    valid_from: Option<String>,
+    /// The first moment at which it is no more; null is never.
+    valid_until: Option<String>,
+    /// 1 to 20 of one currency, the quantities growing; the first is the smallest quantity that is sold.
+    breaks: Vec<PriceBreak>,
 }
 
 /// A stored product.
@@ -50,8 +81,12 @@ pub(crate) struct Product {
     title: String,
     description: String,
     category: String,
+    /// The price of one unit where no price list holds.
     price: Money,
+    prices: Vec<PriceList>,
     region: String,
+    /// Where it may be sold, in capitals and sorted.
+    sale_regions: String,
     weight_grams: i64,
     /// `listed` or `delisted`.
     state: String,
@@ -95,15 +130,21 @@ pub(crate) struct CheckoutRequest {
     buyer: String,
     session: Option<String>,
     device: Option<String>,
-    /// Needed where the payment method is `card`.
+    /// Needed where the payment method is `card` or `pay_later`.
     card: Option<String>,
     address: Option<String>,
     /// Where the device is.
     region: String,
     /// Where the parcel goes.
     delivery_region: String,
-    /// `card`, `bank_transfer`, `mobile_money`, `wallet`, `cash_on_delivery`, `btc`, `eth`, `usdc` or `usdt`.
+    /// `card`, `bank_transfer`, `mobile_money`, `wallet`, `cash_on_delivery`, `pay_later`, `btc`, `eth`, `usdc` or
+    /// `usdt`.
     payment_method: String,
+    /// With `pay_later`, the plan. Not in the answer where it was not asked.
+    pay_later_plan: Option<String>,
+    /// What it is paid in; without it, the currency of the products' own prices. Not in the answer where it was not asked.
+    #[schema(example = "USD")]
+    currency: Option<String>,
     /// 1 to 1,000 lines.
     lines: Vec<CartLine>,
 }
@@ -153,6 +194,30 @@ pub(crate) struct FraudSummary {
     model: String,
     degraded: bool,
     latency_us: i64,
+}
+
+/// The decision about a buyer's credit.
+#[derive(ToSchema)]
+pub(crate) struct CreditSummary {
+    /// The recorded decision's id.
+    decision: String,
+    /// Null where it was refused, or only asked about.
+    #[schema(required)]
+    agreement: Option<String>,
+    approved: bool,
+    /// The score card's points and its base.
+    score: i64,
+    /// The most that may be open at once.
+    limit_usd_minor: i64,
+    /// What was open before.
+    open_usd_minor: i64,
+    /// What this purchase adds with its fee.
+    asked_usd_minor: i64,
+    /// The weightiest first; they sum with the card's base to the score.
+    reasons: Vec<ReasonAnswer>,
+    /// The score card and its version.
+    model: String,
+    degraded: bool,
 }
 
 /// A line of an order, with what was true of the product when it was bought.
@@ -267,7 +332,7 @@ pub(crate) struct Transfer {
     tenant: String,
     #[schema(example = "trf_01890a5d-ac96-774b-bcce-b302099a8057")]
     id: String,
-    /// `capture`, `void`, `refund` or `payout`.
+    /// `capture`, `void`, `refund`, `payout`, `instalment` or `instalment_refund`.
     kind: String,
     /// `pending`, `done`, `failed`, or `reversed` where the rail took it back later.
     state: String,
@@ -341,7 +406,7 @@ pub(crate) struct Checkout {
     /// `completed`, `refused`, `held` until a person's verdict on its case, or `pending_payment` while the payment rail has
     /// not answered.
     state: String,
-    /// `fraud`, `stock`, `payment_declined` or `review_expired`; null where it was not refused.
+    /// `fraud`, `stock`, `payment_declined`, `review_expired` or `credit`; null where it was not refused.
     #[schema(required)]
     refusal: Option<String>,
     shortages: Vec<Shortage>,
@@ -353,6 +418,8 @@ pub(crate) struct Checkout {
     units_per_usd_micros: i64,
     rates_as_of: String,
     fraud: FraudSummary,
+    /// The decision about the buyer's credit, where it is paid later; not in the answer otherwise.
+    credit: Option<CreditSummary>,
     /// One for each seller.
     orders: Vec<Order>,
     #[schema(required)]
@@ -394,7 +461,7 @@ pub(crate) struct StateShare {
 pub(crate) struct Decision {
     tenant: String,
     id: String,
-    /// `recommendation`, `fraud`, `risk`, `forecast` or `route`.
+    /// `recommendation`, `fraud`, `risk`, `forecast`, `route`, `text_similarity`, `delivery_time` or `credit`.
     kind: String,
     /// What it was about.
     subject: String,
@@ -524,6 +591,16 @@ pub(crate) struct ApiKey {
     revoked_at: Option<String>,
 }
 
+/// A named list of permissions that keys are made from.
+#[derive(ToSchema)]
+pub(crate) struct Role {
+    #[schema(example = "support")]
+    name: String,
+    /// Who has it.
+    description: String,
+    permissions: Vec<String>,
+}
+
 /// A CloudEvent 1.0; `type` names the fact and `data` holds it.
 #[derive(ToSchema)]
 pub(crate) struct CloudEvent {
@@ -545,230 +622,6 @@ pub(crate) struct CloudEvent {
     /// The fact's fields.
     #[schema(value_type = Object)]
     data: Json,
-}
-
-/// A person's verdict on a case.
-#[derive(ToSchema)]
-pub(crate) struct GivenVerdict {
-    /// `approve` or `decline`.
-    verdict: String,
-    /// `fraud` or `genuine`.
-    label: String,
-    /// Which kind of fraud, where the reviewer could tell.
-    #[schema(required)]
-    kind: Option<String>,
-    reviewer: String,
-    at: String,
-}
-
-/// A line of a case's history.
-#[derive(ToSchema)]
-pub(crate) struct CaseLine {
-    at: String,
-    /// `opened`, `claimed`, `released`, `noted`, `first_verdict` or `decided`.
-    step: String,
-    /// Null where the platform did it.
-    #[schema(required)]
-    reviewer: Option<String>,
-    note: String,
-}
-
-/// A fraud decision that a person looks at.
-#[derive(ToSchema)]
-pub(crate) struct FraudCase {
-    tenant: String,
-    /// The decision that opened it, and its own id.
-    decision: String,
-    checkout: String,
-    buyer: String,
-    #[schema(required)]
-    card: Option<String>,
-    #[schema(required)]
-    device: Option<String>,
-    #[schema(required)]
-    address: Option<String>,
-    amount_usd_minor: i64,
-    #[schema(minimum = 0, maximum = 1)]
-    probability: f64,
-    /// Probability times amount.
-    expected_loss_usd_minor: i64,
-    /// `review` or `step_up`.
-    action: String,
-    /// `open`, `claimed` or `decided`.
-    state: String,
-    #[schema(required)]
-    claimed_by: Option<String>,
-    #[schema(required)]
-    claimed_until: Option<String>,
-    /// When the payment rail is taken to give the amount free.
-    authorisation_expires_at: String,
-    #[schema(required)]
-    verdict: Option<GivenVerdict>,
-    /// Where two people were needed; the final one.
-    #[schema(required)]
-    second_verdict: Option<GivenVerdict>,
-    /// Oldest first.
-    history: Vec<CaseLine>,
-    created_at: String,
-    updated_at: String,
-}
-
-/// A page of cases, newest first.
-#[derive(ToSchema)]
-pub(crate) struct FraudCasePage {
-    items: Vec<FraudCase>,
-    /// The cursor of the next page; null on the last one.
-    #[schema(required)]
-    next: Option<String>,
-}
-
-/// How good probabilities of fraud were, now that it is known.
-#[derive(ToSchema)]
-pub(crate) struct ScoreQuality {
-    /// Frauds that the probabilities announced: their sum.
-    expected_frauds: f64,
-    /// The mean squared difference from what happened; smaller is better.
-    brier: f64,
-    /// Null where all were frauds or none.
-    #[schema(required)]
-    average_precision: Option<f64>,
-    /// Over groups of equal size; null where all were frauds or none.
-    #[schema(required)]
-    calibration_error: Option<f64>,
-}
-
-/// How far scores have moved from those of the training data.
-#[derive(ToSchema)]
-pub(crate) struct ScoreShift {
-    reference_count: u64,
-    sample_count: u64,
-    /// The population stability index.
-    psi: f64,
-    /// What it must reach to count at these sizes.
-    psi_threshold: f64,
-    /// The Kolmogorov-Smirnov distance.
-    distance: f64,
-    distance_threshold: f64,
-    /// Whether one of the two reached its threshold.
-    has_drifted: bool,
-}
-
-/// One week of fraud decisions.
-#[derive(ToSchema)]
-pub(crate) struct FraudWeek {
-    /// Its Monday, midnight UTC.
-    begins_at: String,
-    decisions: u64,
-    /// Those that asked for a review or more proof, or declined.
-    alerts: u64,
-    declines: u64,
-    /// Decisions with a label, mature or not.
-    labelled: u64,
-    /// From decision to first label: the median.
-    #[schema(required)]
-    label_delay_hours_p50: Option<f64>,
-    /// From decision to first label: reached by one in ten.
-    #[schema(required)]
-    label_delay_hours_p90: Option<f64>,
-    /// Decisions of at least 14 days ago: one that nobody labelled counts as genuine, unless it was declined.
-    mature: u64,
-    /// Frauds among them.
-    frauds: u64,
-    /// Of the scores that decided; null before any decision is mature.
-    #[schema(required)]
-    quality: Option<ScoreQuality>,
-    /// Of the present champion's scores; null where it decided nothing.
-    #[schema(required)]
-    score_shift: Option<ScoreShift>,
-}
-
-/// A model that looked on, beside the scores that decided, on the same mature decisions.
-#[derive(ToSchema)]
-pub(crate) struct FraudContest {
-    /// `challenger` or `shadow`.
-    alias: String,
-    model: String,
-    mature: u64,
-    frauds: u64,
-    challenger: ScoreQuality,
-    champion: ScoreQuality,
-}
-
-/// How the fraud desk has fared.
-#[derive(ToSchema)]
-pub(crate) struct FraudHealth {
-    /// The champion.
-    #[schema(required)]
-    model: Option<String>,
-    /// Models that look on.
-    shadows: Vec<String>,
-    /// Models that should look on and cannot, with the reason.
-    shadow_failures: Vec<String>,
-    /// Whether there were more decisions than the 200,000 that are read: then the oldest weeks are incomplete.
-    truncated: bool,
-    /// Oldest first; the last one is not over.
-    weeks: Vec<FraudWeek>,
-    contests: Vec<FraudContest>,
-}
-
-/// A rule.
-#[derive(ToSchema)]
-pub(crate) struct FraudRule {
-    /// Unique within the set; at most 47 plain characters.
-    #[schema(example = "new_card_large_amount")]
-    id: String,
-    /// For people; 1 to 200 bytes.
-    name: String,
-    /// The condition in CEL, over `score`, `features.<name>`, `request.<name>` and `lists.blocked_<kind>s`.
-    #[schema(example = "request.amount_usd_minor > 50000 && score > 0.2")]
-    when: String,
-    /// `{"do": "decide", "action": …}`, `{"do": "floor", "action": …}` or `{"do": "add_reason", "code": …}`; an action is
-    /// `approve`, `review`, `step_up` or `decline`.
-    #[schema(value_type = Object)]
-    then: Json,
-    /// Lower comes first.
-    priority: i32,
-    /// `draft`, `shadow`, `live` or `retired`.
-    state: String,
-}
-
-/// A line of the log of published rules.
-#[derive(ToSchema)]
-pub(crate) struct RuleLogLine {
-    at: String,
-    author: String,
-    /// The version in force from then on.
-    version: String,
-    /// The one before.
-    #[schema(required)]
-    replaced: Option<String>,
-    /// `{"event": "published", …}` with its backtest, or `{"event": "rolled_back", "reason": …}`.
-    #[schema(value_type = Object)]
-    event: Json,
-}
-
-/// Who took a key off a list, and when.
-#[derive(ToSchema)]
-pub(crate) struct ListRemoval {
-    at: String,
-    author: String,
-}
-
-/// An entry of a block or allow list.
-#[derive(ToSchema)]
-pub(crate) struct ListEntry {
-    kind: String,
-    /// `block` or `allow`.
-    effect: String,
-    value: String,
-    reason: String,
-    note: String,
-    author: String,
-    created: String,
-    #[schema(required)]
-    expires: Option<String>,
-    #[schema(required)]
-    removed: Option<ListRemoval>,
 }
 
 /// Why so many units were proposed.

@@ -114,6 +114,15 @@ impl Standing {
         standing
     }
 
+    /// How an auction stood after each of its counted bids, which come in the order of their sequence.
+    pub fn after_each<'a>(terms: &Terms, bids: impl IntoIterator<Item = &'a Bid>) -> impl Iterator<Item = Self> {
+        let mut standing = Self::new(terms);
+        bids.into_iter().map(move |bid| {
+            standing.count(terms, bid);
+            standing
+        })
+    }
+
     /// The least maximum that `bidder` can bid now.
     pub fn minimum(&self, terms: &Terms, bidder: Option<BuyerId>) -> i64 {
         match (self.leader, self.price_minor) {

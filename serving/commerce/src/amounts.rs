@@ -16,6 +16,17 @@ worded! {
         Refund = "refund",
         /// Sends a seller what the marketplace owes.
         Payout = "payout",
+        /// Charges a buyer what is paid later.
+        Instalment = "instalment",
+        /// Gives a buyer back what was paid beyond what is owed.
+        InstalmentRefund = "instalment_refund",
+    }
+}
+
+impl TransferKind {
+    /// Whether it moves the payment itself; the others move what is owed to sellers, or by buyers who pay later.
+    pub(crate) const fn moves_payment(self) -> bool {
+        matches!(self, Self::Capture | Self::Void | Self::Refund)
     }
 }
 
@@ -48,7 +59,7 @@ impl Amounts {
                 authorised_minor - self.capture_asked_minor - self.void_asked_minor
             }
             TransferKind::Refund => self.captured_minor - self.refund_asked_minor,
-            TransferKind::Payout => 0,
+            TransferKind::Payout | TransferKind::Instalment | TransferKind::InstalmentRefund => 0,
         }
     }
 
@@ -58,7 +69,7 @@ impl Amounts {
             TransferKind::Capture => self.captured_minor,
             TransferKind::Void => self.voided_minor,
             TransferKind::Refund => self.refunded_minor,
-            TransferKind::Payout => 0,
+            TransferKind::Payout | TransferKind::Instalment | TransferKind::InstalmentRefund => 0,
         }
     }
 
@@ -68,7 +79,7 @@ impl Amounts {
             TransferKind::Capture => self.capture_asked_minor += minor,
             TransferKind::Void => self.void_asked_minor += minor,
             TransferKind::Refund => self.refund_asked_minor += minor,
-            TransferKind::Payout => {}
+            TransferKind::Payout | TransferKind::Instalment | TransferKind::InstalmentRefund => {}
         }
     }
 
@@ -78,7 +89,7 @@ impl Amounts {
             TransferKind::Capture => self.captured_minor += minor,
             TransferKind::Void => self.voided_minor += minor,
             TransferKind::Refund => self.refunded_minor += minor,
-            TransferKind::Payout => {}
+            TransferKind::Payout | TransferKind::Instalment | TransferKind::InstalmentRefund => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dhow_auctions::BidRefusal;
+use dhow_auctions::{BidRefusal, Standing};
 use dhow_events::{
     AddressId, AuctionId, BuyerId, CardId, DeviceId, Fact, Money, ProductId, Region, SECOND_MICROS, SessionId,
     TenantId, Timestamp,
@@ -75,7 +75,20 @@ impl AuctionPayment {
     fn checkout(&self, auction: &Auction) -> CheckoutRequest {
         let Self { buyer, session, device, card, address, region, delivery_region, payment_method } = *self;
         let lines = vec![CartLine { product: auction.product, quantity: AUCTION_UNITS }];
-        CheckoutRequest { buyer, session, device, card, address, region, delivery_region, payment_method, lines }
+        let currency = None;
+        CheckoutRequest {
+            buyer,
+            session,
+            device,
+            card,
+            address,
+            region,
+            delivery_region,
+            payment_method,
+            pay_later_plan: None,
+            currency,
+            lines,
+        }
     }
 }
 
@@ -88,6 +101,7 @@ impl Sale {
         let price = self.0.terms.money(self.0.offered()?.price_minor);
         for product in products.iter_mut().filter(|product| product.id == self.0.product) {
             (product.input.price, product.state) = (price, ProductState::Listed);
+            product.input.prices.clear();
         }
         Ok(())
     }
@@ -137,6 +151,24 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// The tenant has none of this id; the database fails.
     pub async fn auction(&self, tenant: TenantId, id: AuctionId) -> Result<Auction, CommerceError> {
         self.storage.auction(tenant, id).await?.ok_or_else(|| missing(id))
+    }
+
+    /// At most `limit` bids of an auction after the one of sequence `after`, each with how the auction stood after it.
+    ///
+    /// # Errors
+    /// No such auction; the database fails.
+    pub async fn bids_after(
+        &self,
+        tenant: TenantId,
+        id: AuctionId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(AuctionBid, Standing)>, CommerceError> {
+        let auction = self.auction(tenant, id).await?;
+        // What a bid did follows from all before it; there are never more than `BIDS_MAX`.
+        let bids = self.storage.first_bids(tenant, id, after.saturating_add(limit.into())).await?;
+        let standings: Vec<Standing> = Standing::after_each(&auction.terms, &bids).collect();
+        Ok(bids.into_iter().zip(standings).filter(|(bid, _)| bid.sequence > after).collect())
     }
 
     /// Bids up to `maximum`. Bids of one auction are taken one after the other, in the order of their sequence.

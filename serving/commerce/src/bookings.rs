@@ -15,12 +15,23 @@
 //! | credit note done | refunds | buyer |
 //! | dispute opened, or lost after it was won | chargeback loss | clearing |
 //! | dispute won | clearing | chargeback loss |
+//! | agreement made | pay later (the agreement) | clearing (`pay_later`), fees |
+//! | instalment paid | clearing | pay later |
+//! | instalment taken back | pay later | clearing |
+//! | financed amount refunded or called off | clearing (`pay_later`), fees | pay later |
+//! | fee waived | fees | pay later |
+//! | paid beyond what is owed | pay later | refunds |
+//! | instalment refund done | refunds | clearing |
+//! | instalment refund failed, or taken back | refunds, or clearing | buyer |
+//! | written off, and found again | credit loss | pay later |
 
-use dhow_events::{SellerId, Timestamp};
+use dhow_credit::Standing;
+use dhow_events::{BuyerId, SellerId, Timestamp};
 use dhow_ledger::{Account, AccountError, AccountKind, Asset, Batch, BatchId, Entry, Move};
 
+use crate::instalments::PAY_LATER;
 use crate::transfers::STORE_CREDIT;
-use crate::{Dispute, DisputeState, Transfer, TransferKind, TransferState};
+use crate::{Agreement, Dispute, DisputeState, Transfer, TransferKind, TransferState};
 
 /// The batch of a transfer that is asked for; none where only its end touches the books.
 pub(crate) fn asked(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
@@ -28,13 +39,15 @@ pub(crate) fn asked(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>,
     let entries = match transfer.kind {
         TransferKind::Refund => from_sales(transfer, own(AccountKind::Refunds))?,
         TransferKind::Payout => pair(transfer, seller(transfer)?, own(AccountKind::Payout)),
-        TransferKind::Capture | TransferKind::Void => return Ok(None),
+        TransferKind::Capture | TransferKind::Void | TransferKind::Instalment | TransferKind::InstalmentRefund => {
+            return Ok(None);
+        }
     };
     Ok(Some(batch(transfer, "asked", entries, at)))
 }
 
-/// The batch of a transfer that came to an end; none where the end moves no money.
-pub(crate) fn ended(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
+/// The batch of a transfer of a buyer that came to an end; none where the end moves no money, or its agreement books it.
+pub(crate) fn ended(transfer: &Transfer, buyer: Option<BuyerId>, at: Timestamp) -> Result<Option<Batch>, AccountError> {
     let own = Account::own;
     let clearing = match &transfer.rail_reference {
         // A credit note's reference is whose it is.
@@ -42,9 +55,15 @@ pub(crate) fn ended(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>,
         _ => Account::of(AccountKind::Clearing, transfer.rail.as_str())?,
     };
     let entries = match (transfer.kind, transfer.state) {
-        (TransferKind::Void, _) | (TransferKind::Capture, TransferState::Failed) | (_, TransferState::Pending) => {
-            return Ok(None);
+        (TransferKind::Void | TransferKind::Instalment, _)
+        | (TransferKind::Capture, TransferState::Failed)
+        | (_, TransferState::Pending) => return Ok(None),
+        (TransferKind::InstalmentRefund, TransferState::Done) => pair(transfer, own(AccountKind::Refunds), clearing),
+        // What the rail does not take back to the buyer is the buyer's here.
+        (TransferKind::InstalmentRefund, TransferState::Failed) => {
+            pair(transfer, own(AccountKind::Refunds), credit_of(buyer)?)
         }
+        (TransferKind::InstalmentRefund, TransferState::Reversed) => pair(transfer, clearing, credit_of(buyer)?),
         (TransferKind::Capture, TransferState::Done) => opposite(from_sales(transfer, clearing)?),
         (TransferKind::Capture, TransferState::Reversed) => pair(transfer, own(AccountKind::ChargebackLoss), clearing),
         (TransferKind::Refund, TransferState::Done) => pair(transfer, own(AccountKind::Refunds), clearing),
@@ -75,6 +94,47 @@ pub(crate) fn disputed(dispute: &Dispute, at: Timestamp) -> Result<Batch, Accoun
     })
 }
 
+/// The batch of a step of an agreement that was made, from the sums before it; its id is made of the agreement's version.
+/// None where no sum changed.
+pub(crate) fn agreement(
+    agreement: &Agreement,
+    before: &Standing,
+    rail: &str,
+    at: Timestamp,
+) -> Result<Option<Batch>, AccountError> {
+    if !agreement.is_made() {
+        return Ok(None);
+    }
+    let (asset, after, own) = (Asset::from(agreement.currency), &agreement.standing, Account::own);
+    let change = |sum: fn(&Standing) -> i64| sum(after) - sum(before);
+    let debits = [
+        (Account::of(AccountKind::Clearing, rail)?, change(|sums| sums.paid_minor)),
+        (
+            Account::of(AccountKind::Clearing, PAY_LATER)?,
+            change(|sums| sums.principal_refunded_minor - sums.principal_minor),
+        ),
+        (own(AccountKind::Fees), change(|sums| sums.fee_refunded_minor + sums.fee_waived_minor - sums.fee_minor)),
+        (own(AccountKind::CreditLoss), change(|sums| sums.written_off_minor)),
+        (own(AccountKind::Refunds), change(|sums| -sums.returned_minor)),
+        (Account::of(AccountKind::PayLater, agreement.id.to_string())?, change(Standing::outstanding_minor)),
+    ];
+    let entry = |(account, minor)| Entry::debit(account, asset, minor);
+    let entries: Vec<Entry> = debits.into_iter().filter(|(_, minor)| *minor != 0).map(entry).collect();
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let mut hasher = blake3::Hasher::new_derive_key("dhow 2026 ledger batch of an agreement");
+    hasher.update(&agreement.id.as_u128().to_le_bytes()).update(&agreement.version.to_le_bytes());
+    Ok(Some(Batch {
+        id: batch_id(&hasher),
+        tenant: agreement.tenant,
+        at,
+        purpose: format!("agreement {}", agreement.state),
+        reference: agreement.id.to_string(),
+        does: Move::Post(entries),
+    }))
+}
+
 fn batch_id(hasher: &blake3::Hasher) -> BatchId {
     let mut id = [0; 16];
     id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
@@ -84,6 +144,11 @@ fn batch_id(hasher: &blake3::Hasher) -> BatchId {
 /// The account of what a seller is owed.
 pub(crate) fn seller_account(seller: SellerId) -> Result<Account, AccountError> {
     Account::of(AccountKind::Seller, seller.to_string())
+}
+
+/// The account of what a buyer has with the marketplace.
+fn credit_of(buyer: Option<BuyerId>) -> Result<Account, AccountError> {
+    Account::of(AccountKind::Buyer, buyer.map(|buyer| buyer.to_string()).unwrap_or_default())
 }
 
 fn seller(transfer: &Transfer) -> Result<Account, AccountError> {

@@ -1,11 +1,15 @@
-//! What a buyer asks to buy and what it costs: the checkout's request and its quote; taxes and shipping are not in it.
+//! What a buyer asks to buy and what it costs: the checkout's request and its quote; what one unit costs is in `prices`, taxes and shipping nowhere yet.
 
 use std::collections::BTreeMap;
 
-use dhow_events::{AddressId, BuyerId, CardId, Category, DeviceId, Money, ProductId, Region, SellerId, SessionId};
+use dhow_events::{
+    AddressId, BuyerId, CardId, Category, Currency, DeviceId, Money, ProductId, Region, SellerId, SessionId,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{CommerceError, ExchangeRates, FieldProblem, PaymentMethod, Product, ProductState};
+use crate::{
+    CommerceError, ExchangeRates, FieldProblem, Market, NoPrice, PaymentMethod, Product, ProductState, unit_price,
+};
 
 /// The most lines of one checkout.
 pub const CHECKOUT_LINES_MAX: usize = 1_000;
@@ -46,6 +50,12 @@ pub struct CheckoutRequest {
     pub delivery_region: Region,
     /// How it is paid.
     pub payment_method: PaymentMethod,
+    /// With `pay_later`, the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay_later_plan: Option<String>,
+    /// What it is paid in; without it, the currency of the products' own prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
     /// What is bought, 1 to [`CHECKOUT_LINES_MAX`] lines.
     pub lines: Vec<CartLine>,
 }
@@ -54,11 +64,17 @@ impl CheckoutRequest {
     /// Checks what can be checked without the catalogue.
     ///
     /// # Errors
-    /// Every field that is wrong: no lines or too many, a quantity out of range, a card payment without a card.
+    /// Every field that is wrong: no lines or too many, a quantity out of range, a card payment without a card, a plan where
+    /// nothing is paid later, or none where something is.
     pub fn check(&self) -> Result<(), Vec<FieldProblem>> {
         let mut problems = check_lines(&self.lines);
-        if self.payment_method == PaymentMethod::Card && self.card.is_none() {
+        let later = self.payment_method == PaymentMethod::PayLater;
+        if (later || self.payment_method == PaymentMethod::Card) && self.card.is_none() {
             problems.push(FieldProblem::new("/card", "is missing; a payment by card needs the card's id (crd_…)"));
+        }
+        if later != self.pay_later_plan.is_some() {
+            let message = if later { "is missing; paying later needs a plan" } else { "is for `pay_later` alone" };
+            problems.push(FieldProblem::new("/pay_later_plan", message));
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
@@ -124,19 +140,32 @@ impl Quote {
     }
 }
 
-/// Prices `lines` with the `products` that were found for them.
+/// Prices `lines` for `market` with the `products` that were found for them; breaks and minima count a product's units over
+/// all lines.
 ///
 /// # Errors
-/// Lines out of range, an unknown or delisted product, lines in different currencies, a total beyond 64 bits, or a
+/// Lines out of range, an unknown or delisted product, one that is not sold in the region, fewer units than are sold at once, no price in the currency, lines in different currencies, a total beyond 64 bits, or a
 /// currency without a rate: each with its place in the request.
-pub fn quote(lines: &[CartLine], products: &[Product], rates: &ExchangeRates) -> Result<Quote, CommerceError> {
+pub fn quote(
+    lines: &[CartLine],
+    products: &[Product],
+    rates: &ExchangeRates,
+    market: &Market,
+) -> Result<Quote, CommerceError> {
     let problems = check_lines(lines);
     if !problems.is_empty() {
         return Err(CommerceError::Invalid(problems));
     }
     let by_id: BTreeMap<ProductId, &Product> = products.iter().map(|product| (product.id, product)).collect();
-    let priced = lines.iter().enumerate().map(|(index, line)| price_line(index, line, &by_id, rates));
-    let priced: Vec<QuoteLine> = priced.collect::<Result<_, _>>()?;
+    let mut units: BTreeMap<ProductId, i64> = BTreeMap::new();
+    lines.iter().for_each(|line| *units.entry(line.product).or_default() += line.quantity);
+    let price = |(index, line): (usize, &CartLine)| {
+        let product = on_offer(index, line, &by_id, market.region)?;
+        let unit_price =
+            unit_price(&product.input, market, units[&line.product]).map_err(|error| at_line(index, error))?;
+        price_line(line, product, unit_price, rates)
+    };
+    let priced: Vec<QuoteLine> = lines.iter().enumerate().map(price).collect::<Result<_, _>>()?;
     let currency = priced[0].unit_price.currency;
     if let Some(index) = priced.iter().position(|line| line.unit_price.currency != currency) {
         let other = priced[index].unit_price.currency;
@@ -153,12 +182,12 @@ pub fn quote(lines: &[CartLine], products: &[Product], rates: &ExchangeRates) ->
     Ok(quote)
 }
 
-fn price_line(
+fn on_offer<'a>(
     index: usize,
     line: &CartLine,
-    products: &BTreeMap<ProductId, &Product>,
-    rates: &ExchangeRates,
-) -> Result<QuoteLine, CommerceError> {
+    products: &BTreeMap<ProductId, &'a Product>,
+    region: Option<Region>,
+) -> Result<&'a Product, CommerceError> {
     let place = || format!("/lines/{index}/product");
     let product = products
         .get(&line.product)
@@ -166,7 +195,28 @@ fn price_line(
     if product.state != ProductState::Listed {
         return Err(CommerceError::invalid(place(), format!("{} is no longer on offer", line.product)));
     }
-    let unit_price = product.input.price;
+    if let Some(region) = region.filter(|region| !product.input.sale_regions.admits(region.as_str())) {
+        let message =
+            format!("{} is not sold in {region}; it is sold by `{}`", line.product, product.input.sale_regions);
+        return Err(CommerceError::invalid(place(), message));
+    }
+    Ok(product)
+}
+
+fn at_line(index: usize, error: NoPrice) -> CommerceError {
+    let field = match error {
+        NoPrice::BelowMinimum { .. } => "quantity",
+        NoPrice::Currency(..) => "product",
+    };
+    CommerceError::invalid(format!("/lines/{index}/{field}"), error.to_string())
+}
+
+fn price_line(
+    line: &CartLine,
+    product: &Product,
+    unit_price: Money,
+    rates: &ExchangeRates,
+) -> Result<QuoteLine, CommerceError> {
     let amount_minor = unit_price.amount_minor.checked_mul(line.quantity).ok_or_else(too_large)?;
     let amount = Money::new(amount_minor, unit_price.currency);
     Ok(QuoteLine {
@@ -213,7 +263,9 @@ mod tests {
                 description: String::new(),
                 category: Category::new("home").expect("a valid category"),
                 price,
+                prices: Vec::new(),
                 region: place("GB"),
+                sale_regions: dhow_events::SaleRegions::default(),
                 weight_grams: 100,
             },
             state: ProductState::Listed,
@@ -222,6 +274,8 @@ mod tests {
             updated_at: Timestamp::from_micros(0),
         }
     }
+
+    const ANYWHERE: Market = Market { region: None, currency: None, at: Timestamp::from_micros(0) };
 
     fn rates() -> ExchangeRates {
         let rates = [(Currency::GBP, 800_000), (Currency::EUR, 900_000)];
@@ -239,7 +293,7 @@ mod tests {
         ) {
             let products: Vec<Product> = (0..5).map(|id| product(id, Money::new(100 + 7 * id as i64, Currency::GBP))).collect();
             let lines: Vec<CartLine> = wanted.iter().map(|(id, quantity)| line(*id, *quantity)).collect();
-            let quote = quote(&lines, &products, &rates()).expect("a valid cart");
+            let quote = quote(&lines, &products, &rates(), &ANYWHERE).expect("a valid cart");
             let expected: i64 = wanted.iter().map(|(id, quantity)| (100 + 7 * *id as i64) * quantity).sum();
             prop_assert_eq!(quote.total, Money::new(expected, Currency::GBP));
             for (product, units) in quote.demand() {
@@ -254,7 +308,7 @@ mod tests {
         let mut gone = product(3, Money::usd(1));
         gone.state = ProductState::Delisted;
         let products = [product(1, Money::usd(5)), product(2, Money::new(5, Currency::EUR)), gone];
-        let place = |lines: &[CartLine]| match quote(lines, &products, &rates()) {
+        let place = |lines: &[CartLine]| match quote(lines, &products, &rates(), &ANYWHERE) {
             Err(CommerceError::Invalid(problems)) => problems[0].pointer.clone(),
             other => format!("{other:?}"),
         };

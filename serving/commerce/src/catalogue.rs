@@ -1,9 +1,10 @@
 //! Products and their stock: what may be listed and what a stored product holds; saving one is in `products`.
 
-use dhow_events::{Category, Money, ProductId, Region, SellerId, TenantId, Timestamp};
+use dhow_events::{Category, Money, ProductId, Region, SaleRegions, SellerId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::FieldProblem;
+use crate::prices::{self, PriceList};
 use crate::words::worded;
 
 /// The longest title, in bytes of UTF-8.
@@ -13,7 +14,7 @@ pub const DESCRIPTION_BYTES_MAX: usize = 10_000;
 /// The longest seller's reference, in bytes of UTF-8.
 pub const REFERENCE_BYTES_MAX: usize = 100;
 /// The highest price of one unit, in minor units.
-const PRICE_MINOR_MAX: i64 = 1_000_000_000_000;
+pub(crate) const PRICE_MINOR_MAX: i64 = 1_000_000_000_000;
 /// The heaviest unit: 1,000 tonnes.
 const WEIGHT_GRAMS_MAX: i64 = 1_000_000_000;
 
@@ -42,10 +43,16 @@ pub struct ProductInput {
     pub description: String,
     /// Its category.
     pub category: Category,
-    /// The price of one unit.
+    /// The price of one unit where no price list holds.
     pub price: Money,
+    /// Prices by region, currency, quantity and date.
+    #[serde(default)]
+    pub prices: Vec<PriceList>,
     /// Where it ships from.
     pub region: Region,
+    /// Where it may be sold.
+    #[serde(default)]
+    pub sale_regions: SaleRegions,
     /// The weight of one unit.
     pub weight_grams: i64,
 }
@@ -75,6 +82,7 @@ impl ProductInput {
         };
         range("/price/amount", self.price.amount_minor, PRICE_MINOR_MAX, "minor units");
         range("/weight_grams", self.weight_grams, WEIGHT_GRAMS_MAX, "grams");
+        problems.extend(prices::check(&self.prices));
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

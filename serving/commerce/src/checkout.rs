@@ -5,48 +5,59 @@ use std::collections::{BTreeMap, BTreeSet};
 use dhow_commission::previous_month;
 use dhow_events::facts::CheckoutSubmitted;
 use dhow_events::{
-    AuctionId, CheckoutId, DecisionId, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp,
+    AuctionId, CheckoutId, Currency, DecisionId, Money, OrderId, PaymentId, ProductId, Region, SellerId, TenantId,
+    Timestamp,
 };
 use tracing::Instrument;
 
 use crate::cart::{check_lines, sum_minor};
 use crate::commissions::CommissionTerms;
+use crate::credit::Considered;
 use crate::idempotency::{claim, save_answer};
+use crate::instalments::is_financed;
 use crate::service::record;
 use crate::settlement::{Ending, no_payment, verdict_on};
 use crate::{
     Amounts, Answered, Authorisation, AuthorisationRequest, CartLine, Checkout, CheckoutRequest, CheckoutState,
-    Commerce, CommerceError, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction, FraudCheckError,
-    FraudDecision, FraudRequest, FraudSummary, Idempotency, Order, OrderLine, OrderState, OutboxEvent, Payment,
-    PaymentRail, PaymentState, Quote, QuoteLine, RailError, RailQuote, RefusalReason, Shortage, Storage, StorageError,
-    StorageTransaction, facts, quote,
+    Commerce, CommerceError, CreditTransaction, DecisionKind, DecisionOutcome, DecisionRecord, FraudAction,
+    FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Idempotency, Market, Order, OrderLine, OrderState,
+    OutboxEvent, Payment, PaymentRail, PaymentState, Quote, QuoteLine, RailError, RailQuote, RefusalReason, Shortage,
+    Storage, StorageError, StorageTransaction, facts, quote,
 };
 
-/// A checkout that is being decided: what was asked for, what it costs and what the model says.
-struct Attempt<'a> {
-    tenant: TenantId,
-    id: CheckoutId,
-    request: &'a CheckoutRequest,
-    key: Option<&'a Idempotency>,
-    quote: Quote,
-    submitted: CheckoutSubmitted,
-    decision: DecisionId,
-    fraud: FraudDecision,
-    now: Timestamp,
+/// A checkout that is being decided: what was asked for, what it costs and what the models say.
+pub(crate) struct Attempt<'a> {
+    pub(crate) tenant: TenantId,
+    pub(crate) id: CheckoutId,
+    pub(crate) request: &'a CheckoutRequest,
+    pub(crate) key: Option<&'a Idempotency>,
+    pub(crate) quote: Quote,
+    pub(crate) submitted: CheckoutSubmitted,
+    pub(crate) decision: DecisionId,
+    pub(crate) fraud: FraudDecision,
+    pub(crate) now: Timestamp,
+    /// The decision about credit, where it is paid later.
+    pub(crate) credit: Option<Considered>,
 }
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
-    /// Prices a cart, changing nothing.
+    /// Prices a cart that goes to `region` and is paid in `currency`, as of now, changing nothing.
     ///
     /// # Errors
     /// What [`quote`] refuses; the database fails.
-    pub async fn quote(&self, tenant: TenantId, lines: &[CartLine]) -> Result<Quote, CommerceError> {
+    pub async fn quote(
+        &self,
+        tenant: TenantId,
+        lines: &[CartLine],
+        region: Option<Region>,
+        currency: Option<Currency>,
+    ) -> Result<Quote, CommerceError> {
         let problems = check_lines(lines);
         if !problems.is_empty() {
             return Err(CommerceError::Invalid(problems));
         }
         let products = self.storage.find_products(tenant, &product_ids(lines)).await?;
-        quote(lines, &products, &self.rates)
+        quote(lines, &products, &self.rates, &Market { region, currency, at: self.clock.now() })
     }
 
     /// Buys what is in a cart. The answer is a checkout that is completed, held until a person has looked at it, refused
@@ -105,8 +116,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         if let Some(sale) = &sale {
             sale.price(&mut products)?;
         }
-        let quote = quote(&request.lines, &products, &self.rates)?;
-        let attempt = self.score(tenant, request, key, quote, now)?;
+        let market = Market { region: Some(request.delivery_region), currency: request.currency, at: now };
+        let quote = quote(&request.lines, &products, &self.rates, &market)?;
+        let mut attempt = self.score(tenant, request, key, quote, now)?;
         if attempt.fraud.action == FraudAction::Decline {
             let checkout = self.refusal(&attempt, RefusalReason::Fraud, Vec::new())?;
             self.write_refusal(&mut transaction, &attempt, &checkout, DecisionOutcome::Refused).await?;
@@ -119,11 +131,16 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let shortages = transaction.reserve_stock(tenant, &attempt.quote.demand()).await?;
         if !shortages.is_empty() {
             transaction.rollback().await?;
-            return self.abort(&attempt, shortages).await;
+            return self.abort(&attempt, RefusalReason::Stock, shortages).await;
+        }
+        if !self.lend(&mut transaction, &mut attempt).await? {
+            transaction.rollback().await?;
+            return self.abort(&attempt, RefusalReason::Credit, Vec::new()).await;
         }
         let checkout = self.accepted(&mut transaction, &attempt).await?;
         record(&mut transaction, &attempt.record(DecisionOutcome::Applied)?).await?;
         transaction.insert_checkout(&checkout).await?;
+        self.write_agreement_of(&mut transaction, &attempt, &checkout).await?;
         transaction.append_events(&self.decided_events(&attempt), now).await?;
         if let Some(sale) = sale {
             self.wait_for_checkout(&mut transaction, sale, &checkout).await?;
@@ -135,11 +152,16 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Step 3 and 4: ask the rail outside any transaction, then settle in one.
     pub(crate) async fn pay(&self, checkout: Checkout) -> Result<Checkout, CommerceError> {
         let payment = checkout.payment.as_ref().ok_or_else(|| no_payment(&checkout))?;
+        let (amount, amount_usd_minor) = if is_financed(&checkout) {
+            self.to_hold(&checkout, payment.id).await?
+        } else {
+            (payment.amount, checkout.total_usd_minor)
+        };
         let request = AuthorisationRequest {
             tenant: checkout.tenant,
             idempotency_key: payment.id.to_string(),
-            amount: payment.amount,
-            amount_usd_minor: checkout.total_usd_minor,
+            amount,
+            amount_usd_minor,
             method: payment.method,
             card: checkout.request.card,
             requested_at: payment.created_at,
@@ -197,7 +219,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         stored(&mut transaction, tenant, id).await
     }
 
-    fn score<'a>(
+    pub(crate) fn score<'a>(
         &self,
         tenant: TenantId,
         request: &'a CheckoutRequest,
@@ -213,19 +235,20 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             let message = format!("the model `{}` gave the probability {}", fraud.model, fraud.probability);
             return Err(FraudCheckError(message).into());
         }
-        Ok(Attempt { tenant, id, request, key, quote, submitted, decision, fraud, now })
+        Ok(Attempt { tenant, id, request, key, quote, submitted, decision, fraud, now, credit: None })
     }
 
     /// The decision of an attempt that another rule ended, in a transaction of its own.
     async fn abort(
         &self,
         attempt: &Attempt<'_>,
+        reason: RefusalReason,
         shortages: Vec<Shortage>,
     ) -> Result<Answered<Checkout>, CommerceError> {
         let mut transaction = self.storage.begin().await?;
         match claim(&mut transaction, attempt.tenant, attempt.key, attempt.now).await {
             Ok(None) => {
-                let checkout = self.refusal(attempt, RefusalReason::Stock, shortages)?;
+                let checkout = self.refusal(attempt, reason, shortages)?;
                 self.write_refusal(&mut transaction, attempt, &checkout, DecisionOutcome::Aborted).await?;
                 transaction.commit().await?;
                 Ok(Answered { value: checkout, replayed: false })
@@ -248,6 +271,10 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         outcome: DecisionOutcome,
     ) -> Result<(), CommerceError> {
         transaction.insert_decisions(&[&attempt.record(outcome)?]).await?;
+        if let Some(credit) = &attempt.credit {
+            let record = credit.record(attempt, attempt.id.to_string(), DecisionOutcome::Refused);
+            transaction.insert_decisions(&[&record]).await?;
+        }
         transaction.insert_checkout(checkout).await?;
         let mut events = self.decided_events(attempt);
         if let Some(reason) = checkout.refusal {
@@ -256,6 +283,35 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         transaction.append_events(&events, attempt.now).await?;
         save_answer(transaction, attempt.tenant, checkout.idempotency_key.as_deref(), checkout).await
+    }
+
+    /// Decides about the credit of an attempt that is paid later and takes it off the buyer's limit; `false` where it is refused.
+    async fn lend(&self, transaction: &mut S::Transaction, attempt: &mut Attempt<'_>) -> Result<bool, CommerceError> {
+        let Some(plan) = attempt.request.pay_later_plan.as_deref() else { return Ok(true) };
+        let mut credit = self.consider(transaction, attempt, plan).await?;
+        let mut lent = credit.summary.approved;
+        if lent {
+            lent = self.take_credit(transaction, attempt.tenant, attempt.request.buyer, &credit.summary).await?;
+            if !lent {
+                credit.overtaken();
+            }
+        }
+        attempt.credit = Some(credit);
+        Ok(lent)
+    }
+
+    /// The agreement of a checkout that is paid later, with its decision.
+    async fn write_agreement_of(
+        &self,
+        transaction: &mut S::Transaction,
+        attempt: &Attempt<'_>,
+        checkout: &Checkout,
+    ) -> Result<(), CommerceError> {
+        let Some(credit) = &attempt.credit else { return Ok(()) };
+        let (Some(id), Some(payment)) = (credit.summary.agreement, &checkout.payment) else { return Ok(()) };
+        let record = credit.record(attempt, attempt.id.to_string(), DecisionOutcome::Applied);
+        transaction.insert_decisions(&[&record]).await?;
+        Ok(transaction.put_agreement(&self.proposed(attempt, credit, (id, payment.id))).await?)
     }
 
     fn decided_events(&self, attempt: &Attempt<'_>) -> Vec<OutboxEvent> {
@@ -325,6 +381,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             units_per_usd_micros: self.rates.units_per_usd_micros(quote.total.currency)?,
             rates_as_of: self.rates.as_of,
             fraud: FraudSummary::new(attempt.decision, &attempt.fraud),
+            credit: attempt.credit.as_ref().map(|credit| credit.summary.clone()),
             orders: Vec::new(),
             payment: None,
             created_at: *now,

@@ -40,6 +40,8 @@ worded! {
         TextSimilarity = "text_similarity",
         /// How long a parcel takes.
         DeliveryTime = "delivery_time",
+        /// Whether a buyer may pay later, and how much.
+        Credit = "credit",
     }
 }
 

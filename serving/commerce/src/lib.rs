@@ -30,6 +30,16 @@
 //! [`Commerce::move_return`] brings it on, [`Commerce::settle_return`] settles what was accepted by refunds, credit notes or a
 //! replacement. [`Commerce::open_dispute`], [`Commerce::move_dispute`] and the rail's messages keep chargebacks.
 //!
+//! # One shipment
+//! [`Commerce::ship`] counts its units on the order's lines, which the database keeps within what is due, and asks its carrier
+//! for a label outside any transaction; [`Commerce::void_label`] gives one up, [`Commerce::take_carrier_notice`] follows the
+//! carrier's messages until every unit was delivered and the order is fulfilled.
+//!
+//! # One agreement
+//! A checkout that is paid later is decided with its credit ([`CreditSummary`]), which the database keeps within the buyer's
+//! limit; its [`Agreement`] pays the sellers as a rail does and is owed by the buyer. [`Commerce::recover_pending`] charges what is
+//! due, asks again, and writes off; [`Commerce::pay_agreement`] pays before.
+//!
 //! # One auction
 //! [`Commerce::open_auction`] reserves a unit for it; bids ([`Commerce::place_bid`]) are taken one after the other. Whoever
 //! wins or [buys at once](Commerce::buy_now) has a time to pay, by a checkout at the price of the auction that takes the
@@ -40,6 +50,7 @@
 
 mod access;
 mod after_sale;
+mod agreements;
 mod amounts;
 mod auctions;
 mod audit;
@@ -51,39 +62,55 @@ mod cases;
 mod catalogue;
 mod checkout;
 mod commissions;
+mod credit;
+mod credit_storage;
 mod decisions;
+mod declaration_storage;
+mod declarations;
 mod disputes;
+mod erasures;
 mod facts;
 mod feed;
 mod fraud_rules;
 mod idempotency;
 mod identity;
+mod instalments;
 mod orders;
 mod outbox;
 mod paging;
 mod payment;
 mod payouts;
+mod prices;
+mod product_file;
+mod product_import;
 mod products;
 mod rates;
 mod recovery;
 mod reorders;
 mod returning;
 mod returns;
+mod roles;
 mod route_plans;
 mod service;
 mod settlement;
+mod shipment_storage;
+mod shipments;
+mod shipping;
 mod signatures;
 mod simulator;
 mod states;
 mod storage;
 mod texts;
 mod transfers;
+mod watch_storage;
+mod watches;
 mod webhook_deliveries;
 mod webhooks;
 mod words;
 
-pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission};
+pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission, Permissions, Revocation};
 pub use after_sale::{AfterSaleStorage, AfterSaleTransaction, DisputeFilter, ReturnFilter};
+pub use agreements::{Agreement, AgreementPart, AgreementState, Charge, Waiver};
 pub use amounts::{Amounts, TransferKind};
 pub use auctions::{
     AUCTION_CHANCES_MAX, AUCTION_LOOK_MICROS, Auction, AuctionCancellation, AuctionInput, AuctionOffer, AuctionState,
@@ -106,14 +133,23 @@ pub use catalogue::{
     DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,
 };
 pub use commissions::{OrderCommission, SellerStanding, SellerTerms};
+pub use credit::{
+    CreditChange, CreditHistory, CreditSummary, Eligibility, PAY_LATER_PLANS_MAX, PLAN_NAME_BYTES_MAX, PayLaterPlan,
+};
+pub use credit_storage::{AgreementFilter, CreditStorage, CreditTransaction};
 pub use decisions::{
     AppliedOffset, DecisionKind, DecisionOutcome, DecisionRecord, FeatureValue, FraudAction, FraudCheck,
     FraudCheckError, FraudDecision, FraudRequest, FraudSummary, Reason, RulesRecord, ShadowScore, StateShare,
 };
+pub use declaration_storage::{DeclarationFilter, DeclarationStorage, DeclarationTransaction};
+pub use declarations::{CustomsDeclaration, DeclarationChange, DeclarationInput};
 pub use dhow_auctions::Bid as AuctionBid;
 pub use disputes::{
     DISPUTE_CASE_BYTES_MAX, DISPUTES_PER_PAYMENT_MAX, Dispute, DisputeChange, DisputeInput, DisputeNews, DisputeReason,
     DisputeState,
+};
+pub use erasures::{
+    ERASURE_PASSES_MAX, EXPORT_ROWS_LOOKED_AT_MAX, ErasureCounts, ErasureRecord, PersonPlace, PersonRows, PersonStorage,
 };
 pub use feed::{
     FEED_NOW, FEED_PAGE_MAX, FEED_SCAN_MAX, FEED_TYPES_MAX, FeedCursor, FeedEvent, FeedHead, FeedPage, FeedPart,
@@ -131,6 +167,12 @@ pub use payment::{
     Authorisation, AuthorisationRequest, NOTICE_AGE_MAX_S, NoticeError, PaymentMethod, PaymentRail, RailError,
     RailNotice, RailOutcome, RailQuote, SignedNotice, TransferAnswer, TransferRequest,
 };
+pub use prices::{Market, NoPrice, PRICE_BREAKS_MAX, PRICE_LISTS_MAX, PriceBreak, PriceList, unit_price};
+pub use product_file::{
+    PRODUCT_FILE_COLUMNS, PRODUCT_FILE_PROBLEMS_MAX, PRODUCT_FILE_ROWS_MAX, ProductRow, read_product_file,
+    write_product_file,
+};
+pub use product_import::ProductImport;
 pub use products::{ExpectedVersion, IMPORT_ROWS_MAX, ImportedProduct};
 pub use rates::{ExchangeRates, RateError};
 pub use recovery::{HOLD_MARGIN_MICROS, RECOVERY_AFTER_MICROS, RECOVERY_BATCH, Recovery, Waiting};
@@ -144,11 +186,18 @@ pub use returns::{
     ReturnKind, ReturnLine, ReturnParty, ReturnReason, ReturnSettlement, ReturnState, ReturnUnits, TIMELINE_MAX,
     TimelineLine,
 };
+pub use roles::{Role, RoleName};
 pub use route_plans::{
     MadePlan, ROUTE_PLAN_SILENT_MICROS, ROUTE_PLAN_VERSIONS_KEPT_MAX, ROUTE_PLANS_KEPT_MAX, RoutePlan, RoutePlanEnd,
     RoutePlanHead, RoutePlanProgress, RoutePlanState,
 };
 pub use service::{Commerce, CommerceError, FieldProblem};
+pub use shipment_storage::{ShipmentFilter, ShipmentStorage, ShipmentTransaction};
+pub use shipments::{
+    CARRIER_EVENTS_MAX, CarrierNotice, DeliveryPlace, LineUnits, OrderShipment, SHIPMENTS_PER_ORDER_MAX, ShipmentInput,
+    ShipmentState, country_of,
+};
+pub use shipping::Carriers;
 pub use signatures::{read_signed, sign, signing_secret};
 pub use simulator::{SimulatedRail, trigger};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
@@ -157,6 +206,12 @@ pub use storage::{
     StorageTransaction, StoredStock,
 };
 pub use transfers::{PaymentChange, Transfer, TransferFilter, TransferShare, TransferState};
+pub use watch_storage::{WatchStorage, WatchTransaction};
+pub use watches::{
+    Notice, PRICE_ALERTS_MAX, PRICE_ALERTS_PER_BUYER_MAX, PriceAlert, PriceAlertInput, SAVED_SEARCH_NAME_BYTES_MAX,
+    SAVED_SEARCH_PRODUCTS_MAX, SAVED_SEARCHES_MAX, SAVED_SEARCHES_PER_BUYER_MAX, SavedFilters, SavedSearch,
+    SavedSearchInput,
+};
 pub use webhook_deliveries::{
     WEBHOOK_ATTEMPTS_KEPT_MAX, WEBHOOK_CLAIM_MICROS, WEBHOOK_CLAIMS_PER_ENDPOINT_MAX, WEBHOOK_JITTER_PERMILLE,
     WEBHOOK_QUEUE_MAX, WEBHOOK_REPLAY_MAX, WEBHOOK_RETRIES_MICROS, WebhookAttempt, WebhookDelivery,

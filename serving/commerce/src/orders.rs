@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::words::worded;
 use crate::{
-    Amounts, CheckoutRequest, CheckoutState, FraudSummary, OrderCommission, OrderState, PaymentMethod, PaymentState,
-    RailQuote,
+    Amounts, CheckoutRequest, CheckoutState, CreditSummary, FraudSummary, OrderCommission, OrderState, PaymentMethod,
+    PaymentState, RailQuote,
 };
 
 worded! {
@@ -24,6 +24,8 @@ worded! {
         PaymentDeclined = "payment_declined",
         /// Nobody decided its case before the rail's hold on the amount ran out.
         ReviewExpired = "review_expired",
+        /// The buyer may not pay so much later.
+        Credit = "credit",
     }
 }
 
@@ -67,6 +69,9 @@ pub struct Checkout {
     pub rates_as_of: Timestamp,
     /// The fraud model's decision.
     pub fraud: FraudSummary,
+    /// The decision about the buyer's credit, where it is paid later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit: Option<CreditSummary>,
     /// One order for each seller; none where the checkout was refused before it had any.
     pub orders: Vec<Order>,
     /// Its payment; none where the checkout was refused before it had one.

@@ -22,6 +22,8 @@ worded! {
         Wallet = "wallet",
         /// Cash at the door.
         CashOnDelivery = "cash_on_delivery",
+        /// By an agreement to pay in instalments; the rail holds the down payment.
+        PayLater = "pay_later",
         /// Bitcoin.
         Btc = "btc",
         /// Ether.
@@ -41,7 +43,12 @@ impl PaymentMethod {
             Self::Eth => Some(Asset::Eth),
             Self::Usdc => Some(Asset::Usdc),
             Self::Usdt => Some(Asset::Usdt),
-            Self::Card | Self::BankTransfer | Self::MobileMoney | Self::Wallet | Self::CashOnDelivery => None,
+            Self::Card
+            | Self::BankTransfer
+            | Self::MobileMoney
+            | Self::Wallet
+            | Self::CashOnDelivery
+            | Self::PayLater => None,
         }
     }
 }
@@ -64,7 +71,8 @@ pub struct AuthorisationRequest {
     pub tenant: TenantId,
     /// Requests with one key are one request, however often they are sent.
     pub idempotency_key: String,
-    /// How much.
+    /// How much; of a payment that is made later the down payment, which may be nothing: the rail then only checks the card
+    /// and names it.
     pub amount: Money,
     /// The same in cents, for a rail that quotes another asset.
     pub amount_usd_minor: i64,
@@ -87,7 +95,7 @@ pub struct TransferRequest {
     pub kind: TransferKind,
     /// How much.
     pub amount: Money,
-    /// The rail's own name for the payment; nothing for a payout.
+    /// The rail's own name for the payment, or for the card that instalments are charged to; nothing for a payout.
     pub payment_reference: Option<String>,
     /// Who is paid out.
     pub seller: Option<SellerId>,
@@ -189,7 +197,7 @@ pub enum RailOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoticeError {
     /// It is not signed by the rail.
-    #[error("the message is not signed with the rail's secret")]
+    #[error("the message is not signed with the secret of who should have sent it")]
     Signature,
     /// It was sent too long ago, or in the future: it may be a repetition by somebody else.
     #[error("the message's time is more than {NOTICE_AGE_MAX_S} s from now")]

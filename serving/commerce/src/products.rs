@@ -4,6 +4,7 @@ use dhow_events::facts::{ProductDelisted, ProductListed, ProductPriceChanged, St
 use dhow_events::{Fact, ProductId, TenantId, Timestamp};
 
 use crate::idempotency::{claim, save_answer};
+use crate::prices::check_rates;
 use crate::{
     Answered, Commerce, CommerceError, Idempotency, PaymentRail, Product, ProductInput, ProductState, StockLevel,
     Storage, StorageTransaction,
@@ -77,7 +78,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         expected: ExpectedVersion,
         key: Option<&Idempotency>,
     ) -> Result<Answered<Product>, CommerceError> {
-        input.check().map_err(CommerceError::Invalid)?;
+        self.check(input)?;
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
         if let Some(value) = claim(&mut transaction, tenant, key, now).await? {
@@ -177,7 +178,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return Err(CommerceError::invalid("", message));
         }
         for (index, row) in rows.iter().enumerate() {
-            check_row(row).map_err(|error| at_row(index, error))?;
+            self.check(&row.input).and_then(|()| check_on_hand(row.on_hand)).map_err(|error| at_row(index, error))?;
         }
         let now = self.clock.now();
         let mut transaction = self.storage.begin().await?;
@@ -199,6 +200,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         Ok(new_rows)
     }
 
+    pub(crate) fn check(&self, input: &ProductInput) -> Result<(), CommerceError> {
+        input.check().map_err(CommerceError::Invalid)?;
+        let problems = check_rates(&input.prices, &self.rates);
+        if problems.is_empty() { Ok(()) } else { Err(CommerceError::Invalid(problems)) }
+    }
+
     async fn put(
         &self,
         transaction: &mut S::Transaction,
@@ -211,7 +218,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         Ok(transaction.append_events(&[event], now).await?)
     }
 
-    fn changed(&self, stored: &Product, input: &ProductInput) -> Result<Fact, CommerceError> {
+    pub(crate) fn changed(&self, stored: &Product, input: &ProductInput) -> Result<Fact, CommerceError> {
         let only_price = stored.state == ProductState::Listed
             && stored.input == ProductInput { price: stored.input.price, ..input.clone() };
         if only_price {
@@ -221,7 +228,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         self.listed(&Product { input: input.clone(), ..stored.clone() })
     }
 
-    fn listed(&self, product: &Product) -> Result<Fact, CommerceError> {
+    pub(crate) fn listed(&self, product: &Product) -> Result<Fact, CommerceError> {
         let input = product.input.clone();
         Ok(ProductListed {
             product: product.id,
@@ -234,12 +241,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             region: input.region,
             weight_grams: input.weight_grams,
             reference: input.reference,
+            sale_regions: Some(input.sale_regions).filter(|regions| !regions.is_everywhere()),
         }
         .into())
     }
 }
 
-async fn write<X: StorageTransaction>(transaction: &mut X, product: &Product) -> Result<(), CommerceError> {
+pub(crate) async fn write<X: StorageTransaction>(transaction: &mut X, product: &Product) -> Result<(), CommerceError> {
     if transaction.put_product(product).await? {
         return Ok(());
     }
@@ -248,12 +256,12 @@ async fn write<X: StorageTransaction>(transaction: &mut X, product: &Product) ->
     Err(CommerceError::StaleVersion { expected, found: found.map(|product| product.version) })
 }
 
-fn new_product(tenant: TenantId, id: ProductId, input: &ProductInput, now: Timestamp) -> Product {
+pub(crate) fn new_product(tenant: TenantId, id: ProductId, input: &ProductInput, now: Timestamp) -> Product {
     let state = ProductState::Listed;
     Product { tenant, id, input: input.clone(), state, version: 1, created_at: now, updated_at: now }
 }
 
-fn next_version(stored: &Product, input: ProductInput, state: ProductState, now: Timestamp) -> Product {
+pub(crate) fn next_version(stored: &Product, input: ProductInput, state: ProductState, now: Timestamp) -> Product {
     Product { input, state, version: stored.version + 1, updated_at: now, ..stored.clone() }
 }
 
@@ -262,11 +270,6 @@ fn check_on_hand(on_hand: i64) -> Result<(), CommerceError> {
         return Ok(());
     }
     Err(CommerceError::invalid("/on_hand", format!("is {on_hand}; it must be from 0 to {ON_HAND_MAX}")))
-}
-
-fn check_row(row: &ImportedProduct) -> Result<(), CommerceError> {
-    row.input.check().map_err(CommerceError::Invalid)?;
-    check_on_hand(row.on_hand)
 }
 
 fn at_row(index: usize, error: CommerceError) -> CommerceError {

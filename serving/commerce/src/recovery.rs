@@ -35,12 +35,16 @@ pub struct Recovery {
     pub expired_count: usize,
     /// Transfers that waited for the rail and got its answer.
     pub transferred_count: usize,
+    /// Charges that agreements' schedules asked for.
+    pub charged_count: usize,
+    /// Labels, and their giving up, that waited for a carrier and got its answer.
+    pub labelled_count: usize,
 }
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Asks the rail again about every checkout that has waited for its payment for [`RECOVERY_AFTER_MICROS`], and
-    /// settles those with a final answer; refuses held checkouts whose hold at the rail is about to run out; and asks the
-    /// rail about every transfer that is due. A server runs it at its start and then every few seconds.
+    /// settles those with a final answer; refuses held checkouts whose hold at the rail is about to run out; charges
+    /// what is due of agreements to pay later; asks the rail about every transfer that is due, and carriers about labels. A server runs it at its start and then every few seconds.
     ///
     /// # Errors
     /// The database fails; what is left is recovered by the next call.
@@ -50,7 +54,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         self.bring_on(Waiting::ForPayment, now - RECOVERY_AFTER_MICROS, &mut recovery).await?;
         let held_before = now + HOLD_MARGIN_MICROS - AUTHORISATION_MICROS;
         self.bring_on(Waiting::ForVerdict, held_before, &mut recovery).await?;
+        recovery.charged_count = self.bring_agreements_on(now).await?;
         self.carry_out_due(now, &mut recovery).await?;
+        recovery.labelled_count = self.bring_shipments_on(now).await?;
         Ok(recovery)
     }
 

@@ -15,8 +15,8 @@ use crate::transfers::{STORE_CREDIT, held};
 use crate::{
     AfterSaleTransaction, Answered, Checkout, Commerce, CommerceError, ExpectedVersion, Idempotency, Order, OrderState,
     OutboxEvent, PERSON_BYTES_MAX, PaymentChange, PaymentRail, ProductState, RECOVERY_AFTER_MICROS, RailOutcome,
-    Return, ReturnChange, ReturnInput, ReturnSettlement, ReturnState, ReturnUnits, Storage, StorageError,
-    StorageTransaction, Transfer, TransferKind, TransferState, facts,
+    Return, ReturnChange, ReturnInput, ReturnSettlement, ReturnState, ReturnUnits, ShipmentTransaction, Storage,
+    StorageError, StorageTransaction, Transfer, TransferKind, TransferState, facts,
 };
 
 /// The most returns that an order has, those that ended included.
@@ -51,10 +51,16 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             let message = format!("{} has {RETURNS_PER_ORDER_MAX} returns, the most that an order has", order.id);
             return Err(CommerceError::AfterSaleRefused(message));
         }
-        let opened = input.opened(order, (ReturnId::at(now, self.ids.random()), payment), now)?;
-        for line in &opened.lines {
+        let mut opened = input.opened(order, (ReturnId::at(now, self.ids.random()), payment), now)?;
+        let units = transaction.line_units(tenant, order.id).await?;
+        for line in &mut opened.lines {
+            let of_line = units.iter().find(|units| units.product == line.product);
+            line.called_off = of_line.map_or(0, |units| units.not_shipped(line.quantity));
             let counted = transaction.add_returned(tenant, order.id, line.product, line.quantity).await;
             counted.map_err(|error| on_a_return(error, line.product))?;
+            if line.called_off > 0 {
+                transaction.add_shipped(tenant, order.id, line.product, (0, line.called_off)).await?;
+            }
         }
         self.write_return(&mut transaction, &opened, Vec::new(), now).await?;
         save_answer(&mut transaction, tenant, key.map(Idempotency::key), &opened.id).await?;
@@ -83,7 +89,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     ) -> Result<Return, CommerceError> {
         let payment = self.find_return(tenant, id).await?.payment;
         let mut transaction = self.storage.begin().await?;
-        let checkout = held(&mut transaction, tenant, payment).await?;
+        let mut checkout = held(&mut transaction, tenant, payment).await?;
         let mut kept = stored_return(&mut transaction, tenant, id).await?;
         if kept.state == change.to {
             transaction.rollback().await?;
@@ -96,6 +102,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let gives_up = matches!(kept.state, ReturnState::Declined | ReturnState::Closed);
         for line in kept.lines.iter().filter(|_| gives_up && kept.is_unsettled()) {
             transaction.add_returned(tenant, kept.order, line.product, -line.quantity).await?;
+            if line.called_off > 0 {
+                transaction.add_shipped(tenant, kept.order, line.product, (0, -line.called_off)).await?;
+            }
         }
         if kept.state == ReturnState::Inspected {
             for line in kept.lines.iter().filter(|line| line.restocked > 0) {
@@ -108,6 +117,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             events.extend(self.facts_of_accepted(&kept, order_of(&checkout, kept.order)?, now)?);
         }
         self.write_return(&mut transaction, &kept, events, now).await?;
+        if kept.state == kept.settled_from() && kept.lines.iter().any(|line| line.called_off > 0) {
+            self.fulfil(&mut transaction, &mut checkout, kept.order, now).await?;
+        }
         transaction.commit().await?;
         Ok(kept)
     }
@@ -173,9 +185,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         (minor, by): (i64, &str),
         now: Timestamp,
     ) -> Result<Transfer, CommerceError> {
-        let transfer = self
-            .ask(transaction, checkout, &part(&kept, minor), None, now + RECOVERY_AFTER_MICROS, self.rail.name())
-            .await?;
+        let rail = self.rail_of(&checkout).to_owned();
+        let transfer =
+            self.ask(transaction, checkout, &part(&kept, minor), None, now + RECOVERY_AFTER_MICROS, &rail).await?;
         transaction.insert_return_transfer(kept.tenant, transfer.id, kept.id).await?;
         kept.refund_asked_minor += minor;
         kept.note(format!("refund {}", transfer.id), Some(by), "", now);

@@ -206,6 +206,9 @@ pub struct ReturnLine {
     pub accepted: i64,
     /// Units that went back into stock.
     pub restocked: i64,
+    /// Units that had not been shipped when it was opened; they are not shipped any more.
+    #[serde(default)]
+    pub called_off: i64,
 }
 
 /// A line of a timeline.
@@ -315,6 +318,7 @@ impl ReturnInput {
                 amount_usd_minor: of_units,
                 accepted: 0,
                 restocked: 0,
+                called_off: 0,
             });
         }
         let first = TimelineLine {

@@ -7,12 +7,13 @@ use dhow_commission::{CommissionError, CommissionTables};
 use dhow_events::{AuctionId, BuyerId, Clock, Event, EventId, Fact, Money, ProductId, TenantId, Timestamp};
 use dhow_ledger::AccountError;
 use dhow_ledger::divide::DivideError;
+use dhow_shipping::CarrierError;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AuctionState, CheckoutState, DecisionRecord, ExchangeRates, FeedCursor, FraudCase, FraudCheck, FraudCheckError,
-    IdSource, NoticeError, OutboxEvent, PaymentRail, RateError, Storage, StorageError, StorageTransaction,
-    TransferKind, TransitionError,
+    AuctionState, Carriers, CheckoutState, DecisionRecord, ExchangeRates, FeedCursor, FraudCase, FraudCheck,
+    FraudCheckError, IdSource, NoticeError, OutboxEvent, PaymentRail, RateError, Storage, StorageError,
+    StorageTransaction, TransferKind, TransitionError,
 };
 
 /// A field of a request that is wrong.
@@ -99,9 +100,24 @@ pub enum CommerceError {
     /// Every unit of the product is reserved or gone (409).
     #[error("no unit of {0} is free")]
     NoFreeUnit(ProductId),
+    /// A plan or an agreement to pay later does not allow it as it stands (409).
+    #[error("{0}")]
+    CreditRefused(String),
+    /// As many saved searches or price alerts as there may be (409).
+    #[error("{0}")]
+    WatchBound(String),
     /// A return, a claim or a dispute does not allow it as it stands (409).
     #[error("{0}")]
     AfterSaleRefused(String),
+    /// An order, its units or a label cannot be shipped or given up as they stand (409).
+    #[error("{0}")]
+    ShippingRefused(String),
+    /// A declaration does not allow it as it stands, or its rules are not met (409).
+    #[error("{0}")]
+    DeclarationRefused(String),
+    /// A carrier refuses (409), or does not answer (503).
+    #[error(transparent)]
+    Carrier(#[from] CarrierError),
     /// A state cannot become another (409).
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -200,6 +216,7 @@ pub struct Commerce<S, R> {
     pub(crate) commission: CommissionTables,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: IdSource,
+    pub(crate) carriers: Carriers,
 }
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
@@ -213,7 +230,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         clock: Arc<dyn Clock>,
         ids: IdSource,
     ) -> Self {
-        Self { storage, rail, fraud, rates, commission, clock, ids }
+        Self { storage, rail, fraud, rates, commission, clock, ids, carriers: Carriers::default() }
     }
 
     /// The database, for reads.

@@ -140,9 +140,11 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             // Nobody waits for it, so recovery asks the rail at once.
             let change = PaymentChange { kind: TransferKind::Void, order: None, amount: None };
             let given_up = stored(transaction, tenant, id).await?;
-            self.ask(transaction, given_up, &change, None, now, self.rail.name()).await?;
+            let rail = self.rail_of(&given_up).to_owned();
+            self.ask(transaction, given_up, &change, None, now, &rail).await?;
         }
         transaction.append_events(&events, now).await?;
+        self.follow_checkout(transaction, checkout, ending, now).await?;
         Ok(Some(settlement))
     }
 

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dhow_events::{SECOND_MICROS, Timestamp};
 use hmac::{Hmac, KeyInit, Mac};
+use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
-use crate::{NOTICE_AGE_MAX_S, NoticeError, RailNotice, SignedNotice};
+use crate::{NOTICE_AGE_MAX_S, NoticeError, SignedNotice};
 
 /// What every signature of this version begins with.
 const VERSION: &str = "v1,";
@@ -50,7 +51,11 @@ fn is_signed(secret: &[u8], notice: &SignedNotice<'_>) -> bool {
 ///
 /// # Errors
 /// Another signature, a time too far from `now`, or no notice.
-pub fn read_signed(secret: &[u8], now: Timestamp, signed: &SignedNotice<'_>) -> Result<RailNotice, NoticeError> {
+pub fn read_signed<T: DeserializeOwned>(
+    secret: &[u8],
+    now: Timestamp,
+    signed: &SignedNotice<'_>,
+) -> Result<T, NoticeError> {
     if !is_signed(secret, signed) {
         return Err(NoticeError::Signature);
     }

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AfterSaleStorage, AfterSaleTransaction, ApiKey, Auction, AuctionBid, AuctionState, AuditEntry, AuditOutcome,
-    AuditRequest, AuditVerification, CaseState, Checkout, Claim, DecisionKind, DecisionOutcome, DecisionRecord,
-    FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page,
-    PageRequest, Payment, Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, RoutePlan, RoutePlanHead,
-    RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement, Shortage, StockLevel,
-    StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState,
-    WebhookEndpoint,
+    AuditRequest, AuditVerification, CaseState, Checkout, Claim, CreditStorage, CreditTransaction, DecisionKind,
+    DecisionOutcome, DecisionRecord, DeclarationStorage, DeclarationTransaction, FeedHead, FeedPart, FraudCase,
+    Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Permissions,
+    Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation, RoutePlan, RoutePlanHead,
+    RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement, ShipmentStorage, ShipmentTransaction,
+    Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage,
+    WatchTransaction, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -107,7 +108,9 @@ pub struct ModelServing {
 ///
 /// Every method fails with [`StorageError::Unavailable`], [`StorageError::Corrupt`] or [`StorageError::Failed`]; lists
 /// are newest first, but products oldest first.
-pub trait Storage: AfterSaleStorage + Send + Sync + 'static {
+pub trait Storage:
+    AfterSaleStorage + CreditStorage + DeclarationStorage + WatchStorage + ShipmentStorage + Send + Sync + 'static
+{
     /// Its transactions.
     type Transaction: StorageTransaction;
 
@@ -269,6 +272,13 @@ pub trait Storage: AfterSaleStorage + Send + Sync + 'static {
     /// Every account's balance.
     fn balances(&self, tenant: TenantId) -> impl Future<Output = Result<Balances, StorageError>> + Send;
 
+    /// Every balance as it was after the batches written until `at`, added up from the journal.
+    fn balances_at(
+        &self,
+        tenant: TenantId,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Balances, StorageError>> + Send;
+
     /// Batches of the journal after the one numbered `after`, in the order in which they were written, with their numbers.
     fn journal(
         &self,
@@ -331,6 +341,14 @@ pub trait Storage: AfterSaleStorage + Send + Sync + 'static {
         tenant: TenantId,
         id: AuctionId,
     ) -> impl Future<Output = Result<Option<Auction>, StorageError>> + Send;
+
+    /// The first `count` of an auction's bids that counted, in the order of their sequence.
+    fn first_bids(
+        &self,
+        tenant: TenantId,
+        auction: AuctionId,
+        count: i64,
+    ) -> impl Future<Output = Result<Vec<AuctionBid>, StorageError>> + Send;
 
     /// A page of auctions, in this state where one is given.
     fn auctions(
@@ -413,7 +431,9 @@ pub trait Storage: AfterSaleStorage + Send + Sync + 'static {
 /// A transaction: all of its changes or none.
 ///
 /// Every method fails as those of [`Storage`] do, and with [`StorageError::Rule`] where it says so.
-pub trait StorageTransaction: AfterSaleTransaction + Send {
+pub trait StorageTransaction:
+    AfterSaleTransaction + CreditTransaction + DeclarationTransaction + WatchTransaction + ShipmentTransaction + Send
+{
     /// Claims an idempotency key: a new one is ours from here on, until the transaction is rolled back.
     fn claim_idempotency_key(
         &mut self,
@@ -806,7 +826,8 @@ pub trait AccessStorage: Send + Sync {
     /// The database fails.
     fn has_api_keys(&self) -> impl Future<Output = Result<bool, StorageError>> + Send;
 
-    /// Revokes a key; `false` where the tenant has none of this id in force.
+    /// Revokes a key, unless it grants what `revoker` lacks, or is the tenant's last one that may make keys of every kind; of
+    /// two at once that would leave none, one stays.
     ///
     /// # Errors
     /// The database fails.
@@ -814,8 +835,9 @@ pub trait AccessStorage: Send + Sync {
         &self,
         tenant: TenantId,
         id: KeyId,
+        revoker: Permissions,
         at: Timestamp,
-    ) -> impl Future<Output = Result<bool, StorageError>> + Send;
+    ) -> impl Future<Output = Result<Revocation, StorageError>> + Send;
 }
 
 /// The audit log in the database. Rows of changes are written with the changes themselves; here are the others, and reading.

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 
 use dhow_events::facts::{PaymentCaptured, PaymentRefunded, TransferSettled};
 use dhow_events::{DAY_MICROS, Fact, Money, OrderId, PaymentId, ProductId, SellerId, TenantId, Timestamp, TransferId};
-use dhow_ledger::divide::{DivideError, share_of_step, split};
+use dhow_ledger::divide::{DivideError, Rounding, ratio, share_of_step, split};
 use serde::{Deserialize, Serialize};
 
 use crate::checkout::stored;
 use crate::idempotency::{claim, save_answer};
+use crate::instalments::PAY_LATER;
 use crate::settlement::no_payment;
 use crate::words::worded;
 use crate::{
@@ -148,7 +149,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return Err(CommerceError::NotCompleted { checkout: checkout.state });
         }
         let due_at = now + RECOVERY_AFTER_MICROS;
-        let transfer = self.ask(&mut transaction, checkout, change, key, due_at, self.rail.name()).await?;
+        let rail = self.rail_of(&checkout).to_owned();
+        let transfer = self.ask(&mut transaction, checkout, change, key, due_at, &rail).await?;
         transaction.commit().await?;
         Ok(Answered { value: self.carry_out(transfer).await?, replayed: false })
     }
@@ -176,6 +178,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 share.commission_minor = order.commission.of_refund(asked, order.total.amount_minor)?;
                 order.commission.commission_returned_minor += share.commission_minor;
             }
+        }
+        if change.kind == TransferKind::Void {
+            nothing_is_shipped(transaction, &checkout, &shares).await?;
         }
         let amount = Money::new(asked_minor, checkout.total.currency);
         let transfer = Transfer {
@@ -236,7 +241,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             seller: transfer.seller,
             requested_at: transfer.created_at,
         };
-        let outcome = match self.rail.transfer(&request).await {
+        let answer = if transfer.rail == PAY_LATER {
+            self.answer_of_credit(&transfer, request).await?
+        } else {
+            self.rail.transfer(&request).await
+        };
+        let outcome = match answer {
             Ok(TransferAnswer::Pending) => return Ok(transfer),
             Err(RailError::NoAnswer(reason)) => {
                 tracing::warn!(transfer = %transfer.id, reason, "no answer of the payment rail; the transfer stays pending");
@@ -324,17 +334,21 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             RailOutcome::Dispute(_) => return Ok(false),
         }
         let mut events = Vec::new();
-        if let Some(checkout) = checkout.as_deref_mut() {
+        if let Some(checkout) = checkout.as_deref_mut().filter(|_| transfer.kind.moves_payment()) {
             events = self.end_payment_part(transaction, checkout, transfer).await?;
         }
         transaction.update_transfer(transfer).await?;
-        if let Some(batch) = bookings::ended(transfer, now)? {
+        let buyer = checkout.as_deref().map(|checkout| checkout.request.buyer);
+        if let Some(batch) = bookings::ended(transfer, buyer, now)? {
             transaction.write_batch(&batch).await?;
         }
         events.push(self.settled_event(checkout.as_deref(), transfer, now)?);
         transaction.append_events(&events, now).await?;
         if transfer.kind == TransferKind::Refund {
             self.follow_refund(transaction, transfer, now).await?;
+        }
+        if let Some(checkout) = checkout.as_deref() {
+            self.follow_agreement(transaction, checkout, transfer, now).await?;
         }
         if before == TransferState::Pending {
             save_answer(transaction, transfer.tenant, transfer.idempotency_key.as_deref(), transfer).await?;
@@ -409,7 +423,14 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     ) -> Result<OutboxEvent, CommerceError> {
         let amount = transfer.amount.amount_minor;
         let amount_usd_minor = match checkout {
-            Some(checkout) => usd_of_step(checkout.total_usd_minor, 0, amount, checkout.total.amount_minor)?,
+            Some(checkout) if transfer.kind.moves_payment() => {
+                usd_of_step(checkout.total_usd_minor, 0, amount, checkout.total.amount_minor)?
+            }
+            Some(checkout) => {
+                // With its fee an instalment may be more than the checkout.
+                let (cents, whole) = (checkout.total_usd_minor, checkout.total.amount_minor);
+                ratio(amount, cents.unsigned_abs(), whole.unsigned_abs(), Rounding::HalfUp)?
+            }
             None => self.rates.usd_minor(transfer.amount)?,
         };
         let fact = TransferSettled {
@@ -450,6 +471,23 @@ pub(crate) async fn insert_asked<X: StorageTransaction>(
     transaction.insert_transfer(transfer).await?;
     if let Some(batch) = bookings::asked(transfer, transfer.created_at)? {
         transaction.write_batch(&batch).await?;
+    }
+    Ok(())
+}
+
+/// An order whose payment is given up whole is called off, so none of its units may be on shipments.
+async fn nothing_is_shipped<X: StorageTransaction>(
+    transaction: &mut X,
+    checkout: &Checkout,
+    shares: &[TransferShare],
+) -> Result<(), CommerceError> {
+    for order in checkout.orders.iter().filter(|order| shares.iter().any(|share| share.order == order.id)) {
+        let is_whole = order.amounts.void_asked_minor >= order.total.amount_minor;
+        let units = if is_whole { transaction.line_units(order.tenant, order.id).await? } else { Vec::new() };
+        if units.iter().any(|line| line.shipped > 0) {
+            let message = format!("units of {} are on shipments; give their labels up first", order.id);
+            return Err(CommerceError::ShippingRefused(message));
+        }
     }
     Ok(())
 }
@@ -572,6 +610,6 @@ fn done_fact(checkout: &Checkout, transfer: &Transfer, amount_usd_minor: i64) ->
             Some(PaymentRefunded { checkout: checkout_id, payment: payment_id, amount, amount_usd_minor }.into())
         }
         TransferKind::Void => Some(facts::voided(checkout, payment, amount, amount_usd_minor).into()),
-        TransferKind::Payout => None,
+        TransferKind::Payout | TransferKind::Instalment | TransferKind::InstalmentRefund => None,
     }
 }

@@ -9,6 +9,8 @@ use dhow_datasets::Scale;
 use dhow_events::{Region, TenantId, Timestamp};
 use dhow_offline::TableFormat;
 
+use crate::collect::CollectArguments;
+
 /// The data and ML platform of a marketplace: events in, decisions out.
 #[derive(Parser)]
 #[command(name = "dhow", version, about, after_help = "Example:\n  dhow demo --scale small")]
@@ -74,7 +76,7 @@ pub enum Command {
         after_help = "Examples:\n  dhow train fraud recommend\n  dhow train --from-card mdl_01890a5d-ac96-774b-bcce-b302099a8057"
     )]
     Train(TrainArguments),
-    /// Lists, imports, signs and promotes models.
+    /// Lists, imports, signs, promotes and collects models.
     #[command(
         after_help = "Example:\n  dhow models import model.onnx --tokenizer tokenizer.json --task embedding --licence Apache-2.0"
     )]
@@ -649,6 +651,8 @@ pub enum ModelsAction {
         #[arg(long)]
         why: String,
     },
+    /// Removes models that nothing needs any more, and says what it kept and why.
+    Collect(CollectArguments),
 }
 
 /// What `models keys` can do.

@@ -14,7 +14,9 @@ use dhow_registry::PublicKey;
 use serde::Deserialize;
 
 use crate::arguments::Arguments;
+use crate::customs_files::CustomsSection;
 use crate::failure::Failure;
+use crate::shipping_settings::ShippingSection;
 
 /// Events from one checkpoint to the next where the configuration does not say.
 const CHECKPOINT_RECORDS: u64 = 500_000;
@@ -70,6 +72,10 @@ pub struct Configuration {
     pub expectations: Option<PathBuf>,
     /// How slates are arranged, who pays for places, which experiment runs.
     pub storefront: StorefrontSettings,
+    /// Where tariff tables and rules of borders are.
+    pub customs: CustomsSection,
+    /// Who ships.
+    pub shipping: ShippingSection,
     /// Where traces go, where they are kept.
     pub telemetry: Option<Telemetry>,
     /// What the payment rail signs its messages with.
@@ -103,6 +109,10 @@ struct File {
     features: FeaturesSection,
     #[serde(default)]
     storefront: StorefrontSettings,
+    #[serde(default)]
+    customs: CustomsSection,
+    #[serde(default)]
+    shipping: ShippingSection,
     #[serde(default)]
     payments: PaymentsSection,
     #[serde(default)]
@@ -307,6 +317,8 @@ impl Configuration {
             features: file.features.definitions,
             expectations: file.features.expectations,
             storefront: file.storefront,
+            customs: file.customs,
+            shipping: file.shipping,
             telemetry: file.telemetry.telemetry()?,
             trusted_keys: file.registry.trusted()?,
             signing_key_file: file.registry.signing_key_file,

@@ -6,12 +6,11 @@ use std::path::Path;
 use dhow_datasets::catalog_match::{CatalogRecord, KnownItemQuery, read_catalog_match, title_of};
 use dhow_datasets::simulator::paraphrased_queries;
 use dhow_datasets::{Scale, Simulation, SimulationSettings};
-use dhow_events::{Fact, ProductId, SellerId};
+use dhow_events::{Fact, ProductId, SaleRegions, SellerId};
 use dhow_registry::{EmbedderSettings, TextEmbedder};
 use dhow_search::{
-    CHANGES_MAX, Change, Eligibility, Estimate, FacetsAsked, Filters, KeywordSettings, Mode, ProductDocument,
-    QUERY_BYTES_MAX, RankingQuality, SearchIndex, SearchRequest, SearchSettings, difference, lift, mean,
-    ranking_quality,
+    CHANGES_MAX, Change, Estimate, FacetsAsked, Filters, KeywordSettings, Mode, ProductDocument, QUERY_BYTES_MAX,
+    RankingQuality, SearchIndex, SearchRequest, SearchSettings, difference, lift, mean, ranking_quality,
 };
 use serde::Serialize;
 
@@ -195,7 +194,7 @@ fn simulated_catalogue(embedder: Option<&TextEmbedder>, seed: u64) -> Result<Cat
                 attributes: BTreeMap::new(),
                 seller: listed.seller,
                 price_minor: listed.price_usd_minor,
-                eligible: Eligibility::Everywhere,
+                sale_regions: SaleRegions::default(),
                 available: true,
             });
         }
@@ -229,7 +228,7 @@ fn document_of(number: usize, record: &CatalogRecord) -> ProductDocument {
         attributes: attributes.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
         seller: SellerId::from_u128(1),
         price_minor: (price * 100.0).round() as i64,
-        eligible: Eligibility::Everywhere,
+        sale_regions: SaleRegions::default(),
         available: true,
     }
 }

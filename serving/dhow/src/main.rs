@@ -2,7 +2,9 @@
 
 mod arguments;
 mod clock;
+mod collect;
 mod configuration;
+mod customs_files;
 mod demo;
 mod evaluate;
 mod evaluate_customers;
@@ -28,8 +30,10 @@ mod platform;
 mod quality;
 mod reproduce;
 mod route;
+mod sea_files;
 mod series_file;
 mod serve;
+mod shipping_settings;
 mod signals;
 mod simulate;
 mod sql;
@@ -79,7 +83,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Sql(sql) => sql::run(&sql, &configuration).await,
             Command::Train(train) => train::run(&train, &configuration).await,
             Command::Evaluate(evaluate) => evaluate::run(&evaluate, &configuration).await,
-            Command::Models(models) => models::run(&models, &configuration),
+            Command::Models(models) => models::run(&models, &configuration).await,
             Command::Forecast(forecast) => forecast::run(&forecast, &configuration),
             Command::Route(route) => route::run(&route),
             Command::Operations(operations) => operations::run(&operations),

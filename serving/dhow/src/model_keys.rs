@@ -1,7 +1,7 @@
 //! Keys of models on the command line: makes and shows them, reads the configured ones, opens the registry with them.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -51,10 +51,18 @@ pub fn open_registry(configuration: &Configuration) -> Result<Registry, Failure>
 }
 
 fn make(path: &Path) -> Result<SigningKey, Failure> {
-    let wrong = |error| Failure::Input(format!("{}: {error}", path.display()));
+    let wrong = |error: io::Error| {
+        let why = match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                "it exists already, and a key is never written over; name another file".into()
+            }
+            _ => error.to_string(),
+        };
+        Failure::Input(format!("{}: {why}", path.display()))
+    };
     let seed = fresh_seed()?;
     let key = SigningKey::from_seed(&seed)?;
-    // A key that exists is never written over: what it signed would be lost with it.
+    // What a key that exists has signed would be lost with it.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path).map_err(wrong)?;
     file.write_all(SigningKey::seed_text(&seed).as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?;
     Ok(key)

@@ -1,4 +1,4 @@
-//! `dhow models`: lists, imports, signs and promotes models.
+//! `dhow models`: lists, imports, signs and promotes models; removing them is in `collect`.
 
 use std::path::Path;
 
@@ -7,6 +7,7 @@ use dhow_registry::{Alias, EmbedderSettings, OnnxImport, Registry, Task, Trial, 
 use serde::Serialize;
 
 use crate::arguments::{ModelsAction, ModelsArguments};
+use crate::collect;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
 use crate::model_keys::{self, open_registry};
@@ -27,7 +28,7 @@ struct Shown {
 ///
 /// # Errors
 /// A file that is no model, an unknown model, or a damaged registry.
-pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result<(), Failure> {
+pub async fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result<(), Failure> {
     let registry = || open_registry(configuration);
     match &arguments.action {
         ModelsAction::Keys { action } => model_keys::run(action),
@@ -53,6 +54,7 @@ pub fn run(arguments: &ModelsArguments, configuration: &Configuration) -> Result
             import_model(&registry()?, configuration, &import, alias, arguments.json)
         }
         ModelsAction::Promote { model, alias, why } => promote(&registry()?, configuration, *model, alias, why),
+        ModelsAction::Collect(collect) => collect::run(collect, &registry()?, configuration, arguments.json).await,
     }
 }
 

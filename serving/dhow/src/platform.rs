@@ -14,6 +14,7 @@ use dhow_redis::RedisSettings;
 use dhow_streams::{LocalLogSettings, Log};
 
 use crate::configuration::Configuration;
+use crate::customs_files::borders;
 use crate::failure::Failure;
 use crate::model_keys::configured;
 
@@ -108,6 +109,9 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         checkpoint_records: configuration.checkpoint_records,
         monitor: MonitorSettings { expectations: configuration.expectations()?, ..MonitorSettings::default() },
         storefront: configuration.storefront.clone(),
+        borders: borders(&configuration.customs)?,
+        carriers: configuration.shipping.carriers()?,
+        sea: configuration.shipping.sea()?,
         model_keys: configured(configuration)?,
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,

@@ -1,13 +1,17 @@
 //! What an operator of several machines relies on: Kafka as the log, workers beside each other, features read from Redis.
 
+mod programs;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use programs::{Running, free_port};
 
 /// Partitions of the topic.
 const PARTITIONS: u32 = 4;
@@ -50,20 +54,6 @@ features = [
     { column = "quantity", aggregates = ["sum", "mean"], windows = ["ever"] },
 ]
 "#;
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn wait_for(port: u16, what: &str) {
     for _ in 0..START_MAX.as_millis() / 50 {

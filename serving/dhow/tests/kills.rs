@@ -1,15 +1,22 @@
 //! What buyers and sellers rely on when the server is killed in the midst of their requests: money and stock that are counted once.
 
+#[path = "programs/postgres.rs"]
+mod postgres;
+mod programs;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use postgres::Postgres;
+use programs::{Running, free_port};
 
 /// Kills of one run on each database; `DHOW_TEST_KILLS=100` is the long version.
 const KILLS: usize = 5;
@@ -20,16 +27,6 @@ const ON_HAND: i64 = 1_000_000;
 /// How long a server may take to answer again, and a request to be answered whoever was killed meanwhile.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// A program that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
 
 /// A server on a folder and a database, which is killed and started again on its port.
 struct Shop {
@@ -104,10 +101,6 @@ impl Shop {
 /// Whether a checkout or a movement of money has not come to its end.
 fn is_open(answer: &Value) -> bool {
     matches!(answer["state"].as_str(), Some("pending_payment" | "asked" | "pending"))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A folder with a fraud model and the features that it reads; made once.
@@ -309,29 +302,6 @@ fn money_and_stock_on_sqlite_are_counted_once_though_the_server_is_killed() {
 
 #[test]
 fn money_and_stock_on_postgresql_are_counted_once_though_the_server_is_killed() {
-    let (folder, socket) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut postgres = Command::new("sh")
-        .args(["-c", include_str!("../../store/tests/store/postgres_server.sh"), "keeper"])
-        .args([socket.path(), &postgres_programs()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(postgres.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line.trim(), "ready", "PostgreSQL did not start");
-    let url = format!("postgres://postgres@localhost/postgres?host={}", socket.path().display());
-    live_through_kills(&shop(folder.path(), Some(url)));
-    drop(postgres.stdin.take());
-    postgres.wait().unwrap();
-}
-
-/// Where the newest `initdb` is.
-fn postgres_programs() -> PathBuf {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut installed: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
-    installed.retain(|programs| programs.join("initdb").exists());
-    installed.sort();
-    let of_path = || std::env::split_paths(&std::env::var_os("PATH")?).find(|folder| folder.join("initdb").exists());
-    installed.pop().or_else(of_path).expect("PostgreSQL is not installed: install the package `postgresql`")
+    let (folder, postgres) = (tempfile::tempdir().unwrap(), Postgres::start());
+    live_through_kills(&shop(folder.path(), Some(postgres.url())));
 }

@@ -1,5 +1,7 @@
 //! What a collector of OpenTelemetry gets from a server: spans by OTLP over gRPC, the last ones when the server is asked to end.
 
+mod programs;
+
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use tonic::{Request, Response, Status};
+
+use programs::{Running, free_port};
 
 #[derive(Clone, Default)]
 struct Collector(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
@@ -20,11 +24,6 @@ impl TraceService for Collector {
         self.0.lock().unwrap().push(request.into_inner());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
-}
-
-/// A port that is free now.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// One request over a connection of its own; the status line, or nothing where nobody listens yet.
@@ -49,13 +48,13 @@ async fn a_collector_gets_the_spans_of_a_caller_who_is_traced_before_the_server_
     tokio::spawn(tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming));
 
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-    let mut server = Command::new(env!("CARGO_BIN_EXE_dhow"))
+    let started = Command::new(env!("CARGO_BIN_EXE_dhow"))
         .args(["serve", "--bind", &format!("127.0.0.1:{port}"), "--data-dir"])
         .arg(folder.path().join("data"))
         .envs([("DHOW_TELEMETRY_OTLP_ENDPOINT", endpoint.as_str()), ("DHOW_TELEMETRY_SAMPLE_RATIO", "0")])
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut server = Running(started.unwrap());
     let traced = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let answered = tokio::task::spawn_blocking(move || {
         for _ in 0..1_000 {
@@ -69,9 +68,9 @@ async fn a_collector_gets_the_spans_of_a_caller_who_is_traced_before_the_server_
         None
     });
     assert_eq!(answered.await.unwrap().as_deref(), Some("HTTP/1.1 200 OK"));
-    let told = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    let told = Command::new("kill").args(["-TERM", &server.0.id().to_string()]).status().unwrap();
     assert!(told.success());
-    assert!(tokio::task::spawn_blocking(move || server.wait()).await.unwrap().unwrap().success());
+    assert!(tokio::task::spawn_blocking(move || server.0.wait()).await.unwrap().unwrap().success());
 
     let got = collector.0.lock().unwrap();
     let resources: Vec<_> = got.iter().flat_map(|request| &request.resource_spans).collect();

@@ -59,9 +59,10 @@ impl Engine {
         let models = self.shared().champions.of(tenant);
         let champion = models.customers.as_ref().ok_or(EngineError::NoModel { task: "customers" })?;
         let as_of = midnight(champion.model.day());
-        let (reading, segment) = champion
-            .model
-            .buyer(buyer.as_u128())
+        // A model that was trained before may know who was erased since.
+        let known = (!self.is_erased(tenant, buyer)).then_some(buyer);
+        let (reading, segment) = known
+            .and_then(|buyer| champion.model.buyer(buyer.as_u128()))
             .ok_or_else(|| EngineError::NotFound(format!("buyer {buyer} with a purchase before {as_of}")))?;
         Ok(CustomerReading {
             as_of,

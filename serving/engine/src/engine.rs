@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
 use dhow_commission::CommissionTables;
+use dhow_customs::Borders;
 use dhow_definitions::FeatureSet;
 use dhow_events::{Clock, Event, SECOND_MICROS, TenantId};
 use dhow_inference::Inference;
@@ -20,6 +21,7 @@ use dhow_streams::{Log, Offsets, Position, Sink, Watermark, WorkerSettings, run_
 use dhow_training::FraudVector;
 use dhow_webhooks::WebhookSender;
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument;
 
@@ -36,12 +38,16 @@ use crate::inference::serve_registered;
 use crate::links::LiveLinks;
 use crate::log_place::LogPlace;
 use crate::monitor::{Monitor, MonitorSettings};
+use crate::persons::Erased;
 use crate::priority::give_way_to_requests;
 use crate::promotions::SeenPromotions;
 use crate::route_plans::{PLANS_AT_ONCE_MAX, PLANS_QUEUED_MAX};
+use crate::sea::SeaChart;
 use crate::search::LiveSearch;
+use crate::shipping::{CarrierSettings, carriers};
 use crate::sink::{PlatformSink, Shared, join};
 use crate::storefront::{Storefront, StorefrontSettings};
+use crate::watches::{LiveWatches, Watching};
 use crate::webhooks::WEBHOOK_TESTS_MAX;
 use crate::{EngineError, FraudDesk};
 
@@ -49,7 +55,7 @@ use crate::{EngineError, FraudDesk};
 const ROUTE_PLANS_MAX: usize = 2;
 
 /// A partition of the log without an event for so long no longer keeps state from being freed.
-const IDLE_PARTITION_MICROS: i64 = 10 * SECOND_MICROS;
+pub(crate) const IDLE_PARTITION_MICROS: i64 = 10 * SECOND_MICROS;
 
 /// Where the parts of a data folder are.
 #[derive(Debug, Clone)]
@@ -109,6 +115,12 @@ pub struct EngineSettings {
     pub monitor: MonitorSettings,
     /// How slates are arranged.
     pub storefront: StorefrontSettings,
+    /// What is known of borders.
+    pub borders: Borders,
+    /// Who ships.
+    pub carriers: Vec<CarrierSettings>,
+    /// Where ships go.
+    pub sea: SeaChart,
     /// What registered models are signed with, and whose signatures are asked for.
     pub model_keys: ModelKeys,
     /// Tenants whose models and catalogue are loaded.
@@ -161,6 +173,8 @@ pub struct Engine {
     monitor: Monitor,
     monitor_settings: MonitorSettings,
     storefront: RwLock<Arc<Storefront>>,
+    borders: Borders,
+    sea: SeaChart,
     log: Arc<dyn Log>,
     store: Store,
     registry: Registry,
@@ -168,7 +182,8 @@ pub struct Engine {
     seen_promotions: SeenPromotions,
     shared: Arc<Shared>,
     desk: Arc<FraudDesk>,
-    commerce: Commerce<Store, SimulatedRail>,
+    commerce: Arc<Commerce<Store, SimulatedRail>>,
+    runtime: Handle,
     clock: Arc<dyn Clock>,
     urgent_decisions: UrgentDecisions,
     decision_queue: mpsc::Sender<Decided>,
@@ -177,6 +192,10 @@ pub struct Engine {
     plan_queue: Arc<Semaphore>,
     plan_turns: Arc<Semaphore>,
     backtest_permits: Arc<Semaphore>,
+    erased: Erased,
+    can_erase: bool,
+    /// Held by who stops the worker and starts it again.
+    worker_turn: Mutex<()>,
     stop_worker: Arc<AtomicBool>,
     worker: Mutex<Option<JoinHandle<()>>>,
     worker_failure: Arc<Mutex<Option<String>>>,
@@ -194,6 +213,8 @@ impl Engine {
         let log = settings.log.open(&folders.log, settings.clock.clone()).map_err(failed("log"))?;
         let store =
             Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
+        let erased = Erased::open(&store).await?;
+        let can_erase = matches!(settings.log, LogPlace::Local(_)) && settings.redis.is_none();
         let registry = Registry::open_with(&folders.registry, settings.model_keys).map_err(failed("model registry"))?;
 
         let (reads, online) = open_features(&features, settings.online, settings.redis.as_ref(), &folders.snapshot)?;
@@ -204,6 +225,7 @@ impl Engine {
             deliveries: LiveDeliveries::open(&folders.deliveries, log.partition_count())?,
             catalogue: Catalogue::default(),
             search: LiveSearch::default(),
+            watches: Arc::new(LiveWatches::default()),
             champions: Champions::default(),
             freshness: Freshness::default(),
             answered: Answered::default(),
@@ -231,7 +253,9 @@ impl Engine {
         let ids = IdSource::new(settings.id_seed);
         let commission = CommissionTables::marketplace().map_err(failed("commission tables"))?;
         let (rates, clock) = (settings.rates, settings.clock.clone());
-        let commerce = Commerce::new(store.clone(), rail, desk.clone(), rates, commission, clock, ids);
+        let carriers = carriers(&settings.carriers, &clock)?;
+        let commerce =
+            Commerce::new(store.clone(), rail, desk.clone(), rates, commission, clock, ids).with_carriers(carriers);
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,
@@ -245,6 +269,8 @@ impl Engine {
             tenants: settings.tenants,
             monitor: Monitor::default(),
             storefront: RwLock::new(Arc::new(storefront)),
+            borders: settings.borders,
+            sea: settings.sea,
             monitor_settings: settings.monitor,
             log,
             store,
@@ -253,7 +279,8 @@ impl Engine {
             registry,
             shared,
             desk,
-            commerce,
+            commerce: Arc::new(commerce),
+            runtime: Handle::current(),
             clock: settings.clock,
             urgent_decisions: UrgentDecisions::default(),
             decision_queue,
@@ -262,6 +289,9 @@ impl Engine {
             plan_queue: Arc::new(Semaphore::new(PLANS_QUEUED_MAX)),
             plan_turns: Arc::new(Semaphore::new(PLANS_AT_ONCE_MAX)),
             backtest_permits: Arc::new(Semaphore::new(BACKTESTS_AT_ONCE_MAX)),
+            erased,
+            can_erase,
+            worker_turn: Mutex::default(),
             stop_worker: Arc::new(AtomicBool::new(false)),
             worker: Mutex::new(None),
             worker_failure: Arc::new(Mutex::new(None)),
@@ -280,7 +310,13 @@ impl Engine {
         };
         let begun_at = join(&online_at, &lake.restored_offsets(), u64::min);
         let (shared, snapshot) = (self.shared.clone(), self.folders.snapshot.clone());
-        let mut sink = PlatformSink { shared, lake, snapshot, begun_at, watermark };
+        let watching = Watching {
+            watches: shared.watches.clone(),
+            shop: self.commerce.clone(),
+            runtime: self.runtime.clone(),
+            stop: self.stop_worker.clone(),
+        };
+        let mut sink = PlatformSink { shared, lake, watching, snapshot, begun_at, watermark };
         self.shared.applied.write().clone_from(&sink.restored_offsets().0);
         let (log, stop, failure) = (self.log.clone(), self.stop_worker.clone(), self.worker_failure.clone());
         let checkpoint_records = self.checkpoint_records;
@@ -309,7 +345,7 @@ impl Engine {
     /// # Errors
     /// The log fails.
     pub async fn append(&self, events: Vec<Event>) -> Result<Vec<Position>, EngineError> {
-        let log = self.log.clone();
+        let (log, events) = (self.log.clone(), self.erased.admit(events)?);
         let span = tracing::info_span!(target: "dhow::trace", "append", events = events.len());
         let appended = tokio::task::spawn_blocking(move || log.append(&events)).instrument(span).await;
         let appended = appended.map_err(failed("log"))?;
@@ -332,10 +368,31 @@ impl Engine {
     /// # Errors
     /// The worker failed, or cannot be started again.
     pub fn checkpoint(&self) -> Result<(), EngineError> {
+        let _alone = self.worker_turn.lock();
         // A worker's last act is a checkpoint; the state in memory stays where it is.
         self.stop()?;
+        self.start_again()
+    }
+
+    /// Starts the worker that was stopped.
+    pub(crate) fn start_again(&self) -> Result<(), EngineError> {
         self.stop_worker.store(false, Ordering::Release);
         self.start_worker()
+    }
+
+    /// Held by who stops the worker and starts it again.
+    pub(crate) const fn worker_turn(&self) -> &Mutex<()> {
+        &self.worker_turn
+    }
+
+    /// Who was erased.
+    pub(crate) const fn erased(&self) -> &Erased {
+        &self.erased
+    }
+
+    /// Whether persons can be taken out of the log and the features.
+    pub(crate) const fn can_erase(&self) -> bool {
+        self.can_erase
     }
 
     /// Stops the stream worker after a last checkpoint. Blocks until it ended.
@@ -362,7 +419,7 @@ impl Engine {
     }
 
     /// The commerce use cases.
-    pub const fn commerce(&self) -> &Commerce<Store, SimulatedRail> {
+    pub fn commerce(&self) -> &Commerce<Store, SimulatedRail> {
         &self.commerce
     }
 
@@ -470,6 +527,16 @@ impl Engine {
     pub fn set_storefront(&self, settings: StorefrontSettings) -> Result<(), EngineError> {
         *self.storefront.write() = Arc::new(Storefront::open(settings)?);
         Ok(())
+    }
+
+    /// Where ships go.
+    pub(crate) const fn sea(&self) -> &SeaChart {
+        &self.sea
+    }
+
+    /// What is known of borders.
+    pub fn borders(&self) -> &Borders {
+        &self.borders
     }
 
     pub(crate) fn storefront(&self) -> Arc<Storefront> {

@@ -129,7 +129,7 @@ fn refused(id: ModelId, error: &dyn std::fmt::Display) -> InferenceError {
 
 fn source_failed(error: RegistryError) -> InferenceError {
     match error {
-        RegistryError::NoSuchAlias { .. } | RegistryError::UnknownModel(_) => {
+        RegistryError::NoSuchAlias { .. } | RegistryError::UnknownModel(_) | RegistryError::Collected { .. } => {
             InferenceError::not_found(error.to_string())
         }
         RegistryError::Busy { .. } => InferenceError::new(ErrorKind::Unavailable, error.to_string()),

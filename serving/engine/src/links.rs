@@ -80,6 +80,11 @@ impl LiveLinks {
         state.applied_since_saved += 1;
     }
 
+    /// Holds from here on `index`, to which the log was applied up to `applied`, and forgets what it held.
+    pub fn take_over(&self, index: LinkIndex, applied: Offsets) {
+        *self.state.write() = State { index, applied, applied_since_saved: 1 };
+    }
+
     /// The features of a query, and how far the log was applied to them.
     pub fn features(&self, query: &LinkQuery, at: Timestamp) -> ([f64; FEATURES.len()], Offsets) {
         let state = self.state.read();

@@ -89,8 +89,10 @@ impl Engine {
     pub async fn recommend(
         &self,
         tenant: TenantId,
-        ask: RecommendAsk,
+        mut ask: RecommendAsk,
     ) -> Result<Answer<RecommendedSlate>, EngineError> {
+        // Who was erased is somebody unknown.
+        ask.slate.person = ask.slate.person.filter(|person| !self.is_erased(tenant, *person));
         let (now, begin) = (self.clock().now(), self.stopwatch().now());
         let models = self.shared().champions.of(tenant);
         let champion = models.recommend.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
@@ -99,7 +101,7 @@ impl Engine {
         let treatment = storefront.treatment(shopper);
         let request = self.arranged(&ask.slate, &storefront, &treatment);
         let catalogue = &self.shared().catalogue;
-        let eligible = |product| catalogue.available(tenant, product);
+        let eligible = |product| catalogue.available(tenant, product, ask.slate.region);
         let mut slate = champion.model.recommend(&request, &eligible).map_err(invalid)?;
         charge(&storefront, &mut slate);
         let show = |item: &SlateItem| {
@@ -172,7 +174,7 @@ impl Engine {
         request
     }
 
-    /// Products that shoppers turn to after, or before, another; available ones only.
+    /// Products that shoppers turn to after, or before, another; those alone that can be bought now in `region`.
     ///
     /// # Errors
     /// No recommender in force, an unknown product, or a count out of its bounds.
@@ -180,6 +182,7 @@ impl Engine {
         &self,
         tenant: TenantId,
         product: ProductId,
+        region: Option<Region>,
         count: usize,
     ) -> Result<Answer<Vec<(ProductId, Offer, f64)>>, EngineError> {
         let (now, begin) = (self.clock().now(), self.stopwatch().now());
@@ -187,7 +190,7 @@ impl Engine {
         let champion = models.recommend.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
         let model = models.catalogue_model.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
         let catalogue = &self.shared().catalogue;
-        let eligible = |product| catalogue.available(tenant, product);
+        let eligible = |product| catalogue.available(tenant, product, region);
         let related = model.related(product, count, &eligible).map_err(invalid)?;
         let show = |item: &dhow_recommend::Related| {
             catalogue.offer(tenant, item.product).map(|offer| (item.product, offer, item.score))
@@ -202,7 +205,7 @@ impl Engine {
                 text: format!("shoppers turned to these after, or before, {product}"),
                 contribution: products.len() as f64,
             },
-            request: serde_json::json!({ "surface": "related", "product": product, "count": count }),
+            request: serde_json::json!({ "surface": "related", "product": product, "region": region, "count": count }),
             answer: serde_json::json!({ "step": "related", "products": shown }),
             products: shown.join(","),
             at: now,
@@ -221,7 +224,7 @@ impl Engine {
         let champion = models.recommend.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
         let model = models.catalogue_model.as_ref().ok_or(EngineError::NoModel { task: "recommend" })?;
         let catalogue = &self.shared().catalogue;
-        let eligible = |product| catalogue.available(tenant, product);
+        let eligible = |product| catalogue.available(tenant, product, ask.region);
         let kit = model.kit(ask.product, ask.region, ask.rules, &eligible).map_err(invalid)?;
         let show = |complement: &Complement| {
             let offer = catalogue.offer(tenant, complement.product)?;

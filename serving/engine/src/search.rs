@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dhow_commerce::FieldProblem;
 use dhow_events::{ModelId, ProductId, TenantId};
 use dhow_search::{
-    Change, Correction, Eligibility, Facets, FacetsAsked, Filters, Hit, Mode, ProductDocument, SearchAnswer,
-    SearchError, SearchIndex, SearchRequest, SearchSettings,
+    Change, Correction, Facets, FacetsAsked, Filters, Hit, Mode, ProductDocument, SearchAnswer, SearchError,
+    SearchIndex, SearchRequest, SearchSettings,
 };
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -174,7 +174,7 @@ impl LiveSearch {
 }
 
 /// A product as it is searched. Texts that are longer than the index takes are found by their beginnings.
-fn document_of(product: ProductId, offer: &Offer) -> ProductDocument {
+pub(crate) fn document_of(product: ProductId, offer: &Offer) -> ProductDocument {
     let begin = |text: &str, bytes: usize| text[..text.floor_char_boundary(bytes)].to_owned();
     ProductDocument {
         product,
@@ -184,7 +184,7 @@ fn document_of(product: ProductId, offer: &Offer) -> ProductDocument {
         attributes: BTreeMap::from([("ships_from".to_owned(), offer.region.to_string())]),
         seller: offer.seller,
         price_minor: offer.price_usd_minor,
-        eligible: Eligibility::Everywhere,
+        sale_regions: offer.sale_regions.clone(),
         available: offer.available(),
     }
 }

@@ -20,6 +20,7 @@ use crate::deliveries::LiveDeliveries;
 use crate::freshness::Freshness;
 use crate::links::LiveLinks;
 use crate::search::LiveSearch;
+use crate::watches::{LiveWatches, Watching};
 
 /// Live sessions and persons are kept for so long after their last click.
 const LIVE_RETENTION_MICROS: i64 = 30 * DAY_MICROS;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub catalogue: Catalogue,
     /// The catalogue as it is searched.
     pub search: LiveSearch,
+    /// What buyers wait for.
+    pub watches: Arc<LiveWatches>,
     pub champions: Champions,
     pub freshness: Freshness,
     pub answered: Answered,
@@ -60,6 +63,7 @@ impl Shared {
 pub(crate) struct PlatformSink {
     pub shared: Arc<Shared>,
     pub lake: LakeWriter,
+    pub watching: Watching,
     pub snapshot: PathBuf,
     /// How far features and lake had both come when the worker began. Links and deliveries may lie behind, and catch up alone.
     pub begun_at: Offsets,
@@ -88,6 +92,9 @@ impl Sink for PlatformSink {
     }
 
     fn checkpoint(&mut self, offsets: &Offsets) -> Result<(), SinkError> {
+        if !self.watching.allows_checkpoint()? {
+            return Ok(());
+        }
         let watermark = self.watermark.at(self.shared.stopwatch.now());
         if let Some(watermark) = watermark {
             self.shared.champions.forget_before(watermark - LIVE_RETENTION_MICROS);
@@ -119,7 +126,9 @@ impl PlatformSink {
         }
         self.watermark.observe(record.partition, record.event.event_time, now)?;
         let makes_a_row = self.lake.take(record)?;
-        self.shared.catalogue.apply(record);
+        if let Some(change) = self.shared.catalogue.apply(record) {
+            self.watching.note(change);
+        }
         if let Some(interaction) = interaction(record) {
             self.shared.champions.observe(record.event.tenant, &interaction);
         }

@@ -78,7 +78,7 @@ impl Engine {
         Ok(end)
     }
 
-    async fn run_tasks(&self, stop: watch::Receiver<bool>) -> Result<(), EngineError> {
+    async fn run_tasks(self: &Arc<Self>, stop: watch::Receiver<bool>) -> Result<(), EngineError> {
         let decisions = self.take_decisions()?;
         let writer = self.write_decisions(decisions, stop.clone());
         let paying = async { tokio::join!(self.recover_payments(stop.clone()), self.close_auctions(stop.clone())) };
@@ -89,9 +89,11 @@ impl Engine {
         let forgetting = self.forget_events(stop.clone());
         let webhooks = self.deliver_webhooks(stop.clone());
         let chaining = self.chain_audit(stop.clone());
-        let kept = async { tokio::join!(checkpoints, forgetting, chaining) };
+        let erasing = self.erase_persons(stop.clone());
+        let kept = async { tokio::join!(checkpoints, forgetting, chaining, erasing) };
         let searching = self.follow_catalogue(stop.clone());
-        let following = async { tokio::join!(searching, self.follow_promotions(stop.clone())) };
+        let watching = self.follow_watches(stop.clone());
+        let following = async { tokio::join!(searching, watching, self.follow_promotions(stop.clone())) };
         let relaying = self.relay_outbox(stop.clone());
         tokio::join!(writer, paying, monitor, merging, rules, kept, webhooks, following, relaying);
         // What the writer wrote last stands in the outbox now.

@@ -44,10 +44,12 @@ pub enum AccountKind {
     Exchange,
     /// What chargebacks cost.
     ChargebackLoss,
+    /// What buyers who pay later did not pay.
+    CreditLoss,
 }
 
 /// Every kind with its word, the side on which it grows and whether it stays at zero or above.
-const KINDS: [(AccountKind, &str, Side, bool); 12] = [
+const KINDS: [(AccountKind, &str, Side, bool); 13] = [
     (AccountKind::Clearing, "clearing", Side::Debit, false),
     (AccountKind::Buyer, "buyer", Side::Credit, true),
     (AccountKind::Seller, "seller", Side::Credit, false),
@@ -60,6 +62,7 @@ const KINDS: [(AccountKind, &str, Side, bool); 12] = [
     (AccountKind::PayLater, "pay_later", Side::Debit, true),
     (AccountKind::Exchange, "exchange", Side::Debit, false),
     (AccountKind::ChargebackLoss, "chargeback_loss", Side::Debit, false),
+    (AccountKind::CreditLoss, "credit_loss", Side::Debit, false),
 ];
 
 impl AccountKind {

@@ -8,7 +8,7 @@
 //!    Nothing is ever changed: a pending batch is posted, voided or expired by a later one, a wrong one is corrected by
 //!    its opposite ([`Batch::reversal`]).
 //! 5. [`Ledger`] keeps all of it in memory and is what a database's ledger is compared with; [`TrialBalance`] adds up
-//!    every account, and [`journal_csv`] writes the journal down.
+//!    every account, and [`journal_csv`] and [`journal_parquet`] write the journal down.
 
 mod account;
 mod asset;
@@ -22,5 +22,5 @@ pub use account::{Account, AccountError, AccountKind, Side};
 pub use asset::{Asset, AssetError};
 pub use balance::{Balance, Balances, LedgerError, PendingBatch, changes, settle};
 pub use batch::{Batch, BatchError, BatchId, ENTRIES_MAX, Entry, Move};
-pub use journal::journal_csv;
+pub use journal::{journal_csv, journal_parquet};
 pub use ledger::{Applied, Ledger, TrialBalance, TrialLine};

@@ -124,17 +124,19 @@ pub(crate) async fn insert_bid(
     Ok(())
 }
 
-/// The bids that counted, in the order of their sequence.
+/// The first `count` bids that counted, in the order of their sequence.
 pub(crate) async fn bids(
     connection: &mut AnyConnection,
     tenant: TenantId,
     auction: AuctionId,
+    count: i64,
 ) -> Result<Vec<AuctionBid>, StorageError> {
     let sql = "SELECT sequence, bidder, maximum_minor, placed_at FROM auction_bids \
-               WHERE tenant = $1 AND auction = $2 ORDER BY sequence";
+               WHERE tenant = $1 AND auction = $2 AND sequence <= $3 ORDER BY sequence";
     let rows = sqlx::query(AssertSqlSafe(sql.to_owned()))
         .bind(tenant.to_string())
         .bind(auction.to_string())
+        .bind(count)
         .fetch_all(connection)
         .await
         .map_err(storage_error)?;

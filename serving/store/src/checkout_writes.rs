@@ -14,8 +14,8 @@ use crate::rows::{Query, columns_of_json, rows_of_json, storage_error, to_json, 
 
 const CHECKOUT: &str = "INSERT INTO checkouts (tenant, id, buyer, state, refusal, request, shortages, line_count, \
      quantity, total_minor, total_currency, total_usd_minor, units_per_usd_micros, rates_as_of, decision, fraud, \
-     idempotency_key, created_at, updated_at)";
-const CHECKOUT_COLUMNS: usize = 19;
+     idempotency_key, created_at, updated_at, credit)";
+const CHECKOUT_COLUMNS: usize = 20;
 const PAYMENT: &str = "INSERT INTO payments (tenant, id, checkout, method, state, amount_minor, currency, \
      authorised_minor, captured_minor, refunded_minor, rail_reference, decline_reason, created_at, updated_at)";
 const PAYMENT_COLUMNS: usize = 14;
@@ -30,12 +30,12 @@ pub(crate) async fn insert(
     kind: DatabaseKind,
     checkout: &Checkout,
 ) -> Result<(), StorageError> {
-    let (orders, lines) = (order_rows(&checkout.orders), line_rows(&checkout.orders));
     let Some(payment) = &checkout.payment else {
         // A refusal: it has no orders either.
         let query = sqlx::query(AssertSqlSafe(insert_checkout(kind)));
         return done(bound_checkout(query, checkout)?, connection).await;
     };
+    let (orders, lines) = (order_rows(&checkout.orders), line_rows(&checkout.orders));
     match kind {
         DatabaseKind::Postgres => {
             let query = bound_checkout(sqlx::query(AssertSqlSafe(insert_all(kind))), checkout)?;
@@ -83,6 +83,7 @@ fn insert_lines(kind: DatabaseKind, parameter: usize) -> String {
 }
 
 fn bound_checkout<'q>(query: Query<'q>, checkout: &Checkout) -> Result<Query<'q>, StorageError> {
+    let credit = checkout.credit.as_ref().map(|credit| to_json("a checkout's credit", credit)).transpose()?;
     Ok(query
         .bind(checkout.tenant.to_string())
         .bind(checkout.id.to_string())
@@ -102,7 +103,8 @@ fn bound_checkout<'q>(query: Query<'q>, checkout: &Checkout) -> Result<Query<'q>
         .bind(to_json("a checkout's fraud decision", &checkout.fraud)?)
         .bind(checkout.idempotency_key.clone())
         .bind(checkout.created_at.micros())
-        .bind(checkout.updated_at.micros()))
+        .bind(checkout.updated_at.micros())
+        .bind(credit))
 }
 
 fn bound_payment<'q>(query: Query<'q>, checkout: &Checkout, payment: &Payment) -> Query<'q> {

@@ -82,6 +82,7 @@ async fn complete(connection: &mut AnyConnection, row: &AnyRow) -> Result<Checko
         units_per_usd_micros: fields.integer("units_per_usd_micros")?,
         rates_as_of: fields.time("rates_as_of")?,
         fraud: fields.json("fraud")?,
+        credit: fields.optional_json("credit")?,
         orders: orders_of(connection, tenant, id).await?,
         payment: payment_of(connection, tenant, id).await?,
         created_at: fields.time("created_at")?,

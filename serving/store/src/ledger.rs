@@ -185,6 +185,35 @@ pub(crate) async fn balances(connection: &mut AnyConnection, tenant: TenantId) -
     rows.iter().map(balance_row).collect()
 }
 
+/// The balances after the batches written until `at`. A pending batch counts by what had ended it by then.
+pub(crate) async fn balances_at(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    at: Timestamp,
+) -> Result<Balances, StorageError> {
+    let total = |stands: &str, amount: &str, name: &str| {
+        format!(
+            "CAST(SUM(CASE WHEN stands = '{stands}' AND amount {amount} 0 THEN ABS(amount) ELSE 0 END) AS BIGINT) AS {name}"
+        )
+    };
+    let sql = format!(
+        "WITH standing AS (\
+         SELECT b.id, CASE WHEN b.kind = 'post' OR ended.kind = 'post_pending' THEN 'posted' \
+         WHEN ended.kind IS NULL THEN 'pending' ELSE 'void' END AS stands \
+         FROM ledger_batches b LEFT JOIN ledger_batches ended \
+         ON ended.tenant = b.tenant AND ended.of_batch = b.id AND ended.written_at <= $2 \
+         WHERE b.tenant = $1 AND b.written_at <= $2 AND b.kind IN ('post', 'pend')) \
+         SELECT account, asset, {}, {}, {}, {} \
+         FROM standing JOIN ledger_entries e ON e.tenant = $1 AND e.batch = standing.id GROUP BY account, asset",
+        total("posted", ">", "debits"),
+        total("posted", "<", "credits"),
+        total("pending", ">", "debits_pending"),
+        total("pending", "<", "credits_pending"),
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string()).bind(at.micros());
+    query.fetch_all(connection).await.map_err(storage_error)?.iter().map(balance_row).collect()
+}
+
 /// Batches after the one numbered `after`, in the order of their numbers.
 pub(crate) async fn journal(
     connection: &mut AnyConnection,

@@ -6,6 +6,7 @@
 //! a [`StorageError::Rule`](dhow_commerce::StorageError::Rule) that names it.
 
 mod access;
+mod agreements;
 mod at_once;
 mod auctions;
 mod audit;
@@ -14,8 +15,11 @@ mod cases;
 mod checkout_writes;
 mod checkouts;
 mod connect;
+mod credit;
 mod decisions;
+mod declarations;
 mod disputes;
+mod erasures;
 mod feature_lists;
 mod feed;
 mod fraud_rules;
@@ -23,8 +27,10 @@ mod idempotency;
 mod ledger;
 mod migrations;
 mod models;
+mod named_models;
 mod outbox;
 mod pages;
+mod persons;
 mod products;
 mod reorders;
 mod reservations;
@@ -32,14 +38,17 @@ mod returns;
 mod route_plans;
 mod rows;
 mod sellers;
+mod shipments;
 mod storage;
 mod transaction;
 mod transfers;
+mod watches;
 mod webhook_deliveries;
 mod webhooks;
 mod write_points;
 
 pub use audit::audited;
 pub use connect::{DatabaseKind, Store, StoreError, StoreSettings, sqlite_url};
+pub use named_models::model_ids_in;
 pub use transaction::StoreTransaction;
 pub use write_points::WritePoints;

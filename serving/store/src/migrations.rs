@@ -23,6 +23,14 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (12, "fewer_indexes", include_str!("../migrations/0012_fewer_indexes.sql")),
     (13, "auctions", include_str!("../migrations/0013_auctions.sql")),
     (14, "returns", include_str!("../migrations/0014_returns.sql")),
+    (15, "prices", include_str!("../migrations/0015_prices.sql")),
+    (16, "erasures", include_str!("../migrations/0016_erasures.sql")),
+    (17, "pay_later", include_str!("../migrations/0017_pay_later.sql")),
+    (18, "shipments", include_str!("../migrations/0018_shipments.sql")),
+    (19, "customs_declarations", include_str!("../migrations/0019_customs_declarations.sql")),
+    (20, "permissions", include_str!("../migrations/0020_permissions.sql")),
+    (22, "watches", include_str!("../migrations/0022_watches.sql")),
+    (23, "sale_regions", include_str!("../migrations/0023_sale_regions.sql")),
 ];
 
 /// What the words in braces mean to each database.

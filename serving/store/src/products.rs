@@ -7,7 +7,7 @@ use dhow_events::{ProductId, TenantId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::rows::{Fields, placeholders, row_of, storage_error};
+use crate::rows::{Fields, placeholders, row_of, storage_error, to_json};
 
 fn product(row: &AnyRow) -> Result<Product, StorageError> {
     let fields = Fields::new("a product", row);
@@ -21,7 +21,9 @@ fn product(row: &AnyRow) -> Result<Product, StorageError> {
             description: fields.text("description")?,
             category: fields.parsed("category")?,
             price: fields.money("price_minor", "price_currency")?,
+            prices: fields.json("prices")?,
             region: fields.parsed("region")?,
+            sale_regions: fields.parsed("sale_regions")?,
             weight_grams: fields.integer("weight_grams")?,
         },
         state: fields.word("state", ProductState::from_word)?,
@@ -72,13 +74,14 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
     let sql = match product.version {
         1 => {
             "INSERT INTO products (tenant, id, version, seller, reference, title, description, category, price_minor, \
-             price_currency, region, weight_grams, state, updated_at, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+             price_currency, region, weight_grams, state, updated_at, created_at, prices, sale_regions) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
              ON CONFLICT (tenant, id) DO NOTHING"
         }
         _ => {
             "UPDATE products SET version = $3, seller = $4, reference = $5, title = $6, description = $7, category = $8, \
-             price_minor = $9, price_currency = $10, region = $11, weight_grams = $12, state = $13, updated_at = $14 \
+             price_minor = $9, price_currency = $10, region = $11, weight_grams = $12, state = $13, updated_at = $14, \
+             prices = $16, sale_regions = $17 \
              WHERE tenant = $1 AND id = $2 AND version = $3 - 1 AND created_at = $15"
         }
     };
@@ -99,6 +102,8 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
         .bind(product.state.to_string())
         .bind(product.updated_at.micros())
         .bind(product.created_at.micros())
+        .bind(to_json("price lists", &input.prices)?)
+        .bind(input.sale_regions.to_string())
         .execute(connection)
         .await
         .map_err(storage_error)?;

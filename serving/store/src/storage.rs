@@ -1,22 +1,26 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    AfterSaleStorage, Auction, AuctionState, CaseFilter, Checkout, DecisionFilter, DecisionRecord, Dispute,
-    DisputeFilter, FeedHead, FeedPart, FraudCase, ModelServing, Order, OrderFilter, OutboxEvent, OutboxRecord, Page,
-    PageRequest, Product, ReorderBudgets, ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan,
-    RoutePlanHead, RoutePlanState, SellerTerms, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Transfer,
-    TransferFilter, UnitsOnTheirWay, Waiting, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    AfterSaleStorage, Agreement, AgreementFilter, Auction, AuctionBid, AuctionState, CaseFilter, Checkout,
+    CreditHistory, CreditStorage, CustomsDeclaration, DecisionFilter, DecisionRecord, DeclarationFilter,
+    DeclarationStorage, Dispute, DisputeFilter, FeedHead, FeedPart, FraudCase, ModelServing, Order, OrderFilter,
+    OrderShipment, OutboxEvent, OutboxRecord, Page, PageRequest, PayLaterPlan, PriceAlert, Product, ReorderBudgets,
+    ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan, RoutePlanHead, RoutePlanState, SavedSearch,
+    SellerTerms, ShipmentFilter, ShipmentStorage, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Transfer,
+    TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
-    AuctionId, CheckoutId, DecisionId, DisputeId, OrderId, PaymentId, PlanId, ProductId, ReorderId, ReturnId, SellerId,
-    TenantId, Timestamp, TransferId, WebhookEndpointId,
+    AgreementId, AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId,
+    PriceAlertId, ProductId, ReorderId, ReturnId, SavedSearchId, SellerId, ShipmentId, TenantId, Timestamp, TransferId,
+    WebhookEndpointId,
 };
 use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, at_once, auctions, cases, checkouts, decisions, disputes, feed, idempotency, ledger,
-    models, outbox, products, reorders, returns, route_plans, sellers, transfers, webhook_deliveries, webhooks,
+    Store, StoreTransaction, agreements, at_once, auctions, cases, checkouts, credit, decisions, declarations,
+    disputes, feed, idempotency, ledger, models, outbox, products, reorders, returns, route_plans, sellers, shipments,
+    transfers, watches, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -168,6 +172,10 @@ impl Storage for Store {
         ledger::balances(&mut *self.reader().await?, tenant).await
     }
 
+    async fn balances_at(&self, tenant: TenantId, at: Timestamp) -> Result<Balances, StorageError> {
+        ledger::balances_at(&mut *self.reader().await?, tenant, at).await
+    }
+
     async fn journal(&self, tenant: TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Batch)>, StorageError> {
         ledger::journal(&mut *self.snapshot().await?, tenant, after, limit).await
     }
@@ -217,6 +225,15 @@ impl Storage for Store {
 
     async fn auction(&self, tenant: TenantId, id: AuctionId) -> Result<Option<Auction>, StorageError> {
         auctions::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn first_bids(
+        &self,
+        tenant: TenantId,
+        auction: AuctionId,
+        count: i64,
+    ) -> Result<Vec<AuctionBid>, StorageError> {
+        auctions::bids(&mut *self.reader().await?, tenant, auction, count).await
     }
 
     async fn auctions(
@@ -325,5 +342,132 @@ impl AfterSaleStorage for Store {
         page: &PageRequest,
     ) -> Result<Page<Dispute>, StorageError> {
         disputes::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+}
+
+impl ShipmentStorage for Store {
+    async fn shipment(&self, tenant: TenantId, id: ShipmentId) -> Result<Option<OrderShipment>, StorageError> {
+        shipments::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn shipments(
+        &self,
+        tenant: TenantId,
+        filter: &ShipmentFilter,
+        page: &PageRequest,
+    ) -> Result<Page<OrderShipment>, StorageError> {
+        shipments::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn due_shipments(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, ShipmentId)>,
+        limit: u32,
+    ) -> Result<Vec<OrderShipment>, StorageError> {
+        shipments::due(&mut *self.reader().await?, now, after, limit).await
+    }
+}
+
+impl DeclarationStorage for Store {
+    async fn declaration(
+        &self,
+        tenant: TenantId,
+        id: DeclarationId,
+    ) -> Result<Option<CustomsDeclaration>, StorageError> {
+        declarations::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn declarations(
+        &self,
+        tenant: TenantId,
+        filter: &DeclarationFilter,
+        page: &PageRequest,
+    ) -> Result<Page<CustomsDeclaration>, StorageError> {
+        declarations::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+}
+
+impl CreditStorage for Store {
+    async fn pay_later_plans(&self, tenant: TenantId) -> Result<Vec<PayLaterPlan>, StorageError> {
+        credit::plans(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn credit_history(&self, tenant: TenantId, buyer: BuyerId) -> Result<CreditHistory, StorageError> {
+        credit::history(&mut *self.reader().await?, "", tenant, buyer).await
+    }
+
+    async fn agreement(&self, tenant: TenantId, id: AgreementId) -> Result<Option<Agreement>, StorageError> {
+        agreements::find(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn agreement_of_payment(
+        &self,
+        tenant: TenantId,
+        payment: PaymentId,
+    ) -> Result<Option<Agreement>, StorageError> {
+        agreements::of_payment(&mut *self.reader().await?, tenant, payment).await
+    }
+
+    async fn agreements(
+        &self,
+        tenant: TenantId,
+        filter: &AgreementFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Agreement>, StorageError> {
+        agreements::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+
+    async fn due_agreements(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, AgreementId)>,
+        limit: u32,
+    ) -> Result<Vec<Agreement>, StorageError> {
+        agreements::due(&mut *self.reader().await?, now, after, limit).await
+    }
+}
+
+impl WatchStorage for Store {
+    async fn saved_search(&self, tenant: TenantId, id: SavedSearchId) -> Result<Option<SavedSearch>, StorageError> {
+        watches::search(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn saved_searches(
+        &self,
+        tenant: TenantId,
+        buyer: Option<BuyerId>,
+        page: &PageRequest,
+    ) -> Result<Page<SavedSearch>, StorageError> {
+        watches::search_page(&mut *self.reader().await?, tenant, buyer, page).await
+    }
+
+    async fn all_saved_searches(&self, tenant: TenantId) -> Result<Vec<SavedSearch>, StorageError> {
+        watches::all_searches(&mut *self.reader().await?, tenant).await
+    }
+
+    async fn price_alert(&self, tenant: TenantId, id: PriceAlertId) -> Result<Option<PriceAlert>, StorageError> {
+        watches::alert(&mut *self.reader().await?, tenant, id).await
+    }
+
+    async fn price_alerts(
+        &self,
+        tenant: TenantId,
+        buyer: Option<BuyerId>,
+        page: &PageRequest,
+    ) -> Result<Page<PriceAlert>, StorageError> {
+        watches::alert_page(&mut *self.reader().await?, tenant, buyer, page).await
+    }
+
+    async fn waiting_price_alerts(
+        &self,
+        tenant: TenantId,
+        products: &[ProductId],
+    ) -> Result<Vec<PriceAlert>, StorageError> {
+        watches::waiting_alerts(&mut *self.reader().await?, tenant, products).await
+    }
+
+    async fn watch_versions(&self) -> Result<Vec<(TenantId, i64)>, StorageError> {
+        watches::versions(&mut *self.reader().await?).await
     }
 }

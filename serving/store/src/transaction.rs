@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Auction, AuctionBid, Checkout, Claim, DecisionRecord, Dispute, FeedHead,
-    FraudCase, Idempotency, ModelServing, Order, OutboxEvent, Payment, Product, RailQuote, ReorderBudgets,
-    ReorderProposal, Return, RoutePlan, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
-    Shortage, StockLevel, StorageError, StorageTransaction, StoredStock, StoredWebhookEndpoint, Transfer,
-    WebhookDelivery,
+    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Agreement, Auction, AuctionBid, Checkout, Claim, CreditChange,
+    CreditHistory, CreditTransaction, CustomsDeclaration, DecisionRecord, DeclarationTransaction, Dispute, FeedHead,
+    FraudCase, Idempotency, LineUnits, ModelServing, Order, OrderShipment, OutboxEvent, PayLaterPlan, Payment,
+    PriceAlert, Product, RailQuote, ReorderBudgets, ReorderProposal, Return, RoutePlan, RoutePlanProgress,
+    RoutePlanState, SavedSearch, SellerStanding, SellerTerms, Settlement, ShipmentTransaction, Shortage, StockLevel,
+    StorageError, StorageTransaction, StoredStock, StoredWebhookEndpoint, Transfer, WatchTransaction, WebhookDelivery,
 };
 use dhow_events::{
-    AuctionId, CheckoutId, DecisionId, DisputeId, OrderId, PaymentId, PlanId, ProductId, ReorderId, ReturnId, SellerId,
-    TenantId, Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
+    AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId, PriceAlertId,
+    ProductId, ReorderId, ReturnId, SavedSearchId, SellerId, ShipmentId, TenantId, Timestamp, TransferId,
+    WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Batch};
 use sqlx::{Any, AnyConnection, Transaction};
@@ -22,8 +24,9 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, auctions, cases, checkout_writes, checkouts, decisions, disputes, feed, idempotency, ledger, models,
-    outbox, products, reorders, reservations, returns, route_plans, sellers, transfers, webhook_deliveries, webhooks,
+    DatabaseKind, agreements, auctions, cases, checkout_writes, checkouts, credit, decisions, declarations, disputes,
+    feed, idempotency, ledger, models, outbox, products, reorders, reservations, returns, route_plans, sellers,
+    shipments, transfers, watches, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -260,7 +263,7 @@ impl StorageTransaction for StoreTransaction {
     }
 
     async fn auction_bids(&mut self, tenant: TenantId, auction: AuctionId) -> Result<Vec<AuctionBid>, StorageError> {
-        auctions::bids(self.next().await, tenant, auction).await
+        auctions::bids(self.next().await, tenant, auction, i64::MAX).await
     }
 
     async fn reorder(&mut self, tenant: TenantId, id: ReorderId) -> Result<Option<ReorderProposal>, StorageError> {
@@ -471,5 +474,154 @@ impl AfterSaleTransaction for StoreTransaction {
 
     async fn add_disputed(&mut self, tenant: TenantId, payment: PaymentId, minor: i64) -> Result<(), StorageError> {
         disputes::add_to_payment(self.next().await, tenant, payment, minor).await
+    }
+}
+
+impl ShipmentTransaction for StoreTransaction {
+    async fn find_shipment(&mut self, tenant: TenantId, id: ShipmentId) -> Result<Option<OrderShipment>, StorageError> {
+        shipments::find(self.next().await, tenant, id).await
+    }
+
+    async fn shipments_of(&mut self, tenant: TenantId, order: OrderId) -> Result<Vec<OrderShipment>, StorageError> {
+        shipments::of_order(self.next().await, tenant, order).await
+    }
+
+    async fn put_shipment(&mut self, shipment: &OrderShipment) -> Result<(), StorageError> {
+        self.changes(shipment.tenant, shipment.id.to_string());
+        shipments::put(self.next().await, shipment).await
+    }
+
+    async fn line_units(&mut self, tenant: TenantId, order: OrderId) -> Result<Vec<LineUnits>, StorageError> {
+        shipments::line_units(self.next().await, tenant, order).await
+    }
+
+    async fn add_shipped(
+        &mut self,
+        tenant: TenantId,
+        order: OrderId,
+        product: ProductId,
+        added: (i64, i64),
+    ) -> Result<(), StorageError> {
+        shipments::add_units(self.next().await, tenant, (order, product), added).await
+    }
+}
+
+impl DeclarationTransaction for StoreTransaction {
+    async fn hold_declaration(
+        &mut self,
+        tenant: TenantId,
+        id: DeclarationId,
+    ) -> Result<Option<CustomsDeclaration>, StorageError> {
+        let kind = self.kind;
+        declarations::hold(self.next().await, kind, tenant, id).await
+    }
+
+    async fn put_declaration(&mut self, declaration: &CustomsDeclaration) -> Result<(), StorageError> {
+        self.changes(declaration.tenant, declaration.id.to_string());
+        declarations::put(self.next().await, declaration).await
+    }
+}
+
+impl CreditTransaction for StoreTransaction {
+    async fn pay_later_plan(&mut self, tenant: TenantId, name: &str) -> Result<Option<PayLaterPlan>, StorageError> {
+        credit::plan(self.next().await, tenant, name).await
+    }
+
+    async fn count_pay_later_plans(&mut self, tenant: TenantId) -> Result<i64, StorageError> {
+        credit::count_plans(self.next().await, tenant).await
+    }
+
+    async fn put_pay_later_plan(&mut self, plan: &PayLaterPlan) -> Result<bool, StorageError> {
+        self.changes(plan.tenant, format!("pay_later_plan:{}", plan.name));
+        credit::put_plan(self.next().await, plan).await
+    }
+
+    async fn credit_history(&mut self, tenant: TenantId, buyer: BuyerId) -> Result<CreditHistory, StorageError> {
+        let lock = self.kind.row_lock();
+        credit::history(self.next().await, lock, tenant, buyer).await
+    }
+
+    async fn grant_credit(
+        &mut self,
+        tenant: TenantId,
+        buyer: BuyerId,
+        limit_usd_minor: i64,
+        usd_minor: i64,
+    ) -> Result<(), StorageError> {
+        credit::grant(self.next().await, tenant, buyer, limit_usd_minor, usd_minor).await
+    }
+
+    async fn change_credit(
+        &mut self,
+        tenant: TenantId,
+        buyer: BuyerId,
+        change: &CreditChange,
+    ) -> Result<(), StorageError> {
+        credit::change(self.next().await, tenant, buyer, change).await
+    }
+
+    async fn agreement_of_payment(
+        &mut self,
+        tenant: TenantId,
+        payment: PaymentId,
+    ) -> Result<Option<Agreement>, StorageError> {
+        agreements::of_payment(self.next().await, tenant, payment).await
+    }
+
+    async fn put_agreement(&mut self, agreement: &Agreement) -> Result<(), StorageError> {
+        self.changes(agreement.tenant, agreement.id.to_string());
+        agreements::put(self.next().await, agreement).await
+    }
+}
+
+impl WatchTransaction for StoreTransaction {
+    async fn change_watches(&mut self, tenant: TenantId) -> Result<(), StorageError> {
+        watches::change(self.next().await, tenant).await
+    }
+
+    async fn count_saved_searches(&mut self, tenant: TenantId, buyer: Option<BuyerId>) -> Result<i64, StorageError> {
+        watches::count_searches(self.next().await, tenant, buyer).await
+    }
+
+    async fn insert_saved_search(&mut self, search: &SavedSearch) -> Result<(), StorageError> {
+        self.changes(search.tenant, search.id.to_string());
+        watches::insert_search(self.next().await, search).await
+    }
+
+    async fn delete_saved_search(&mut self, tenant: TenantId, id: SavedSearchId) -> Result<bool, StorageError> {
+        self.changes(tenant, id.to_string());
+        watches::delete_search(self.next().await, tenant, id).await
+    }
+
+    async fn know_product(
+        &mut self,
+        tenant: TenantId,
+        search: SavedSearchId,
+        product: ProductId,
+    ) -> Result<bool, StorageError> {
+        watches::know(self.next().await, tenant, search, product).await
+    }
+
+    async fn count_price_alerts(&mut self, tenant: TenantId, buyer: Option<BuyerId>) -> Result<i64, StorageError> {
+        watches::count_alerts(self.next().await, tenant, buyer).await
+    }
+
+    async fn insert_price_alert(&mut self, alert: &PriceAlert) -> Result<(), StorageError> {
+        self.changes(alert.tenant, alert.id.to_string());
+        watches::insert_alert(self.next().await, alert).await
+    }
+
+    async fn delete_price_alert(&mut self, tenant: TenantId, id: PriceAlertId) -> Result<bool, StorageError> {
+        self.changes(tenant, id.to_string());
+        watches::delete_alert(self.next().await, tenant, id).await
+    }
+
+    async fn trigger_price_alert(
+        &mut self,
+        tenant: TenantId,
+        id: PriceAlertId,
+        at: Timestamp,
+    ) -> Result<bool, StorageError> {
+        watches::trigger(self.next().await, tenant, id, at).await
     }
 }

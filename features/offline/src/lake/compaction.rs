@@ -87,7 +87,7 @@ fn is_small(file: &LakeFile) -> bool {
     file.row_count < FILE_ROWS_FULL as u64 && file.byte_count < FILE_BYTES_FULL
 }
 
-fn read_file(storage: &dyn LakeStorage, file: &LakeFile) -> Result<RecordBatch, OfflineError> {
+pub(crate) fn read_file(storage: &dyn LakeStorage, file: &LakeFile) -> Result<RecordBatch, OfflineError> {
     let path = || format!("{}/{}", storage.location(), file.path);
     let damaged = |reason: String| OfflineError::Storage { place: path(), reason };
     let bytes =

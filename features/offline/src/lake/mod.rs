@@ -16,9 +16,12 @@
 //! Small files are merged in the background and swapped in the manifest with the next checkpoint; merged ones are kept
 //! for [`RETIRED_KEPT_MICROS`], because whoever opened the lake before still reads them.
 //!
+//! Rows are never changed, but for a person who is erased: the files that tell of one are written anew and removed at once.
+//!
 //! There is one writer at a time. Opening a lake for writing makes every earlier writer's next step fail.
 
 mod compaction;
+mod erasure;
 mod evolution;
 mod layout;
 mod manifest;

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use dhow_events::{Clock, FactKind, HOUR_MICROS, TenantId, Timestamp};
+use dhow_events::{Clock, Erasure, FactKind, HOUR_MICROS, TenantId, Timestamp};
 use dhow_streams::{Offsets, Record, Sink, SinkError};
 use rustc_hash::FxHashSet;
 
 use crate::OfflineError;
 use crate::lake::compaction::{Compacted, CompactionJob, FILES_MIN, RunningCompaction};
+use crate::lake::erasure::rewrite_file;
 use crate::lake::layout::{FileNames, TableKey, write_files};
 use crate::lake::manifest::{LakeFile, Manifest, RetiredFile};
 use crate::lake::recent_ids::RecentIds;
@@ -100,6 +101,33 @@ impl LakeWriter {
             let Some(job) = CompactionJob::next(&self.manifest, 2) else { return Ok(report) };
             done = job.run(&*self.storage, &self.names, &AtomicBool::new(false))?;
         }
+    }
+
+    /// Takes a person out of every file of the tenant, and removes the files that tell of the person at once, those kept for
+    /// readers that opened the lake before included: such a reader may be told that a file is gone. Gives how many files were
+    /// written anew. A file at a time is put in force, so one that ends on the way is taken up where it ended.
+    ///
+    /// # Errors
+    /// A place that cannot be read or written, a damaged file, rows that are not in a file yet, or another writer.
+    pub fn erase(&mut self, erasure: &Erasure) -> Result<usize, OfflineError> {
+        if !self.tables.is_empty() || !self.pending.is_empty() {
+            let reason = "rows wait for a checkpoint; take one first".to_owned();
+            return Err(OfflineError::Storage { place: self.storage.location().to_owned(), reason });
+        }
+        let files: Vec<LakeFile> =
+            self.manifest.files.iter().filter(|file| file.tenant == erasure.tenant).cloned().collect();
+        let mut count = 0;
+        for file in &files {
+            let Some(rewritten) = rewrite_file(&*self.storage, &self.names, file, erasure)? else { continue };
+            self.replace_files(rewritten);
+            self.commit()?;
+            count += 1;
+        }
+        // Merged files of before may tell of the person too; they are named until their readers are gone, and no longer.
+        let gone: Vec<RetiredFile> = std::mem::take(&mut self.manifest.retired);
+        self.commit()?;
+        gone.iter().try_for_each(|file| self.storage.remove(&file.path))?;
+        Ok(count)
     }
 
     /// Takes a record in and tells whether it makes a row: it does not where the lake holds it already, or holds an event of the

@@ -47,6 +47,7 @@ pub fn listed(product: u128, price: i64) -> ProductListed {
         region: Region::new("GB").unwrap(),
         weight_grams: 900,
         reference: "K-1".into(),
+        sale_regions: None,
     }
 }
 

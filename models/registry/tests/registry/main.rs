@@ -1,5 +1,6 @@
-//! The crate's tests in one binary: the store, signatures, the ONNX runtime, text embeddings and imports, on generated data.
+//! The crate's tests in one binary: the store, collection, signatures, the ONNX runtime, text embeddings and imports, on generated data.
 
+mod collect;
 mod import;
 mod onnx;
 mod protobuf;

@@ -1,5 +1,5 @@
-//! The engine for every rule of a problem: ruin and recreate that replays each route it tries; it is slower than the core search
-//! and does without any of its shortcuts.
+//! The engine for every rule of a problem, used where the core search does not honour one, or some beside each other (reloads beside
+//! shipments, backhauls or traffic): ruin and recreate that replays each route it tries; slower, without any of the core's shortcuts.
 //!
 //! One step removes stops that lie near each other, or a whole route, and puts everything loose back where it is cheapest.
 //! Steps are taken under simulated annealing (Schrimpf et al. 2000) in rounds of doubling length that each start from the best

@@ -224,7 +224,7 @@ impl<'p> Tours<'p> {
         vehicles.dedup();
         for vehicle in vehicles {
             let kept = self.steps[vehicle].iter().filter(|step| !matches!(step, Step::Stop(stop) if gone[*stop]));
-            let kept = without_idle_reloads(kept.copied());
+            let kept = without_idle_reloads(self.problem.vehicles()[vehicle].start, kept.copied());
             // Where a detour is shorter than the direct way, taking a stop out may break a rule: then the tour is emptied.
             let kept = if self.price(vehicle, &kept).is_some() { kept } else { self.prefix(vehicle) };
             self.set(vehicle, kept);
@@ -338,7 +338,7 @@ impl<'p> Tours<'p> {
                 let (stop, reload) = (Step::Stop(stop), Step::Reload(place));
                 for new in [[stop, reload], [reload, stop]] {
                     let tried = with(steps, position, &new);
-                    let tried = without_idle_reloads(tried.into_iter());
+                    let tried = without_idle_reloads(self.problem.vehicles()[vehicle].start, tried.into_iter());
                     self.try_steps(vehicle, tried, best);
                 }
             }
@@ -426,11 +426,15 @@ pub(crate) fn without_breaks(steps: &[Step]) -> Vec<Step> {
     steps.iter().copied().filter(|step| !matches!(step, Step::Break(_))).collect()
 }
 
-/// Drops reloads that begin or end a tour or follow another.
-fn without_idle_reloads(steps: impl Iterator<Item = Step>) -> Vec<Step> {
+/// Drops reloads that end a tour, follow another, or begin the tour where the vehicle starts.
+fn without_idle_reloads(start: Option<usize>, steps: impl Iterator<Item = Step>) -> Vec<Step> {
     let mut kept: Vec<Step> = Vec::new();
     for step in steps {
-        let idle = matches!(step, Step::Reload(_)) && !matches!(kept.last(), Some(Step::Stop(_)));
+        let idle = match (step, kept.last()) {
+            (Step::Reload(place), None) => start.is_none_or(|start| start == place),
+            (Step::Reload(_), last) => !matches!(last, Some(Step::Stop(_))),
+            _ => false,
+        };
         if !idle {
             kept.push(step);
         }

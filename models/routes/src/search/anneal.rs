@@ -1,6 +1,7 @@
 //! Simulated annealing over ruin and recreate; it accepts only what `State` can hold, so every plan met keeps the rules.
 
 use super::construct::construct;
+use super::ensemble::Found;
 use super::fleet::Squeeze;
 use super::random::Random;
 use super::recreate::Recreate;
@@ -16,6 +17,12 @@ const MANY_STEPS_PER_STOP: f64 = 10.0;
 const MOST_MANY_STEPS: f64 = 4_000.0;
 /// Lowest share of the first temperature.
 const LOWEST_START: f64 = 0.05;
+/// Where stops have prizes, leaving one out costs so many times its prize at first, and the prize alone after this share of the
+/// cooling. A route full of stops pays for its vehicle where one with few does not, and a hot plan is never full by itself.
+const DEAREST_ABSENCE: f64 = 1.5;
+const FADING_SHARE: f64 = 0.8;
+/// By how much its cost changes at a time, in times the prize.
+const FADING_STEP: f64 = 0.01;
 /// Steps between two looks at the progress.
 const STEPS_PER_LOOK: u64 = 64;
 /// Share of the work after which the number of all steps is estimated.
@@ -54,6 +61,8 @@ pub(super) struct Annealer<'c, 'w> {
     steps: u64,
     /// Mean cost of a leg of the first plan, in which temperatures are measured.
     mean_leg: f64,
+    /// Leaving stops out is dearer than their prizes while a cooling is young.
+    pub(super) fades: bool,
 }
 
 impl<'c, 'w> Annealer<'c, 'w> {
@@ -62,7 +71,7 @@ impl<'c, 'w> Annealer<'c, 'w> {
         progress: &'c dyn Fn(u64) -> f64,
         watcher: &'c mut Watcher<'w>,
     ) -> Annealer<'c, 'w> {
-        Annealer { recreate: Recreate::default(), random, progress, watcher, steps: 0, mean_leg: 0.0 }
+        Annealer { recreate: Recreate::default(), random, progress, watcher, steps: 0, mean_leg: 0.0, fades: true }
     }
 
     /// The share of the work done.
@@ -96,6 +105,8 @@ impl<'c, 'w> Annealer<'c, 'w> {
     /// Cools down from a temperature, as a share of the mean leg, until so much of the work is done. `visit` is shown the plan at
     /// every look, with the share of the cooling done.
     pub(super) fn cool(&mut self, state: &mut State, first: f64, end: f64, visit: &mut dyn FnMut(&State, f64)) {
+        let fades = self.fades && state.instance.may_leave_out && !state.has_homes();
+        let mut fading = Fading { times: 1.0, before: fades.then(|| state.forget_best()) };
         let begin = self.done();
         let length = (end.min(1.0) - begin).max(f64::MIN_POSITIVE);
         loop {
@@ -103,8 +114,9 @@ impl<'c, 'w> Annealer<'c, 'w> {
             self.watcher.look(state, done);
             let share = (done - begin) / length;
             if share >= 1.0 || done >= 1.0 {
-                return;
+                return fading.end(state);
             }
+            fading.go_on(state, share);
             visit(state, share);
             self.run(state, first * (TEMPERATURES.1 / first).powf(share));
         }
@@ -117,6 +129,7 @@ impl<'c, 'w> Annealer<'c, 'w> {
             state.begin();
             let around = ruin(state, self.random);
             state.remove_partners();
+            state.fit_vehicles();
             let limit = state.cost_before() as f64 - temperature * (1.0 - self.random.unit()).ln();
             if self.recreate.run(state, self.random, around, limit) && (state.cost as f64) < limit {
                 state.keep_if_best();
@@ -125,6 +138,37 @@ impl<'c, 'w> Annealer<'c, 'w> {
             }
         }
         self.steps += STEPS_PER_LOOK;
+    }
+}
+
+/// The price of leaving stops out over a cooling.
+struct Fading {
+    /// In times the prize.
+    times: f64,
+    /// The best plan before; none where the price is the prize all along.
+    before: Option<Found>,
+}
+
+impl Fading {
+    fn go_on(&mut self, state: &mut State, share: f64) {
+        let times = 1.0 + (DEAREST_ABSENCE - 1.0) * (1.0 - share / FADING_SHARE).max(0.0);
+        let is_over = times == 1.0 && self.times != 1.0;
+        if self.before.is_some() && ((times - self.times).abs() >= FADING_STEP || is_over) {
+            self.times = times;
+            state.price_absences(times);
+        }
+    }
+
+    /// Goes back to the prizes, where time ran out early, and to the plan of before, where it is better.
+    fn end(self, state: &mut State) {
+        let Some(before) = self.before else { return };
+        if self.times != 1.0 {
+            state.price_absences(1.0);
+        }
+        if before.cost < state.best.cost {
+            state.take(&before.orders);
+            state.keep_if_best();
+        }
     }
 }
 

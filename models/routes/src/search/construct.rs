@@ -27,7 +27,8 @@ pub(super) fn loads_alone_matter(instance: &Instance) -> bool {
 
 /// The same where vehicles may have several sizes and prices, but begin and end at one place.
 fn loads_alone_matter_on_each(instance: &Instance) -> bool {
-    let plain = !instance.timed && !instance.mixed_loads && instance.backhaul.is_empty() && !instance.is_choosy();
+    let one_trip = instance.backhaul.is_empty() && !instance.has_reloads();
+    let plain = !instance.timed && !instance.mixed_loads && one_trip && !instance.is_choosy();
     let first = &instance.classes[0];
     let simple = |class: &Class| {
         !class.limits_driving()

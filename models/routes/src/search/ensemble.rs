@@ -4,6 +4,7 @@
 use super::anneal::{Annealer, first_temperature};
 use super::random::Random;
 use super::state::State;
+use super::trips::drop_idle_reloads;
 use super::watch::Watcher;
 
 /// Steps a stop in all of the work below which one slow cooling finds better plans than several quick ones.
@@ -20,7 +21,7 @@ const CHILD_STEPS: f64 = 120.0;
 const CHILD_TEMPERATURE: f64 = 0.5;
 
 /// Anneals once or, where there are steps enough, several plans that are crossed until `progress`, given the steps done, reaches 1;
-/// the best plan met is in `state.best`.
+/// the best plan met is in `state.best`. Where the mixture of vehicles is free, it is only found by a slow cooling.
 pub(super) fn anneal_and_cross(
     state: &mut State,
     random: &mut Random,
@@ -29,7 +30,7 @@ pub(super) fn anneal_and_cross(
 ) {
     let mut annealer = Annealer::new(random, progress, watcher);
     let steps_per_stop = annealer.open(state);
-    if steps_per_stop < FEWEST_STEPS {
+    if steps_per_stop < FEWEST_STEPS || state.instance.has_plenty_of_each() {
         let first = first_temperature(steps_per_stop, state.instance.stops);
         return annealer.cool(state, first, 1.0, &mut |_, _| ());
     }
@@ -40,6 +41,7 @@ pub(super) fn anneal_and_cross(
         annealer.cool(state, PLAN_TEMPERATURE, end, &mut |_, _| ());
         members.take_in(state.forget_best());
     }
+    annealer.fades = false;
     while annealer.done() < 1.0 {
         let child = members.crossed(state, annealer.random);
         state.take(&child);
@@ -95,8 +97,10 @@ impl Members {
         let mut lost: Vec<(usize, usize)> = Vec::new();
         for (route, order) in child.iter_mut().enumerate() {
             let before = order.len();
-            order.retain(|&stop| !given.stops[stop as usize]);
+            order.retain(|&node| !given.stops.get(node as usize).is_some_and(|&is_given| is_given));
             if order.len() < before {
+                let start = state.routes[route].nodes[0];
+                drop_idle_reloads(state.instance, start, order);
                 lost.push((before - order.len(), route));
             }
         }
@@ -126,7 +130,8 @@ impl Given {
         let stops = state.instance.stops;
         let mut route_of = vec![None; stops];
         for (route, order) in orders.iter().enumerate() {
-            order.iter().for_each(|&stop| route_of[stop as usize] = Some(route));
+            let stops = order.iter().filter(|&&node| state.instance.is_stop(node));
+            stops.for_each(|&stop| route_of[stop as usize] = Some(route));
         }
         let used = orders.iter().filter(|order| !order.is_empty()).count();
         let count = 1 + random.below((used / 2).max(1));

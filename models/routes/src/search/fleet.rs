@@ -94,9 +94,12 @@ impl<'r> Squeeze<'r> {
     }
 }
 
-/// Vehicles that the sums of amounts alone ask for.
+/// Vehicles that the sums of amounts alone ask for; one may do where vehicles reload.
 fn least_vehicles(state: &State) -> usize {
     let instance = state.instance;
+    if instance.has_reloads() {
+        return 1;
+    }
     let dimensions = instance.dimensions;
     let needed = |d: usize| {
         let largest = instance.classes.iter().map(|class| class.capacity[d]).max().unwrap_or(0).max(1);
@@ -110,8 +113,8 @@ fn least_vehicles(state: &State) -> usize {
 /// Takes all stops off the route whose stops were absent least often.
 fn empty_easiest(state: &mut State, counts: &[u64]) {
     let hardness = |&route: &u32| {
-        let stops = state.routes[route as usize].stops();
-        (stops.iter().map(|&stop| counts[stop as usize]).sum::<u64>(), route)
+        let stops = state.routes[route as usize].stops(state.instance);
+        (stops.map(|stop| counts[stop as usize]).sum::<u64>(), route)
     };
     if let Some(route) = state.used.iter().copied().min_by_key(hardness) {
         let end = state.routes[route as usize].nodes.len() - 1;

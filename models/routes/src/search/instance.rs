@@ -1,10 +1,11 @@
 //! The problem as the search reads it: one array per property, classes of equal vehicles, costs in the coarsest exact unit.
 //!
-//! Nodes 0 .. `stops` are the stops; the nodes after them are the places where vehicles start and end.
+//! Nodes 0 .. `stops` are the stops; the nodes after them are the places where vehicles start, end and reload.
 
 use super::clock::{Clock, HUNDRED};
 use super::metric::{LARGEST, Metric, Rate, Source};
 use super::neighbours::Neighbours;
+use crate::plan::Step;
 use crate::problem::{COST_SCALE, MAX_TIME_S, Problem, SCALED_PER_METRE, SCALED_PER_SECOND, Stop, Vehicle};
 use crate::travel::Place;
 use std::collections::BTreeSet;
@@ -21,6 +22,8 @@ pub(super) struct Class {
     time: usize,
     /// Index of the metric that prices a leg's metres alone. Of use under traffic.
     way: usize,
+    /// Index of the metric that measures its metres, where they are limited and not those of the first profile.
+    metres: Option<usize>,
     /// Index of its clock, where its speed changes.
     clock: Option<usize>,
     /// Cost of a second of driving under traffic; without it, legs hold that cost.
@@ -36,6 +39,19 @@ pub(super) struct Class {
     pub(super) max_travel: Option<i64>,
     pub(super) max_duration: Option<i64>,
     pub(super) max_stops: usize,
+    /// Other classes whose vehicles differ in nothing but loads and costs.
+    pub(super) alternatives: Vec<usize>,
+    /// How its vehicles come back for more; none where they make one trip.
+    pub(super) reload: Option<Reloading>,
+}
+
+/// Where, how often and how long a vehicle reloads.
+#[derive(Debug)]
+pub(super) struct Reloading {
+    /// Nodes.
+    pub(super) depots: Vec<u32>,
+    pub(super) most: usize,
+    pub(super) service: i64,
 }
 
 impl Class {
@@ -45,6 +61,11 @@ impl Class {
 
     pub(super) fn time<'i>(&self, instance: &'i Instance) -> &'i Metric<'i> {
         &instance.metrics[self.time]
+    }
+
+    /// A leg's metres, where the class limits them.
+    pub(super) fn metres<'i>(&self, instance: &'i Instance) -> &'i Metric<'i> {
+        self.metres.map_or(&instance.distance, |metres| &instance.metrics[metres])
     }
 
     /// Prices a leg's metres, under traffic.
@@ -73,6 +94,16 @@ impl Class {
         self.duty > 0 || self.max_duration.is_some()
     }
 
+    /// True when a vehicle of one class may take over from one of the other: they differ in nothing but loads and costs.
+    fn may_take_over(&self, other: &Class) -> bool {
+        let plain = |class: &Class| class.reload.is_none() && class.clock.is_none();
+        let ways = |class: &Class| (class.start, class.end, class.time, class.metres);
+        let times = |class: &Class| (class.opens, class.closes, class.duty);
+        let limits = |class: &Class| (class.max_distance, class.max_travel, class.max_duration, class.max_stops);
+        let alike = ways(self) == ways(other) && times(self) == times(other) && limits(self) == limits(other);
+        alike && plain(self) && plain(other)
+    }
+
     /// True when distance or driving is limited.
     pub(super) fn limits_driving(&self) -> bool {
         self.max_distance.is_some() || self.max_travel.is_some()
@@ -86,6 +117,8 @@ const NO_PARTNER: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Instance<'a> {
     problem: &'a Problem,
+    /// Per node.
+    places: &'a [Option<usize>],
     /// The unit of all costs here, in 1/`COST_SCALE` of the problem's.
     unit: i64,
     pub(super) stops: usize,
@@ -118,6 +151,8 @@ pub(super) struct Instance<'a> {
     /// True when stops ask for skills or name vehicles.
     choosy: bool,
     pub(super) classes: Vec<Class>,
+    /// True when some class has alternatives.
+    pub(super) has_alternatives: bool,
     metrics: Vec<Metric<'a>>,
     clocks: Vec<Clock>,
     /// Metres of legs by the first profile, for orders and neighbours.
@@ -129,9 +164,12 @@ pub(super) struct Instance<'a> {
 pub(super) fn places(problem: &Problem) -> Vec<Option<usize>> {
     let mut places: Vec<Option<usize>> = problem.stops().iter().map(|stop| Some(stop.location)).collect();
     let mut known = BTreeSet::new();
-    for depot in problem.vehicles().iter().flat_map(|vehicle| [vehicle.start, vehicle.end]) {
-        if known.insert(depot) {
-            places.push(depot);
+    for vehicle in problem.vehicles() {
+        let reloads = vehicle.reload.iter().flat_map(|reload| reload.locations.iter().map(|&place| Some(place)));
+        for depot in [vehicle.start, vehicle.end].into_iter().chain(reloads) {
+            if known.insert(depot) {
+                places.push(depot);
+            }
         }
     }
     places
@@ -150,6 +188,7 @@ impl<'a> Instance<'a> {
         let unit = cost_unit(problem);
         let mut instance = Instance {
             problem,
+            places,
             unit,
             stops: stops.len(),
             dimensions: problem.dimensions(),
@@ -169,12 +208,14 @@ impl<'a> Instance<'a> {
             absence: Vec::new(),
             choosy: stops.iter().any(|stop| !stop.skills.is_empty() || !stop.vehicles.is_empty()),
             classes: Vec::new(),
+            has_alternatives: false,
             metrics: Vec::new(),
             clocks: Vec::new(),
             distance: Metric::new(source, metres),
             near: Neighbours::default(),
         };
         instance.add_classes(source, unit);
+        instance.find_alternatives();
         instance.mixed_loads =
             instance.delivery.iter().any(|&amount| amount > 0) && instance.pickup.iter().any(|&amount| amount > 0);
         instance.add_shipments();
@@ -240,7 +281,10 @@ impl<'a> Instance<'a> {
                 (0, 0) => Rate { profile, per_metre: per_metre / unit, per_second: per_second / unit, unit: 1 },
                 _ => Rate { profile, per_metre, per_second, unit },
             };
+            let limits_metres = profile > 0 && vehicle.max_distance_m.is_some();
+            let metres = Rate { profile, per_metre: 1, per_second: 0, unit: 1 };
             self.classes.push(Class {
+                metres: limits_metres.then(|| metric(metres)),
                 vehicles: vec![index],
                 start: node(vehicle.start),
                 end: node(vehicle.end),
@@ -258,7 +302,33 @@ impl<'a> Instance<'a> {
                 max_travel: vehicle.max_travel_s,
                 max_duration: vehicle.max_duration_s,
                 max_stops: vehicle.max_stops.unwrap_or(usize::MAX),
+                alternatives: Vec::new(),
+                reload: vehicle.reload.as_ref().map(|reload| Reloading {
+                    depots: reload.locations.iter().map(|&place| node(Some(place)) as u32).collect(),
+                    most: reload.most,
+                    service: reload.service_s,
+                }),
             });
+        }
+    }
+
+    /// True when vehicles have several sizes or prices, and there are enough of each that one kind alone could carry everything.
+    pub(super) fn has_plenty_of_each(&self) -> bool {
+        let demand = |d: usize| (0..self.stops).map(move |stop| self.delivery[stop * self.dimensions + d]).sum::<i64>();
+        let carries = |class: &Class| {
+            let count = class.vehicles.len() as i64;
+            (0..self.dimensions).all(|d| class.capacity[d].saturating_mul(count) >= demand(d))
+        };
+        self.has_alternatives && self.classes.iter().all(carries)
+    }
+
+    /// Where stops ask for skills or name vehicles, there are none.
+    fn find_alternatives(&mut self) {
+        for one in (0..self.classes.len()).filter(|_| !self.choosy) {
+            let others = (0..self.classes.len()).filter(|&other| other != one);
+            let others = others.filter(|&other| self.classes[one].may_take_over(&self.classes[other])).collect();
+            self.classes[one].alternatives = others;
+            self.has_alternatives |= !self.classes[one].alternatives.is_empty();
         }
     }
 
@@ -275,6 +345,37 @@ impl<'a> Instance<'a> {
     /// A cost in 1/`COST_SCALE` of the problem's unit as costs are counted here.
     pub(super) fn scaled(&self, cost: i64) -> i64 {
         cost / self.unit
+    }
+
+    /// True for a stop, false for a place where vehicles start, end or reload.
+    #[inline]
+    pub(super) fn is_stop(&self, node: u32) -> bool {
+        (node as usize) < self.stops
+    }
+
+    /// True when a vehicle that starts at a node has a way to another depot where it may load.
+    pub(super) fn loads_elsewhere(&self, start: u32, depot: u32) -> bool {
+        start != depot && self.places[start as usize].is_some()
+    }
+
+    /// What a vehicle does at a node on its way.
+    pub(super) fn step(&self, node: u32) -> Option<Step> {
+        if self.is_stop(node) { Some(Step::Stop(node as usize)) } else { self.places[node as usize].map(Step::Reload) }
+    }
+
+    /// The node of a step that a vehicle may do on its way; none for a break.
+    pub(super) fn node(&self, step: Step) -> Option<u32> {
+        let depot = |place: usize| self.places[self.stops..].iter().position(|&depot| depot == Some(place));
+        match step {
+            Step::Stop(stop) => Some(stop as u32),
+            Step::Reload(place) => depot(place).map(|depot| (self.stops + depot) as u32),
+            Step::Break(_) => None,
+        }
+    }
+
+    /// True when some vehicle may reload.
+    pub(super) fn has_reloads(&self) -> bool {
+        self.classes.iter().any(|class| class.reload.is_some())
     }
 
     /// Where a node is, when the problem says so.
@@ -301,7 +402,10 @@ impl<'a> Instance<'a> {
     fn times_can_bind(&self) -> bool {
         let slowest = self.clocks.iter().map(Clock::slowest).fold(HUNDRED, i64::min);
         let longest_leg = self.problem.longest_leg() * HUNDRED / slowest + 1;
-        let longest = longest_leg * (self.stops as i64 + 1) + self.service.iter().sum::<i64>();
+        let reloading = self.classes.iter().filter_map(|class| class.reload.as_ref());
+        let reload = reloading.map(|reload| longest_leg + reload.service).max().unwrap_or(0);
+        let stops = self.stops as i64;
+        let longest = longest_leg * (stops + 1) + reload * stops + self.service.iter().sum::<i64>();
         let late = |class: &Class| {
             let end = class.opens + longest;
             let asks = class.asks_for_duration() || class.clock.is_some() && class.prices_time();

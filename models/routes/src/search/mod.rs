@@ -17,9 +17,12 @@ mod route;
 mod ruin;
 mod state;
 mod traffic;
+mod trips;
+mod vehicles;
 mod watch;
 
 use crate::general::Stability;
+use crate::plan::Step;
 use crate::problem::Problem;
 use anneal::{Course, anneal};
 use ensemble::anneal_and_cross;
@@ -32,13 +35,13 @@ pub(crate) use watch::{Tell, Watcher};
 
 /// Where a search begins.
 pub(crate) struct Begin<'b> {
-    /// Per vehicle, its stops; a search without any makes a first plan of its own.
-    pub(crate) orders: &'b [Vec<usize>],
+    /// Per vehicle, its stops and reloads; a search without any makes a first plan of its own.
+    pub(crate) orders: &'b [Vec<Step>],
     /// What a change of vehicles costs; none: nothing.
     pub(crate) stability: Option<&'b Stability>,
 }
 
-/// Searches for the best orders of stops, one per vehicle. `progress` says, given the steps done, what share of the work is
+/// Searches for the best orders of stops and reloads, one per vehicle. `progress` says, given the steps done, what share of the work is
 /// done; the search ends at 1. The watcher is told better plans.
 pub(crate) fn search(
     problem: &Problem,
@@ -46,7 +49,7 @@ pub(crate) fn search(
     begin: &Begin,
     progress: &dyn Fn(u64) -> f64,
     watcher: &mut Watcher,
-) -> Vec<Vec<usize>> {
+) -> Vec<Vec<Step>> {
     let places = instance::places(problem);
     let instance = Instance::new(problem, &places);
     let mut state = State::empty(&instance);
@@ -62,7 +65,8 @@ pub(crate) fn search(
         }
     }
     // A step may have passed over a place that is free.
-    if state.best.orders.iter().map(Vec::len).sum::<usize>() < instance.stops {
+    let served = state.best.orders.iter().flatten().filter(|&&node| instance.is_stop(node)).count();
+    if served < instance.stops {
         state.return_to_best();
         Recreate::default().fill(&mut state);
         state.keep_if_best();
@@ -80,16 +84,16 @@ fn begin_with(state: &mut State, begin: &Begin) {
         let homes = stability.vehicle_of.iter().map(|vehicle| vehicle.map_or(ABSENT, |vehicle| route_of[vehicle]));
         state.keep_homes(homes.collect(), instance.scaled(stability.price));
     }
-    let order = |&vehicle: &usize| begin.orders[vehicle].iter().map(|&stop| stop as u32).collect();
+    let order = |&vehicle: &usize| begin.orders[vehicle].iter().filter_map(|&step| instance.node(step)).collect();
     state.take(&vehicles.iter().map(order).collect::<Vec<Vec<u32>>>());
 }
 
 /// The best plan's orders by the problem's vehicles.
-fn orders(instance: &Instance, state: &State) -> Vec<Vec<usize>> {
+fn orders(instance: &Instance, state: &State) -> Vec<Vec<Step>> {
     let vehicles = instance.classes.iter().flat_map(|class| &class.vehicles);
     let mut orders = vec![Vec::new(); state.routes.len()];
     for (&vehicle, order) in vehicles.zip(&state.best.orders) {
-        orders[vehicle] = order.iter().map(|&stop| stop as usize).collect();
+        orders[vehicle] = order.iter().filter_map(|&node| instance.step(node)).collect();
     }
     orders
 }

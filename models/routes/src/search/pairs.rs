@@ -28,10 +28,11 @@ pub(super) fn best_pair_place(
     (pickup, delivery): (usize, usize),
     limit: i64,
 ) -> Option<PairPlace> {
-    if route.departs_later_with(instance, pickup) || route.departs_later_with(instance, delivery) {
-        return best_released_place(route, instance, (pickup, delivery), limit);
-    }
     let class = &instance.classes[route.class];
+    let departs_later = route.departs_later_with(instance, pickup) || route.departs_later_with(instance, delivery);
+    if departs_later || class.limits_driving() {
+        return best_followed_place(route, instance, (pickup, delivery), limit);
+    }
     let cost = class.cost(instance);
     let fixed = if route.is_unused() { class.fixed } else { 0 };
     let legs_decide = class.duty == 0;
@@ -85,9 +86,9 @@ pub(super) fn best_pair_place(
     best
 }
 
-/// The same for a shipment that is released after the route's departure: the whole route moves, and every pair of places is
-/// followed from its start.
-fn best_released_place(
+/// The same for a shipment that is released after the route's departure, so that the whole route moves, and where driving is limited:
+/// every pair of places is followed from the route's start.
+fn best_followed_place(
     route: &Route,
     instance: &Instance,
     (pickup, delivery): (usize, usize),

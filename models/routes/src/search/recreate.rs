@@ -1,8 +1,10 @@
 //! Recreate: absent stops go back one after the other where they cost least, now and then passing over a place (blink).
 
+use super::instance::Reloading;
 use super::pairs::best_pair_place;
 use super::random::Random;
 use super::state::{ABSENT, State};
+use super::trips::Refill;
 
 /// One in so many places is passed over.
 const BLINK_ONE_IN: f64 = 100.0;
@@ -17,10 +19,16 @@ const RETRIED_ELSEWHERE: usize = 4;
 /// absent stops are tried in it.
 const OPENS_ONE_IN: usize = 20;
 const TRIED_AT_OPENING: usize = 200;
+/// The same where vehicles have several sizes or prices; there, one always takes the place of whole routes that were taken down.
+const OPENS_ONE_OF_SEVERAL_IN: usize = 10;
+/// Then, the chance that routes may move to larger vehicles in a step: were it always so, few routes would be begun.
+const GROWS_CHANCE: f64 = 0.5;
 /// The same for the first plan.
 const ALL_ROUTES_AT_FIRST: usize = 300;
 /// Neighbours whose routes are tried then.
 const TRIED_NEIGHBOURS: usize = 60;
+/// Neighbours whose routes are tried on larger vehicles.
+const TRIED_FOR_LARGER: usize = 10;
 
 /// Memory of the recreate step.
 #[derive(Debug, Default)]
@@ -34,6 +42,8 @@ pub(super) struct Recreate {
     /// Per stop, the last step that wants it tried again.
     wanted_in: Vec<u64>,
     steps: u64,
+    /// In this step, a stop may be put on a route that has no room for it and moves to a larger vehicle.
+    grows: bool,
 }
 
 /// Where a stop, and its partner, goes best.
@@ -44,6 +54,27 @@ struct Place {
     position: usize,
     /// Before the stop itself is inserted.
     partner_position: usize,
+    /// A reload that comes with it.
+    refill: Option<Refill>,
+    /// The unused vehicle that takes the route over first.
+    vehicle: Option<u32>,
+}
+
+impl Place {
+    const NONE: Place =
+        Place { added: 0, route: ABSENT, position: 0, partner_position: 0, refill: None, vehicle: None };
+}
+
+/// Puts a stop without a partner, and perhaps a reload beside it, where it goes best.
+fn put(state: &mut State, stop: usize, place: &Place) {
+    if let Some(vehicle) = place.vehicle {
+        state.change_vehicle(place.route, vehicle);
+    }
+    let route = place.vehicle.unwrap_or(place.route);
+    match place.refill {
+        None => state.insert(stop, route, place.position),
+        Some(refill) => state.insert_with_reload(stop, route, place.position, refill),
+    }
 }
 
 impl Recreate {
@@ -51,7 +82,15 @@ impl Recreate {
     /// once the routes alone cost `limit`.
     pub(super) fn run(&mut self, state: &mut State, random: &mut Random, around: usize, limit: f64) -> bool {
         let chosen = state.instance.may_leave_out;
-        let mut opens = chosen && state.openable().next().is_some() && random.below(OPENS_ONE_IN) == 0;
+        let changes = state.may_change_vehicles();
+        self.grows = changes && random.unit() < GROWS_CHANCE;
+        let opens_one_in = match (changes, state.made_way) {
+            (true, true) => 1,
+            (true, false) => OPENS_ONE_OF_SEVERAL_IN,
+            (false, _) => OPENS_ONE_IN,
+        };
+        let may_open = (chosen || changes) && state.openable().next().is_some();
+        let mut opens = may_open && random.below(opens_one_in) == 0;
         if chosen {
             self.want_near(state, around, if opens { TRIED_AT_OPENING } else { RETRIED_NEAR });
         }
@@ -66,12 +105,15 @@ impl Recreate {
                 break;
             }
             absences -= self.absence(state, stop as usize);
-            if !(opens && self.open_for(state, stop as usize)) {
+            if !(opens && self.open_for(state, stop as usize, random)) {
                 self.put_back(state, stop as usize, Some(random));
             }
             opens = false;
         }
         self.keyed = keyed;
+        if within {
+            state.fit_vehicles();
+        }
         within
     }
 
@@ -85,17 +127,19 @@ impl Recreate {
         }
     }
 
-    /// Puts the unused vehicle to use that serves the stop cheapest, whatever that costs; false when none can. It serves no pairs.
-    fn open_for(&mut self, state: &mut State, stop: usize) -> bool {
+    /// Puts an unused vehicle of a class drawn at random to use for the stop, whatever that costs; false when it cannot serve it. It
+    /// serves no pairs.
+    fn open_for(&mut self, state: &mut State, stop: usize, random: &mut Random) -> bool {
         if state.instance.partner_of(stop).is_some() {
             return false;
         }
-        let mut best = Place { added: i64::MAX / 4, route: ABSENT, position: 0, partner_position: 0 };
-        for route in state.openable() {
+        let drawn = random.below(state.openable().count());
+        let mut best = Place { added: i64::MAX / 4, ..Place::NONE };
+        if let Some(route) = state.openable().nth(drawn) {
             self.try_route(state, stop, route, &mut best, &mut None);
         }
         if best.route != ABSENT {
-            state.insert(stop, best.route, best.position);
+            put(state, stop, &best);
         }
         best.route != ABSENT
     }
@@ -130,7 +174,7 @@ impl Recreate {
     fn put_back(&mut self, state: &mut State, stop: usize, random: Option<&mut Random>) {
         let partner = state.instance.partner_of(stop);
         match (self.best_place(state, stop, random), partner) {
-            (Some(place), None) => state.insert(stop, place.route, place.position),
+            (Some(place), None) => put(state, stop, &place),
             (Some(place), Some(partner)) => {
                 state.insert(stop, place.route, place.position);
                 state.insert(partner, place.route, place.partner_position + 1);
@@ -188,40 +232,98 @@ impl Recreate {
     /// The cheapest place that costs less than leaving the stop out.
     fn best_place(&mut self, state: &State, stop: usize, mut random: Option<&mut Random>) -> Option<Place> {
         let instance = state.instance;
-        let mut best = Place {
-            added: if self.at_any_price { i64::MAX / 4 } else { self.absence(state, stop) },
-            route: ABSENT,
-            position: 0,
-            partner_position: 0,
-        };
+        let mut best =
+            Place { added: if self.at_any_price { i64::MAX / 4 } else { self.absence(state, stop) }, ..Place::NONE };
         let amounts = match instance.dimensions {
             0 => [0; 2],
             dimensions => [instance.delivery[stop * dimensions], instance.pickup[stop * dimensions]],
         };
+        // A trip of its own costs the same on a vehicle that makes none yet, and leaves both more time.
+        let prefers_unused = instance.has_reloads();
+        if prefers_unused {
+            self.try_unused(state, stop, &mut best);
+        }
         if state.used.len() <= if random.is_some() { ALL_ROUTES } else { ALL_ROUTES_AT_FIRST } {
             for &route in state.used.iter().filter(|&&route| state.may_have_room(route, amounts)) {
                 self.try_route(state, stop, route, &mut best, &mut random);
             }
         } else {
-            self.gather_near(state, stop);
+            self.gather_near(state, stop, TRIED_NEIGHBOURS);
             for index in 0..self.candidates.len() {
                 if state.may_have_room(self.candidates[index], amounts) {
                     self.try_route(state, stop, self.candidates[index], &mut best, &mut random);
                 }
             }
         }
-        for route in state.openable() {
-            self.try_route(state, stop, route, &mut best, &mut None);
+        if !prefers_unused {
+            self.try_unused(state, stop, &mut best);
+        }
+        if self.grows && !instance.mixed_loads {
+            self.try_larger(state, stop, &mut best, &mut random);
         }
         (best.route != ABSENT).then_some(best)
     }
 
-    fn gather_near(&mut self, state: &State, stop: usize) {
+    fn try_unused(&mut self, state: &State, stop: usize, best: &mut Place) {
+        for route in state.openable() {
+            self.try_route(state, stop, route, best, &mut None);
+        }
+    }
+
+    /// Tries routes near the stop that have no room for it, each on an unused vehicle that has.
+    fn try_larger(&mut self, state: &State, stop: usize, best: &mut Place, random: &mut Option<&mut Random>) {
+        let instance = state.instance;
+        self.gather_near(state, stop, TRIED_FOR_LARGER);
+        for at in 0..self.candidates.len() {
+            let route = &state.routes[self.candidates[at] as usize];
+            let own = &instance.classes[route.class];
+            if route.has_room(instance, stop) || route.stop_count() >= own.max_stops {
+                continue;
+            }
+            for &class in &own.alternatives {
+                let vehicle = state.unused_of(class).filter(|_| route.has_room_on(instance, class, stop));
+                if let Some(vehicle) = vehicle {
+                    self.try_vehicle(state, stop, (self.candidates[at], vehicle), best, random);
+                }
+            }
+        }
+    }
+
+    /// Tries the positions of a route that moves to an unused vehicle.
+    fn try_vehicle(
+        &mut self,
+        state: &State,
+        stop: usize,
+        (index, vehicle): (u32, u32),
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let (instance, route) = (state.instance, &state.routes[index as usize]);
+        let [own, class] = [route.class, state.routes[vehicle as usize].class].map(|class| &instance.classes[class]);
+        let moved = class.fixed - own.fixed + route.legs_on(instance, class) - route.legs_on(instance, own);
+        let metric = class.cost(instance);
+        for position in route.positions(instance, stop) {
+            let (before, after) = (route.nodes[position - 1] as usize, route.nodes[position] as usize);
+            let legs = metric.get(before, stop) + metric.get(stop, after) - metric.get(before, after);
+            let added = moved + legs;
+            // Time on duty may shrink by more than the legs grow.
+            if (class.duty == 0 && added >= best.added) || self.blinks(random) {
+                continue;
+            }
+            let extra = route.extra_of_insertion(instance, stop, position, best.added - added);
+            if let Some(added) = extra.map(|extra| added + extra).filter(|&added| added < best.added) {
+                *best = Place { added, route: index, position, vehicle: Some(vehicle), ..Place::NONE };
+            }
+        }
+    }
+
+    /// Finds the routes of the stop's nearest neighbours.
+    fn gather_near(&mut self, state: &State, stop: usize, neighbours: usize) {
         self.candidates.clear();
         self.tries += 1;
         self.tried_in.resize(state.routes.len(), 0);
         let near = state.instance.near(stop);
-        for &other in &near[..near.len().min(TRIED_NEIGHBOURS)] {
+        for &other in &near[..near.len().min(neighbours)] {
             let route = state.route_of[other as usize];
             if route != ABSENT && self.tried_in[route as usize] != self.tries {
                 self.tried_in[route as usize] = self.tries;
@@ -244,7 +346,7 @@ impl Recreate {
         let class = &instance.classes[route.class];
         if !route.has_room(instance, stop)
             || !instance.may_serve(route.class, stop)
-            || route.nodes.len() - 2 >= class.max_stops
+            || route.stop_count() >= class.max_stops
         {
             return;
         }
@@ -256,10 +358,15 @@ impl Recreate {
             Some(partner) => {
                 if let Some(place) = best_pair_place(route, instance, (stop, partner), best.added) {
                     let (position, partner_position) = (place.pickup, place.delivery);
-                    *best = Place { added: place.added, route: index, position, partner_position };
+                    *best = Place { added: place.added, route: index, position, partner_position, ..Place::NONE };
                 }
             }
-            None => self.try_positions(state, stop, index, best, random),
+            None => {
+                self.try_positions(state, stop, index, best, random);
+                if let Some(reloading) = class.reload.as_ref().filter(|reload| route.trips.reloads < reload.most) {
+                    self.try_reloads(state, stop, index, reloading, best, random);
+                }
+            }
         }
         best.added += away;
     }
@@ -323,8 +430,70 @@ impl Recreate {
             let most = best.added - added;
             let Some(extra) = route.extra_of_insertion(state.instance, stop, position, most) else { continue };
             if added + extra < best.added {
-                *best = Place { added: added + extra, route: index, position, partner_position: 0 };
+                *best = Place { added: added + extra, route: index, position, ..Place::NONE };
             }
+        }
+    }
+
+    /// Tries the route's positions with a reload beside the stop: a trip of its own at either end of a trip, or the end of the one
+    /// or the beginning of the other trip where the reload cuts a trip in two. A vehicle may drive from its start to another depot
+    /// and load there first, which is nearer to stops whose goods are released late.
+    fn try_reloads(
+        &mut self,
+        state: &State,
+        stop: usize,
+        index: u32,
+        reloading: &Reloading,
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let (instance, route) = (state.instance, &state.routes[index as usize]);
+        let first = route.positions(instance, stop).start;
+        for &depot in &reloading.depots {
+            for position in first..route.nodes.len() {
+                let (before, after) = (route.nodes[position - 1], route.nodes[position]);
+                if instance.is_stop(after) {
+                    let refill = Refill { depot, is_before: false };
+                    self.try_reload(state, stop, (index, position), refill, best, random);
+                }
+                // Before another reload at the same depot, that would be the same as behind it.
+                let is_last = position + 1 == route.nodes.len();
+                let ends_trip = instance.is_stop(before) || (position == 1 && instance.loads_elsewhere(before, depot));
+                if ends_trip && (after != depot || is_last) {
+                    let refill = Refill { depot, is_before: true };
+                    self.try_reload(state, stop, (index, position), refill, best, random);
+                }
+            }
+        }
+    }
+
+    /// Tries a position with a reload beside the stop.
+    #[inline]
+    fn try_reload(
+        &mut self,
+        state: &State,
+        stop: usize,
+        (index, position): (u32, usize),
+        refill: Refill,
+        best: &mut Place,
+        random: &mut Option<&mut Random>,
+    ) {
+        let (instance, route) = (state.instance, &state.routes[index as usize]);
+        let class = &instance.classes[route.class];
+        let cost = class.cost(instance);
+        let (first, second) =
+            if refill.is_before { (refill.depot as usize, stop) } else { (stop, refill.depot as usize) };
+        let (before, after) = (route.nodes[position - 1] as usize, route.nodes[position] as usize);
+        let legs = cost.get(before, first) + cost.get(first, second) + cost.get(second, after) - route.legs[position];
+        // Time on duty may shrink by more than the legs grow.
+        let is_dear = class.duty == 0 && legs >= best.added;
+        let refill = Some(refill);
+        if is_dear || !route.trip_has_room(instance, stop, position, refill) || self.blinks(random) {
+            return;
+        }
+        let added = route.added_to_trip(instance, stop, position, refill, legs);
+        if let Some(added) = added.filter(|&added| added < best.added) {
+            *best = Place { added, route: index, position, refill, ..Place::NONE };
         }
     }
 

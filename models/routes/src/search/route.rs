@@ -3,6 +3,7 @@
 use super::instance::{Class, Instance};
 use super::metric::Metric;
 use super::traffic::Traffic;
+use super::trips::Trips;
 use std::ops::Range;
 
 /// The shortest time for a run of nodes and the departures that reach it; the run keeps its windows.
@@ -41,7 +42,7 @@ impl Span {
 #[derive(Debug, Default)]
 pub(super) struct Route {
     pub(super) class: usize,
-    /// Start, stops in order, end.
+    /// Start, stops and reloads in order, end.
     pub(super) nodes: Vec<u32>,
     /// Per position, the cost of the leg that leads there; an unused vehicle drives none.
     pub(super) legs: Vec<i64>,
@@ -69,6 +70,8 @@ pub(super) struct Route {
     tails: Vec<Span>,
     /// Kept where the class has a clock.
     pub(super) traffic: Traffic,
+    /// Kept where the class may reload.
+    pub(super) trips: Trips,
     /// Per position and dimension: the highest load on the legs before, from there on. Kept where loads are mixed.
     peaks_before: Vec<i64>,
     peaks_after: Vec<i64>,
@@ -84,9 +87,20 @@ impl Route {
         route
     }
 
-    /// The stops in order.
-    pub(super) fn stops(&self) -> &[u32] {
+    /// The stops and reloads in order.
+    pub(super) fn order(&self) -> &[u32] {
         &self.nodes[1..self.nodes.len() - 1]
+    }
+
+    /// The stops in order.
+    pub(super) fn stops(&self, instance: &Instance) -> impl Iterator<Item = u32> + use<'_> {
+        let stops = instance.stops as u32;
+        self.order().iter().copied().filter(move |&node| node < stops)
+    }
+
+    /// How many stops there are.
+    pub(super) fn stop_count(&self) -> usize {
+        self.nodes.len() - 2 - self.trips.reloads
     }
 
     pub(super) fn is_unused(&self) -> bool {
@@ -109,6 +123,7 @@ impl Route {
         self.heads.clone_from(&other.heads);
         self.tails.clone_from(&other.tails);
         self.traffic.copy_from(&other.traffic);
+        self.trips.copy_from(&other.trips);
         self.peaks_before.clone_from(&other.peaks_before);
         self.peaks_after.clone_from(&other.peaks_after);
         self.leg_loads.clone_from(&other.leg_loads);
@@ -139,22 +154,26 @@ impl Route {
     /// Computes what follows from nodes, legs and sums of loads.
     fn sum_up(&mut self, instance: &Instance) {
         let class = &instance.classes[self.class];
+        if class.reload.is_some() {
+            self.sum_trips(instance);
+        }
         if instance.mixed_loads {
             self.sum_peaks(instance);
         }
         self.opening = class.opens;
         if !instance.release.is_empty() {
-            let released = self.stops().iter().map(|&stop| instance.release[stop as usize]).max();
+            let first_trip = self.order().iter().take_while(|&&node| instance.is_stop(node));
+            let released = first_trip.map(|&stop| instance.release[stop as usize]).max();
             self.opening = self.opening.max(released.unwrap_or(0));
         }
         if !instance.backhaul.is_empty() {
             let linehaul = |stop: &&u32| !instance.backhaul[**stop as usize];
-            self.linehauls = self.stops().iter().take_while(linehaul).count();
+            self.linehauls = self.order().iter().take_while(linehaul).count();
         }
         if class.limits_driving() {
             (self.distance, self.travel) = self.nodes.windows(2).fold((0, 0), |(distance, travel), leg| {
                 let (from, to) = (leg[0] as usize, leg[1] as usize);
-                (distance + instance.distance.get(from, to), travel + class.time(instance).get(from, to))
+                (distance + class.metres(instance).get(from, to), travel + class.time(instance).get(from, to))
             });
         }
         if instance.timed {
@@ -214,6 +233,9 @@ impl Route {
     }
 
     fn add_loads(&mut self, instance: &Instance, stop: usize, sign: i64) {
+        if stop >= instance.stops {
+            return;
+        }
         let first = stop * instance.dimensions;
         for d in 0..instance.dimensions {
             self.delivery[d] += sign * instance.delivery[first + d];
@@ -226,7 +248,8 @@ impl Route {
         for (sums, amounts) in [(&mut self.delivery, &instance.delivery), (&mut self.pickup, &instance.pickup)] {
             sums.clear();
             sums.resize(dimensions, 0);
-            for &stop in &self.nodes[1..self.nodes.len() - 1] {
+            let order = &self.nodes[1..self.nodes.len() - 1];
+            for &stop in order.iter().filter(|&&node| instance.is_stop(node)) {
                 let amounts = &amounts[stop as usize * dimensions..(stop as usize + 1) * dimensions];
                 sums.iter_mut().zip(amounts).for_each(|(sum, amount)| *sum += amount);
             }
@@ -242,20 +265,26 @@ impl Route {
         self.peaks_after.resize(length * dimensions, 0);
         self.leg_loads.clear();
         self.leg_loads.resize(length * dimensions, 0);
+        let has_trips = instance.classes[self.class].reload.is_some();
         for d in 0..dimensions {
-            let mut load = self.delivery[d];
+            let mut load = if has_trips { self.trips.brought_behind(0, dimensions, d) } else { self.delivery[d] };
             let mut peak = 0;
             for position in 1..length {
                 peak = peak.max(load);
                 self.peaks_before[position * dimensions + d] = peak;
                 self.peaks_after[position * dimensions + d] = load;
                 self.leg_loads[position * dimensions + d] = load;
-                if position + 1 < length {
+                if position + 1 == length {
+                    break;
+                }
+                if instance.is_stop(self.nodes[position]) {
                     let amount = self.nodes[position] as usize * dimensions + d;
                     load += instance.pickup[amount] - instance.delivery[amount];
+                } else {
+                    (load, peak) = (self.trips.brought_behind(position, dimensions, d), 0);
                 }
             }
-            for position in (1..length - 1).rev() {
+            for position in (1..length - 1).rev().filter(|&position| instance.is_stop(self.nodes[position])) {
                 let after = self.peaks_after[(position + 1) * dimensions + d];
                 let here = &mut self.peaks_after[position * dimensions + d];
                 *here = (*here).max(after);
@@ -268,6 +297,9 @@ impl Route {
             self.sum_times_in_traffic(instance, class, clock);
         } else {
             self.sum_steady_times(instance, class);
+            if class.reload.is_some() {
+                self.sum_trip_times(instance, class);
+            }
         }
         if class.asks_for_duration() {
             self.sum_spans(instance, class);
@@ -280,9 +312,12 @@ impl Route {
         self.ready.clear();
         let mut ready = self.opening;
         self.ready.push(ready);
-        for (&stop, &leg) in self.nodes.iter().zip(&self.leg_times).skip(1) {
-            let stop = stop as usize;
-            ready = (ready + leg).max(instance.opens[stop]) + instance.service[stop];
+        for (position, (&node, &leg)) in self.nodes.iter().zip(&self.leg_times).enumerate().skip(1) {
+            let opens = match &class.reload {
+                Some(_) if self.is_reload(instance, position) => self.trips.released_behind(position),
+                _ => instance.opens[node as usize],
+            };
+            ready = (ready + leg).max(opens) + self.service(instance, class, position);
             self.ready.push(ready);
         }
         self.latest.clear();
@@ -290,10 +325,26 @@ impl Route {
         let mut latest = class.closes;
         for position in (1..length - 1).rev() {
             let stop = self.nodes[position] as usize;
-            latest = instance.closes[stop].min(latest - self.leg_times[position + 1] - instance.service[stop]);
+            let served = latest - self.leg_times[position + 1] - self.service(instance, class, position);
+            latest = instance.closes[stop].min(served);
             self.latest[position] = latest;
         }
         self.latest[0] = latest.min(self.latest[0]);
+    }
+
+    /// True where a trip ends and another begins.
+    #[inline]
+    fn is_reload(&self, instance: &Instance, position: usize) -> bool {
+        !instance.is_stop(self.nodes[position]) && position > 0 && position + 1 < self.nodes.len()
+    }
+
+    /// Seconds of service at a position.
+    #[inline]
+    fn service(&self, instance: &Instance, class: &Class, position: usize) -> i64 {
+        match &class.reload {
+            Some(reloading) if self.is_reload(instance, position) => reloading.service,
+            _ => instance.service[self.nodes[position] as usize],
+        }
     }
 
     /// The positions before which the stop can be put as far as its own window and its being a backhaul or not go.
@@ -324,14 +375,17 @@ impl Route {
     fn sum_spans(&mut self, instance: &Instance, class: &Class) {
         let length = self.nodes.len();
         let in_traffic = class.clock(instance).is_some();
-        let Route { nodes, leg_times, traffic, heads, tails, opening, .. } = self;
+        let Route { nodes, leg_times, traffic, trips, heads, tails, opening, .. } = self;
         let leg_s = |position: usize| if in_traffic { traffic.paid_leg_s(position) } else { leg_times[position] };
         let depot = Span::depot(class);
         let start = Span { earliest: *opening, ..depot };
         let span = |position: usize, node: u32| match position {
             0 => start,
             last if last + 1 == length => depot,
-            _ => Span::node(instance, node as usize),
+            _ => match &class.reload {
+                Some(reloading) if !instance.is_stop(node) => reloading.span(trips.released_behind(position)),
+                _ => Span::node(instance, node as usize),
+            },
         };
         heads.clear();
         heads.push(start);
@@ -351,14 +405,35 @@ impl Route {
         }
     }
 
-    /// True when the stop's amounts fit beside the sums of the route's, wherever it is put.
+    /// True when the stop's amounts fit beside the sums of the route's, wherever it is put; where there may be several trips, when
+    /// they fit the vehicle.
     pub(super) fn has_room(&self, instance: &Instance, stop: usize) -> bool {
+        self.has_room_on(instance, self.class, stop)
+    }
+
+    /// The same, were it a route of another class.
+    pub(super) fn has_room_on(&self, instance: &Instance, class: usize, stop: usize) -> bool {
         let dimensions = instance.dimensions;
-        let capacity = &instance.classes[self.class].capacity;
+        let Class { capacity, reload, .. } = &instance.classes[class];
+        if reload.is_some() {
+            return (0..dimensions).all(|d| {
+                instance.delivery[stop * dimensions + d] <= capacity[d]
+                    && instance.pickup[stop * dimensions + d] <= capacity[d]
+            });
+        }
         (0..dimensions).all(|d| {
             self.delivery[d] + instance.delivery[stop * dimensions + d] <= capacity[d]
                 && self.pickup[d] + instance.pickup[stop * dimensions + d] <= capacity[d]
         })
+    }
+
+    /// The highest load on any leg.
+    pub(super) fn peak(&self, instance: &Instance, dimension: usize) -> i64 {
+        if instance.mixed_loads {
+            self.peaks_before[(self.nodes.len() - 1) * instance.dimensions + dimension]
+        } else {
+            self.delivery[dimension].max(self.pickup[dimension])
+        }
     }
 
     /// True when the order of the nodes keeps windows and limits; loads aside, for stops that leave only make room.
@@ -371,6 +446,7 @@ impl Route {
                 && within(self.distance, class.max_distance)
                 && within(self.travel, class.max_travel)
                 && within(self.duration, class.max_duration)
+                && class.reload.as_ref().is_none_or(|reload| self.trips.reloads <= reload.most)
     }
 
     /// True when no start of service is later than the rest of the route allows.
@@ -378,8 +454,8 @@ impl Route {
         if class.clock(instance).is_some() {
             return self.is_in_time_in_traffic();
         }
-        let starts = self.nodes.iter().zip(&self.ready).map(|(&node, &ready)| ready - instance.service[node as usize]);
-        starts.zip(&self.latest).all(|(start, &latest)| start <= latest)
+        let start = |(position, &ready): (usize, &i64)| ready - self.service(instance, class, position);
+        self.ready.iter().enumerate().map(start).zip(&self.latest).all(|(start, &latest)| start <= latest)
     }
 
     /// What an insertion before `position` adds to the cost beyond its legs, or none when it breaks a rule of time, load
@@ -396,7 +472,16 @@ impl Route {
         if instance.mixed_loads && !self.peaks_fit(instance, stop, position) {
             return None;
         }
-        if self.departs_later_with(instance, stop) {
+        if class.reload.is_some() {
+            if !self.trip_has_room(instance, stop, position, None) {
+                return None;
+            }
+            if self.trip_begins_later_with(instance, stop, position) {
+                let cost = class.cost(instance);
+                let legs = cost.get(before, stop) + cost.get(stop, after) - self.legs[position];
+                return Some(self.added_to_trip(instance, stop, position, None, legs)? - legs);
+            }
+        } else if self.departs_later_with(instance, stop) {
             let cost = class.cost(instance);
             let legs = cost.get(before, stop) + cost.get(stop, after) - self.legs[position];
             return Some(self.added_by_later_departure(instance, &[(position, stop)])? - legs);
@@ -458,16 +543,17 @@ impl Route {
         !instance.release.is_empty() && instance.release[stop] > self.opening
     }
 
-    /// What stops, each put before a position, add to the cost when their goods are released after the route's departure: the
+    /// What stops, each put before a position, add to the cost, though their goods may be released after the route's departure: the
     /// whole route moves. None when that breaks a rule of time or driving.
     pub(super) fn added_by_later_departure(&self, instance: &Instance, stops: &[(usize, usize)]) -> Option<i64> {
         let class = &instance.classes[self.class];
         let path = self.with(stops);
-        let distance: i64 = path.windows(2).map(|leg| instance.distance.get(leg[0], leg[1])).sum();
+        let distance: i64 = path.windows(2).map(|leg| class.metres(instance).get(leg[0], leg[1])).sum();
         if class.max_distance.is_some_and(|most| distance > most) {
             return None;
         }
-        let opening = stops.iter().map(|&(_, stop)| instance.release[stop]).fold(self.opening, i64::max);
+        let released = |&(_, stop): &(usize, usize)| instance.release.get(stop).copied().unwrap_or(0);
+        let opening = stops.iter().map(released).fold(self.opening, i64::max);
         if let Some(clock) = class.clock(instance) {
             return self.added_by_following(instance, clock, opening, &path);
         }
@@ -517,6 +603,11 @@ impl Route {
         })
     }
 
+    /// The highest loads on the legs of a trip before a position, and from there on, in a dimension; `at` stands for both.
+    pub(super) fn peaks(&self, at: usize) -> (i64, i64) {
+        (self.peaks_before[at], self.peaks_after[at])
+    }
+
     fn peaks_fit(&self, instance: &Instance, stop: usize, position: usize) -> bool {
         let (dimensions, capacity) = (instance.dimensions, &instance.classes[self.class].capacity);
         (0..dimensions).all(|d| {
@@ -527,8 +618,9 @@ impl Route {
     }
 
     pub(super) fn distance_fits(&self, instance: &Instance, stop: usize, before: usize, after: usize) -> bool {
-        let metric = &instance.distance;
-        instance.classes[self.class].max_distance.is_none_or(|most| {
+        let class = &instance.classes[self.class];
+        let metric = class.metres(instance);
+        class.max_distance.is_none_or(|most| {
             let direct = metric.get(before, after);
             self.distance + metric.get(before, stop) + metric.get(stop, after) - direct <= most
         })

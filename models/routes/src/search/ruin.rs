@@ -12,17 +12,35 @@ const SPLIT_CHANCE: f64 = 0.5;
 /// Chance that the kept middle grows no further.
 const SPLIT_END_CHANCE: f64 = 0.99;
 
-/// Removes strings around a random stop, which is returned.
+/// Chance that, where stops were taken off, trips that fit into one are joined.
+const JOIN_CHANCE: f64 = 0.5;
+
+/// Where vehicles have several sizes or prices, or stops may be left out, the chance that whole routes are taken down, and how many
+/// at most: two small vehicles make way for a large one only at once, and a vehicle that does not pay leaves only as a whole.
+const WHOLE_CHANCES: (f64, f64) = (0.05, 0.02);
+const MOST_WHOLE: usize = 3;
+
+/// Removes strings around a random stop, or whole routes, and returns the stop.
 pub(super) fn ruin(state: &mut State, random: &mut Random) -> usize {
     let instance = state.instance;
     let served = instance.stops - state.absent.len();
+    state.joins_trips = instance.has_reloads() && random.unit() < JOIN_CHANCE;
     if served == 0 {
         return random.below(instance.stops);
     }
-    let mean_length = served as f64 / state.used.len() as f64;
+    // A string is about as long as a trip: longer ones would take down whatever lies between two reloads.
+    let mean_length = served as f64 / state.trips() as f64;
     let longest = LONGEST_STRING.min(mean_length);
     let most_strings = 4.0 * MEAN_REMOVED / (1.0 + longest) - 1.0;
-    let strings = (random.unit() * most_strings + 1.0) as usize;
+    let mut strings = (random.unit() * most_strings + 1.0) as usize;
+    let whole = match (state.may_change_vehicles(), instance.may_leave_out) {
+        (true, _) => random.unit() < WHOLE_CHANCES.0,
+        (false, may_leave_out) => may_leave_out && random.unit() < WHOLE_CHANCES.1,
+    };
+    if whole {
+        strings = 1 + random.below(MOST_WHOLE);
+    }
+    state.made_way = whole;
     let seed = random.below(instance.stops);
     let mut ruined = Ruined { routes: [ABSENT; MOST_STRINGS], count: 0 };
     for &stop in std::iter::once(&(seed as u32)).chain(instance.near(seed)) {
@@ -33,7 +51,12 @@ pub(super) fn ruin(state: &mut State, random: &mut Random) -> usize {
         if route == ABSENT || ruined.routes[..ruined.count].contains(&route) {
             continue;
         }
-        remove_string(state, route, stop, longest, random);
+        if whole {
+            let end = state.routes[route as usize].nodes.len() - 1;
+            state.remove(route, 1..end, end..end);
+        } else {
+            remove_string(state, route, stop, longest, random);
+        }
         ruined.routes[ruined.count] = route;
         ruined.count += 1;
     }

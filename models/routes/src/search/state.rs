@@ -4,6 +4,7 @@
 use super::ensemble::Found;
 use super::instance::Instance;
 use super::route::Route;
+use super::trips::Refill;
 use std::ops::Range;
 
 /// The route of a stop that is on none.
@@ -25,6 +26,11 @@ pub(super) struct State<'a> {
     pub(super) absent: Vec<u32>,
     /// No unused vehicle may be put to use.
     pub(super) closed: bool,
+    /// Where stops are taken off, trips that fit into one are joined.
+    pub(super) joins_trips: bool,
+    /// Whole routes were taken down in this step.
+    pub(super) made_way: bool,
+    spare_route: Route,
     /// Per stop: its own route; empty when changes are free.
     homes: Vec<u32>,
     /// Cost of a stop's being on a route other than its own.
@@ -80,6 +86,9 @@ impl<'a> State<'a> {
             unused,
             absent: (0..instance.stops as u32).collect(),
             closed: false,
+            joins_trips: false,
+            made_way: false,
+            spare_route: Route::default(),
             homes: Vec::new(),
             away_cost: 0,
             absence: instance.absence.clone(),
@@ -115,6 +124,32 @@ impl<'a> State<'a> {
     pub(super) fn openable(&self) -> impl Iterator<Item = u32> + '_ {
         let unused = if self.closed { &[] } else { self.unused.as_slice() };
         unused.iter().filter_map(|routes| routes.last().copied())
+    }
+
+    /// How many trips there are.
+    pub(super) fn trips(&self) -> usize {
+        let reloads = |&route: &u32| self.routes[route as usize].trips.reloads;
+        let reloads = if self.instance.has_reloads() { self.used.iter().map(reloads).sum() } else { 0 };
+        self.used.len() + reloads
+    }
+
+    /// An unused route of the class.
+    pub(super) fn unused_of(&self, class: usize) -> Option<u32> {
+        self.unused[class].last().copied()
+    }
+
+    /// True when stops have routes of their own.
+    pub(super) fn has_homes(&self) -> bool {
+        !self.homes.is_empty()
+    }
+
+    /// How many routes the step touched so far, and which.
+    pub(super) fn touched_count(&self) -> usize {
+        self.journal.count
+    }
+
+    pub(super) fn touched(&self, index: usize) -> u32 {
+        self.journal.saved[index].0
     }
 
     /// Starts a step: what is done from here on can be undone.
@@ -158,7 +193,7 @@ impl<'a> State<'a> {
             let was_unused = self.routes[route as usize].is_unused();
             std::mem::swap(&mut self.routes[route as usize], saved);
             self.note_use(route, was_unused);
-            for &stop in self.routes[route as usize].stops() {
+            for stop in self.routes[route as usize].stops(self.instance) {
                 self.route_of[stop as usize] = route;
             }
         }
@@ -180,8 +215,20 @@ impl<'a> State<'a> {
             self.best.is_stale[route as usize] = false;
             let order = &mut self.best.orders[route as usize];
             order.clear();
-            order.extend_from_slice(self.routes[route as usize].stops());
+            order.extend_from_slice(self.routes[route as usize].order());
         }
+    }
+
+    /// Leaving out a stop that has a prize costs so many times the prize from here on; the search for the best begins anew.
+    pub(super) fn price_absences(&mut self, times: f64) {
+        let Instance { absence, must_be_served, .. } = self.instance;
+        for stop in (0..absence.len()).filter(|&stop| !must_be_served[stop]) {
+            self.absence[stop] = (absence[stop] as f64 * times) as i64;
+        }
+        self.count_absent();
+        self.begin();
+        self.best.cost = i64::MAX;
+        self.keep_if_best();
     }
 
     /// Gives the best plan met away, its cost and its orders: the search for the best begins anew.
@@ -200,7 +247,7 @@ impl<'a> State<'a> {
     pub(super) fn take(&mut self, orders: &[Vec<u32>]) {
         self.begin();
         for (route, order) in orders.iter().enumerate() {
-            if self.routes[route].stops() != order {
+            if self.routes[route].order() != order {
                 self.set_order(route as u32, order);
             }
         }
@@ -220,7 +267,7 @@ impl<'a> State<'a> {
         !broken.is_empty()
     }
 
-    /// Gives the route these stops; `count_absent` must follow when stops moved.
+    /// Gives the route these stops and reloads; `count_absent` must follow when stops moved.
     pub(super) fn set_order(&mut self, route: u32, order: &[u32]) {
         self.touch(route);
         let Route { nodes, .. } = &mut self.routes[route as usize];
@@ -232,11 +279,22 @@ impl<'a> State<'a> {
         self.note_use(route, was_unused);
     }
 
+    /// Moves the stops of one route, in their order, to an unused one, which keeps the rules with them.
+    pub(super) fn change_vehicle(&mut self, from: u32, to: u32) {
+        let order = std::mem::take(&mut self.routes[from as usize].nodes);
+        self.routes[from as usize].nodes.clone_from(&order);
+        let before = self.routes[from as usize].cost;
+        self.set_order(from, &[]);
+        self.set_order(to, &order[1..order.len() - 1]);
+        order[1..order.len() - 1].iter().for_each(|&stop| self.route_of[stop as usize] = to);
+        self.cost += self.routes[to as usize].cost - before;
+    }
+
     /// Finds who is on no route after `set_order`.
     pub(super) fn count_absent(&mut self) {
         self.route_of.fill(ABSENT);
         for &route in &self.used {
-            for &stop in self.routes[route as usize].stops() {
+            for stop in self.routes[route as usize].stops(self.instance) {
                 self.route_of[stop as usize] = route;
             }
         }
@@ -251,8 +309,8 @@ impl<'a> State<'a> {
     /// What all stops that are not on their own routes cost.
     fn away_costs(&self) -> i64 {
         let on_route = |route: &u32| {
-            let stops = self.routes[*route as usize].stops();
-            stops.iter().map(|&stop| self.away_cost(stop as usize, *route)).sum::<i64>()
+            let stops = self.routes[*route as usize].stops(self.instance);
+            stops.map(|stop| self.away_cost(stop as usize, *route)).sum::<i64>()
         };
         if self.homes.is_empty() { 0 } else { self.used.iter().map(on_route).sum() }
     }
@@ -271,6 +329,15 @@ impl<'a> State<'a> {
         self.cost += added + self.away_cost(stop, route) - self.absence[stop];
         self.route_of[stop] = route;
         self.note_use(route, was_unused);
+    }
+
+    /// The same for a stop and a reload, before or after it, that are put before `position`.
+    pub(super) fn insert_with_reload(&mut self, stop: usize, route: u32, position: usize, refill: Refill) {
+        self.insert(stop, route, position);
+        let target = &mut self.routes[route as usize];
+        let cost = target.cost;
+        target.insert(self.instance, refill.depot as usize, if refill.is_before { position } else { position + 1 });
+        self.cost += target.cost - cost;
     }
 
     /// Stops that were absent when the step began; they are the first ones of `absent` until stops are put back.
@@ -302,16 +369,33 @@ impl<'a> State<'a> {
         self.take_off(route, keep.end..span.end);
         self.take_off(route, span.start..keep.start);
         self.routes[route as usize].finish_removal(self.instance);
+        if self.instance.classes[self.routes[route as usize].class].reload.is_some() {
+            self.tidy_reloads(route);
+        }
         if !self.routes[route as usize].keeps_rules(self.instance) {
             // Where a direct leg is longer than a detour, what remains may be late: all of it comes off.
             self.take_off(route, 1..self.routes[route as usize].nodes.len() - 1);
-            self.routes[route as usize].finish_removal(self.instance);
+            self.routes[route as usize].clear(self.instance);
         }
         self.cost += self.routes[route as usize].cost - cost;
         self.note_use(route, false);
     }
 
+    /// Takes the stops at these positions off; reloads stay.
     fn take_off(&mut self, route: u32, positions: Range<usize>) {
+        let mut end = positions.end;
+        if self.routes[route as usize].trips.reloads > 0 {
+            for position in positions.clone().rev() {
+                if !self.instance.is_stop(self.routes[route as usize].nodes[position]) {
+                    self.take_off_run(route, position + 1..end);
+                    end = position;
+                }
+            }
+        }
+        self.take_off_run(route, positions.start..end);
+    }
+
+    fn take_off_run(&mut self, route: u32, positions: Range<usize>) {
         if positions.is_empty() {
             return;
         }
@@ -322,6 +406,20 @@ impl<'a> State<'a> {
             self.cost += self.absence[stop as usize] - self.away_cost(stop as usize, route);
         }
         self.routes[route as usize].remove(self.instance, positions);
+    }
+
+    /// Drops reloads that came to nothing and, where `joins_trips`, such as two trips that fit into one do without.
+    fn tidy_reloads(&mut self, route: u32) {
+        let State { instance, routes, spare_route, joins_trips, .. } = self;
+        let target = &mut routes[route as usize];
+        target.drop_idle_reloads(instance);
+        let mut position = target.nodes.len() - 1;
+        while *joins_trips && position > 1 {
+            position -= 1;
+            if !instance.is_stop(target.nodes[position]) {
+                target.join_trips(instance, position, spare_route);
+            }
+        }
     }
 
     /// Keeps the lists of used and unused routes true.
@@ -348,7 +446,12 @@ impl<'a> State<'a> {
 
     fn note_spare(&mut self, route: u32) {
         let Route { class, delivery, pickup, .. } = &self.routes[route as usize];
-        if let Some(&capacity) = self.instance.classes[*class].capacity.first() {
+        let class = &self.instance.classes[*class];
+        let Some(&capacity) = class.capacity.first() else { return };
+        if class.reload.is_some() {
+            // Whatever is on board, there may be a further trip.
+            self.spare[route as usize] = [capacity; 2];
+        } else {
             self.spare[route as usize] = [capacity - delivery[0], capacity - pickup[0]];
         }
     }

@@ -2,12 +2,13 @@
 
 use super::orders;
 use super::state::State;
+use crate::plan::Step;
 
 /// Share of the work between two plans told.
 const BETWEEN: f64 = 0.02;
 
-/// Gets the orders of stops, one per vehicle.
-pub(crate) type Tell<'t> = dyn FnMut(&[Vec<usize>]) + 't;
+/// Gets the orders of stops and reloads, one per vehicle.
+pub(crate) type Tell<'t> = dyn FnMut(&[Vec<Step>]) + 't;
 
 /// Who is told.
 pub(crate) struct Watcher<'w> {

@@ -7,6 +7,7 @@ mod formats;
 mod live;
 mod quality;
 mod reasons;
+mod reloads;
 mod rich;
 mod search;
 mod traffic;

@@ -196,6 +196,23 @@ fn large_vans_are_used_where_small_ones_are_cheaper_to_open_and_dearer_in_all() 
 }
 
 #[test]
+fn seven_stops_get_the_cheapest_of_all_mixtures_of_vans() {
+    for seed in 0..12 {
+        let problem = scattered_for(7, seed, |total| {
+            let van = |(i, share): (i64, i64)| {
+                let van = Vehicle::new(i.to_string(), 0).carrying(&[total / share + 5]);
+                Vehicle { fixed_cost: 3_000 + 9_000 / share, cost_per_km: 140 - 20 * share, ..van }
+            };
+            [1, 2, 2, 4, 4, 4].into_iter().enumerate().map(|(i, share)| van((i as i64, share))).collect()
+        });
+        let plan = solve(&problem, 20_000);
+        let (left_out, least) = exhaustive(&problem);
+        assert_eq!((plan.unassigned.len(), left_out), (0, 0));
+        assert!((plan.cost as f64 - least).abs() < 2.0, "seed {seed}: {} instead of {least}", plan.cost);
+    }
+}
+
+#[test]
 fn the_nearest_neighbour_plan_does_not_wait_for_a_near_stop_while_others_are_open() {
     // The stop next door opens late: going there first would leave no time for the two beyond it.
     let places = [0.0, 0.01, 0.05, 0.06].map(|east| Place { lat: 0.0, lon: east }).to_vec();

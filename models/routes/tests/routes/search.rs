@@ -97,3 +97,41 @@ proptest! {
         prop_assert_eq!(&solve(&problem, iterations), &plan);
     }
 }
+
+#[test]
+fn a_limit_of_distance_counts_the_metres_of_the_vehicles_own_roads() {
+    // By the second profile every way is twice as long: two stops there and back are 80, not 40.
+    let ways = |metres: i64| {
+        let matrix: Vec<Vec<i64>> = (0..3).map(|a| (0..3).map(|b| metres * i64::abs(a - b)).collect()).collect();
+        Travel::Matrices { distances_m: matrix.clone(), durations_s: matrix, places: Vec::new() }
+    };
+    for (most, served) in [(80, 2), (79, 1)] {
+        let van = Vehicle { profile: 1, max_distance_m: Some(most), ..Vehicle::new("van", 0) };
+        let stops = (1..3).map(|index| Stop::new(index.to_string(), index)).collect();
+        let parts = Parts { stops, shipments: Vec::new(), vehicles: vec![van], profiles: vec![ways(10), ways(20)] };
+        let problem = Problem::from_parts(parts).expect("well formed");
+        let plan = solve(&problem, 50);
+        assert_eq!(check(&problem, &plan), vec![]);
+        assert_eq!(2 - plan.unassigned.len(), served);
+    }
+}
+
+#[test]
+fn a_shipment_beyond_the_limits_of_distance_or_driving_is_left_out() {
+    // From 0 to the pickup at 10, on to the delivery at 25, and back: 50.
+    let points = vec![[0.0, 0.0], [10.0, 0.0], [25.0, 0.0]];
+    for (most, left_out) in [(50, 0), (49, 2)] {
+        for van in [
+            Vehicle { max_distance_m: Some(most), ..Vehicle::new("van", 0) },
+            Vehicle { max_travel_s: Some(most), ..Vehicle::new("van", 0) },
+        ] {
+            let stops = (1..3).map(|index| Stop::new(index.to_string(), index)).collect();
+            let shipments = vec![Shipment { pickup: 0, delivery: 1, amount: Vec::new() }];
+            let profiles = vec![Travel::Planar { points: points.clone(), rounding: Rounding::Nearest }];
+            let problem = Problem::from_parts(Parts { stops, shipments, vehicles: vec![van], profiles });
+            let plan = solve(problem.as_ref().expect("well formed"), 50);
+            assert_eq!(check(problem.as_ref().expect("well formed"), &plan), vec![]);
+            assert_eq!(plan.unassigned.len(), left_out);
+        }
+    }
+}

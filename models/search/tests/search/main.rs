@@ -8,7 +8,10 @@ mod world;
 use std::collections::BTreeMap;
 
 use dhow_events::ProductId;
-use dhow_search::{FacetCount, FacetsAsked, Mode, SearchAnswer, SearchIndex, SearchRequest, SearchSettings};
+use dhow_search::{
+    FacetCount, FacetsAsked, Mode, ProductWords, SavedQueries, SavedQuery, SearchAnswer, SearchIndex, SearchRequest,
+    SearchSettings,
+};
 use proptest::prelude::*;
 
 use world::{Plain, ask, batches, filters, query, vector};
@@ -64,6 +67,30 @@ proptest! {
             let request =
                 SearchRequest { mode, as_you_type: typed, filters: filters.clone(), facets: facets.clone(), ..ask(&text) };
             prop_assert_eq!(changed.search(&request).unwrap(), anew.search(&request).unwrap());
+        }
+    }
+
+    #[test]
+    fn saved_questions_are_answered_by_what_a_search_for_all_their_words_finds(
+        batches in batches(), asked in prop::collection::vec((query(), filters()), 1..12),
+    ) {
+        let mut settings = SearchSettings::default();
+        // All words must be there, and none is mended.
+        settings.keyword.required_share = 1.0;
+        let mut plain = Plain::default();
+        let index = index_after(&batches, &mut plain, settings);
+        let saved = asked.iter().map(|(text, filters)| SavedQuery::new(text, filters.clone()).unwrap());
+        let queries: Vec<(usize, SavedQuery)> = saved.enumerate().collect();
+        let many = SavedQueries::new(queries.clone());
+        for (number, (text, filters)) in asked.iter().enumerate() {
+            let found = index.search(&SearchRequest { filters: filters.clone(), ..ask(text) }).unwrap();
+            for document in plain.documents.values() {
+                let expected = naive::answers(document, text, filters);
+                let words = ProductWords::of(document);
+                prop_assert_eq!(queries[number].1.matches(&words), expected, "{} {:?}", text, document);
+                prop_assert_eq!(many.matching(&words).contains(&&number), expected);
+                prop_assert!(!expected || ids(&found).contains(&document.product), "a search finds it too");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::ProductId;
 use dhow_search::text::{Word, indexed_words, queried_words};
-use dhow_search::{Eligibility, Field, Filters, KeywordSettings, ProductDocument};
+use dhow_search::{Field, Filters, KeywordSettings, ProductDocument};
 
 fn words_of(document: &ProductDocument, field: Field) -> Vec<Word> {
     match field {
@@ -25,11 +25,16 @@ pub fn passes(document: &ProductDocument, filters: &Filters) -> bool {
         .attributes
         .iter()
         .all(|(name, values)| document.attributes.get(name).is_some_and(|value| values.contains(value)));
-    let region = filters.region.as_ref().is_none_or(|region| match &document.eligible {
-        Eligibility::Everywhere => true,
-        Eligibility::Regions(regions) => regions.contains(region),
-    });
+    let region = filters.region.as_ref().is_none_or(|region| document.sale_regions.admits(region));
     category && seller && price && attributes && region && (document.available || !filters.available_only)
+}
+
+/// Whether a product has every word of a text that stands in it, and passes the filters.
+pub fn answers(document: &ProductDocument, text: &str, filters: &Filters) -> bool {
+    let has = |word: &Word| {
+        Field::ALL.iter().any(|field| words_of(document, *field).iter().any(|other| other.stem == word.stem))
+    };
+    queried_words(text).iter().filter(|word| word.stands).all(has) && passes(document, filters)
 }
 
 /// Edits between two words, neighbours swapped being one (optimal string alignment).

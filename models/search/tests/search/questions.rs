@@ -1,9 +1,9 @@
 //! What questions are refused, corrected and completed, told by examples.
 
-use dhow_events::SellerId;
+use dhow_events::{SaleRegions, SellerId};
 use dhow_search::{
-    CHANGES_MAX, Change, Eligibility, Filters, Mode, ProductDocument, SearchError, SearchIndex, SearchRequest,
-    SearchSettings, difference, lift,
+    CHANGES_MAX, Change, Filters, Mode, ProductDocument, SearchError, SearchIndex, SearchRequest, SearchSettings,
+    difference, lift,
 };
 
 use crate::world::{ask, product};
@@ -17,7 +17,7 @@ fn put(number: u128, title: &str) -> Change {
         attributes: Default::default(),
         seller: SellerId::from_u128(1),
         price_minor: 100,
-        eligible: Eligibility::Everywhere,
+        sale_regions: SaleRegions::default(),
         available: true,
     }))
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dhow_events::{ProductId, SellerId};
-use dhow_search::{Change, Eligibility, FacetsAsked, Filters, Mode, ProductDocument, SearchRequest};
+use dhow_events::{ProductId, SaleRegions, SellerId};
+use dhow_search::{Change, FacetsAsked, Filters, Mode, ProductDocument, SearchRequest};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -26,7 +26,8 @@ pub const WORDS: [&str; 16] = [
     "tables",
 ];
 pub const CATEGORIES: [&str; 5] = ["home", "home/kitchen", "home/kitchen/cups", "toys/games", "food"];
-pub const REGIONS: [&str; 3] = ["NG", "GB", "DE"];
+pub const REGIONS: [&str; 4] = ["NG", "NG-LA", "GB", "ZZ"];
+const SALE_REGIONS: [&str; 6] = ["", "NG", "!NG", "002,!NG-LA", "150,NG-LA", "!150,!002"];
 
 pub fn product(number: u128) -> ProductId {
     ProductId::from_u128(number)
@@ -37,26 +38,34 @@ fn text(words: std::ops::Range<usize>) -> impl Strategy<Value = String> {
 }
 
 pub fn document() -> impl Strategy<Value = ProductDocument> {
-    let eligible = prop_oneof![
-        Just(Eligibility::Everywhere),
-        prop::collection::vec(select(&REGIONS[..]), 0..3)
-            .prop_map(|regions| Eligibility::Regions(regions.into_iter().map(str::to_owned).collect()))
-    ];
+    let sale_regions = select(&SALE_REGIONS[..]).prop_map(|text| text.parse::<SaleRegions>().unwrap());
     let colour = prop::option::of(select(&["red", "blue", "green"][..]));
-    (1..12u128, text(1..6), text(0..8), select(&CATEGORIES[..]), colour, 1..4u128, 1..50i64, eligible, any::<bool>())
-        .prop_map(|(number, title, description, category, colour, seller, price_minor, eligible, available)| {
-            ProductDocument {
-                product: product(number),
-                title,
-                description,
-                category: category.to_owned(),
-                attributes: colour.map(|colour| ("colour".to_owned(), colour.to_owned())).into_iter().collect(),
-                seller: SellerId::from_u128(seller),
-                price_minor,
-                eligible,
-                available,
-            }
-        })
+    (
+        1..12u128,
+        text(1..6),
+        text(0..8),
+        select(&CATEGORIES[..]),
+        colour,
+        1..4u128,
+        1..50i64,
+        sale_regions,
+        any::<bool>(),
+    )
+        .prop_map(
+            |(number, title, description, category, colour, seller, price_minor, sale_regions, available)| {
+                ProductDocument {
+                    product: product(number),
+                    title,
+                    description,
+                    category: category.to_owned(),
+                    attributes: colour.map(|colour| ("colour".to_owned(), colour.to_owned())).into_iter().collect(),
+                    seller: SellerId::from_u128(seller),
+                    price_minor,
+                    sale_regions,
+                    available,
+                }
+            },
+        )
 }
 
 /// A vector of two numbers of unit length.

@@ -2,6 +2,7 @@
 
 mod common;
 mod crash;
+mod erasure;
 mod files;
 mod log;
 mod watermark;

@@ -8,8 +8,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use dhow_auctions::Standing;
 use dhow_commerce::{
-    Auction, AuctionCancellation, AuctionInput, AuctionOffer, AuctionPayment, AuctionState, BidReceipt, Page, Storage,
+    Auction, AuctionBid, AuctionCancellation, AuctionInput, AuctionOffer, AuctionPayment, AuctionState, BidReceipt,
+    PAGE_LIMIT_MAX, Page, Storage,
 };
 use dhow_events::{AuctionId, BuyerId, CheckoutId, Money, ProductId, SellerId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,12 +20,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::checkouts::{checkout_answer, replayed};
 use super::fraud::unless_no_model;
+use super::persons::check_not_erased;
 use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::{JsonBody, Parameters, PathId, etag, idempotency, page_request};
 use crate::problem::Problem;
 use crate::schemas;
-use crate::settings::{EVENT_PAUSE, EVENT_STREAM_TIME_MAX, EVENT_STREAMS_MAX};
+use crate::settings::{EVENT_PAUSE, EVENT_STREAM_TIME_MAX, EVENT_STREAMS_MAX, PAGE_LIMIT_DEFAULT};
 
 /// Prices from a price on.
 #[derive(ToSchema)]
@@ -257,6 +260,79 @@ pub(crate) async fn get_auction(
     Ok(tagged(&app, app.engine.commerce().auction(caller.tenant, id).await?))
 }
 
+/// A bid that counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BidItem {
+    /// Its number in the auction, from 1.
+    sequence: i64,
+    #[schema(value_type = String)]
+    bidder: BuyerId,
+    #[schema(value_type = String)]
+    placed_at: Timestamp,
+    /// The price after it.
+    #[schema(value_type = schemas::Money)]
+    price: Money,
+    /// Who led after it.
+    #[schema(value_type = Option<String>)]
+    leader: Option<BuyerId>,
+}
+
+/// Bids of an auction, in the order in which they counted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BidsAnswer {
+    items: Vec<BidItem>,
+    /// The `after` of the next page; null where this is the last.
+    next: Option<i64>,
+}
+
+/// Which bids.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct BidParameters {
+    /// The most bids, 1 to 100; 20 where it is absent.
+    limit: Option<u32>,
+    /// Those after the one of this sequence; from the first where it is absent.
+    after: Option<i64>,
+}
+
+/// Read who bid on an auction, and what each bid did.
+///
+/// Maxima are told to nobody.
+#[utoipa::path(
+    get, path = "/v1/auctions/{id}/bids", tag = "auctions",
+    params(("id" = String, Path, description = "The auction."), BidParameters),
+    responses((status = 200, body = BidsAnswer)),
+)]
+pub(crate) async fn get_bids(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<AuctionId>,
+    Parameters(parameters): Parameters<BidParameters>,
+) -> Result<Json<BidsAnswer>, Problem> {
+    let limit = parameters.limit.unwrap_or(PAGE_LIMIT_DEFAULT);
+    if !(1..=PAGE_LIMIT_MAX).contains(&limit) {
+        return Err(Problem::parameter("limit", format!("is {limit}; it must be from 1 to {PAGE_LIMIT_MAX}")));
+    }
+    let after = parameters.after.unwrap_or(0);
+    if after < 0 {
+        return Err(Problem::parameter("after", format!("is {after}; it must be a bid's sequence, or 0")));
+    }
+    let commerce = app.engine.commerce();
+    let currency = commerce.auction(caller.tenant, id).await?.terms.currency;
+    let mut bids = commerce.bids_after(caller.tenant, id, after, limit + 1).await?;
+    let more = bids.len() > limit as usize;
+    bids.truncate(limit as usize);
+    let item = |(bid, standing): &(AuctionBid, Standing)| BidItem {
+        sequence: bid.sequence,
+        bidder: bid.bidder,
+        placed_at: bid.placed_at,
+        price: Money::new(standing.price_minor.unwrap_or_default(), currency),
+        leader: standing.leader.map(|leader| leader.bidder),
+    };
+    let next = bids.last().filter(|_| more).map(|(bid, _)| bid.sequence);
+    Ok(Json(BidsAnswer { items: bids.iter().map(item).collect(), next }))
+}
+
 /// A bid.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -319,6 +395,7 @@ pub(crate) async fn post_bids(
 ) -> Result<Response, Problem> {
     let key = idempotency(&headers, &format!("POST /v1/auctions/{id}/bids"), &body.bytes)?;
     let BidRequest { bidder, maximum } = body.value;
+    check_not_erased(&app, caller.tenant, bidder)?;
     let placed = app.engine.commerce().place_bid(caller.tenant, id, (bidder, maximum), key.as_ref()).await?;
     Ok((StatusCode::CREATED, replayed(placed.replayed), Json(BidAnswer::from(placed.value))).into_response())
 }
@@ -352,6 +429,7 @@ pub(crate) async fn post_buy_now(
     body: JsonBody<BuyNowBody>,
 ) -> Result<Response, Problem> {
     let key = idempotency(&headers, &format!("POST /v1/auctions/{id}/buy-now"), &body.bytes)?;
+    check_not_erased(&app, caller.tenant, body.value.buyer)?;
     let bought = app.engine.commerce().buy_now(caller.tenant, id, body.value.buyer, key.as_ref()).await?;
     Ok((replayed(bought.replayed), tagged(&app, bought.value)).into_response())
 }

@@ -8,11 +8,12 @@ use dhow_commerce::{
     Answered, CartLine, Checkout, CheckoutRequest, CheckoutState, Order, OrderFilter, OrderState, OutboxRecord, Page,
     Quote, Storage,
 };
-use dhow_events::{BuyerId, CheckoutId, Fact, OrderId, SellerId, cloudevents};
+use dhow_events::{BuyerId, CheckoutId, Currency, Fact, OrderId, Region, SellerId, cloudevents};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::fraud::unless_no_model;
+use super::persons::check_not_erased;
 use crate::access::Caller;
 use crate::app::Shared;
 use crate::input::{JsonBody, Parameters, PathId, etag, idempotency, page_request};
@@ -31,6 +32,14 @@ pub(crate) struct QuoteRequest {
     /// 1 to 1,000 lines.
     #[schema(value_type = Vec<schemas::CartLine>)]
     lines: Vec<CartLine>,
+    /// Where the parcel goes; without it only price lists that hold everywhere count.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "NG-LA")]
+    delivery_region: Option<Region>,
+    /// What is paid in; without it, the currency of the products' own prices.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "USD")]
+    currency: Option<Currency>,
 }
 
 /// Price a cart, changing nothing.
@@ -43,7 +52,8 @@ pub(crate) async fn post_quotes(
     caller: Caller,
     body: JsonBody<QuoteRequest>,
 ) -> Result<Json<Quote>, Problem> {
-    Ok(Json(app.engine.commerce().quote(caller.tenant, &body.value.lines).await?))
+    let QuoteRequest { lines, delivery_region, currency } = &body.value;
+    Ok(Json(app.engine.commerce().quote(caller.tenant, lines, *delivery_region, *currency).await?))
 }
 
 /// Buy what is in a cart.
@@ -63,6 +73,7 @@ pub(crate) async fn post_checkouts(
     body: JsonBody<CheckoutRequest>,
 ) -> Result<Response, Problem> {
     let key = idempotency(&headers, "POST /v1/checkouts", &body.bytes)?;
+    check_not_erased(&app, caller.tenant, body.value.buyer)?;
     let answered = app.engine.commerce().submit_checkout(caller.tenant, &body.value, key.as_ref()).await;
     let answered = answered.map_err(|error| unless_no_model(&app, caller.tenant, error.into()))?;
     Ok(checkout_answer(answered))

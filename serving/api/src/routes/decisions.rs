@@ -17,7 +17,7 @@ use crate::schemas;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DecisionParameters {
-    /// Only of this kind: `recommendation`, `fraud`, `risk`, `forecast` or `route`.
+    /// Only of this kind: `recommendation`, `fraud`, `risk`, `forecast`, `route`, `text_similarity`, `delivery_time` or `credit`.
     #[param(value_type = Option<String>)]
     kind: Option<DecisionKind>,
     /// Only with this outcome: `answered`, `applied`, `refused` or `aborted`.

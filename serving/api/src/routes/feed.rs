@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::{FEED_PAGE_MAX, FeedEvent, FeedPage, FeedStart, event_kinds, told};
@@ -19,7 +19,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::Caller;
 use crate::app::Shared;
 use crate::event_schemas;
-use crate::input::Parameters;
+use crate::input::{Parameters, accepts};
 use crate::problem::Problem;
 use crate::settings::{EVENT_PAUSE, EVENT_STREAM_TIME_MAX, EVENT_STREAMS_MAX, PAGE_LIMIT_DEFAULT};
 
@@ -98,7 +98,7 @@ pub(crate) async fn get_events(
     let types = types.as_deref().into_iter().flat_map(|types| types.split(','));
     let parameter = |error| Problem::from(error).into_parameter();
     let kinds = event_kinds(types, "/type").map_err(parameter)?;
-    if !wants_stream(&headers) {
+    if !accepts(&headers, STREAM_TYPE) {
         let start = FeedStart::parse(after.as_deref()).map_err(parameter)?;
         let limit = limit.unwrap_or(PAGE_LIMIT_DEFAULT);
         let page = app.engine.commerce().feed_page(caller.tenant, start, &kinds, limit).await.map_err(parameter)?;
@@ -111,11 +111,6 @@ pub(crate) async fn get_events(
 
 fn answer(page: &FeedPage) -> FeedAnswer {
     FeedAnswer { items: page.events.iter().map(FeedItem::of).collect(), next: page.next.encode(), more: page.more }
-}
-
-fn wants_stream(headers: &HeaderMap) -> bool {
-    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accepted.split(',').any(|one| one.split(';').next().is_some_and(|name| name.trim() == STREAM_TYPE))
 }
 
 async fn stream(

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Caller;
 use crate::app::{App, Shared};
+use crate::fraud_schemas;
 use crate::input::{Parameters, PathId};
 use crate::problem::Problem;
 use crate::schemas;
@@ -24,7 +25,7 @@ pub(crate) struct FraudDecisionAnswer {
     #[schema(value_type = schemas::Decision)]
     decision: DecisionRecord,
     /// Where a person was asked to look.
-    #[schema(value_type = Option<schemas::FraudCase>, required)]
+    #[schema(value_type = Option<fraud_schemas::FraudCase>, required)]
     case: Option<FraudCase>,
 }
 
@@ -60,7 +61,7 @@ pub(crate) struct HealthParameters {
 /// training data, and models that look on beside the one that decides. Labels are as of the lake's last checkpoint.
 #[utoipa::path(
     get, path = "/v1/fraud/health", tag = "fraud", params(HealthParameters),
-    responses((status = 200, body = schemas::FraudHealth)),
+    responses((status = 200, body = fraud_schemas::FraudHealth)),
 )]
 pub(crate) async fn get_fraud_health(
     State(app): State<Shared>,

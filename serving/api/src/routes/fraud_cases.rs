@@ -12,9 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Caller;
 use crate::app::Shared;
+use crate::fraud_schemas;
 use crate::input::{JsonBody, Parameters, PathId, page_request};
 use crate::problem::Problem;
-use crate::schemas;
 
 /// Which cases.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -72,7 +72,7 @@ pub(crate) struct VerdictRequest {
 /// List cases, newest first.
 #[utoipa::path(
     get, path = "/v1/fraud/cases", tag = "fraud", params(CaseParameters),
-    responses((status = 200, body = schemas::FraudCasePage)),
+    responses((status = 200, body = fraud_schemas::FraudCasePage)),
 )]
 pub(crate) async fn get_cases(
     State(app): State<Shared>,
@@ -88,7 +88,7 @@ pub(crate) async fn get_cases(
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FraudCaseAnswer {
     #[serde(flatten)]
-    #[schema(value_type = schemas::FraudCase)]
+    #[schema(value_type = fraud_schemas::FraudCase)]
     case: FraudCase,
     links: CaseLinks,
 }
@@ -184,7 +184,7 @@ pub(crate) async fn get_case(
 /// minutes. 204: none waits that this reviewer may decide.
 #[utoipa::path(
     post, path = "/v1/fraud/cases/claim", tag = "fraud", request_body = ReviewerRequest,
-    responses((status = 200, body = schemas::FraudCase), (status = 204)),
+    responses((status = 200, body = fraud_schemas::FraudCase), (status = 204)),
 )]
 pub(crate) async fn post_next_claim(
     State(app): State<Shared>,
@@ -199,7 +199,7 @@ pub(crate) async fn post_next_claim(
 #[utoipa::path(
     post, path = "/v1/fraud/cases/{id}/claim", tag = "fraud", request_body = ReviewerRequest,
     params(("id" = String, Path, description = "The decision that opened it.")),
-    responses((status = 200, body = schemas::FraudCase)),
+    responses((status = 200, body = fraud_schemas::FraudCase)),
 )]
 pub(crate) async fn post_claim(
     State(app): State<Shared>,
@@ -214,7 +214,7 @@ pub(crate) async fn post_claim(
 #[utoipa::path(
     post, path = "/v1/fraud/cases/{id}/release", tag = "fraud", request_body = ReviewerRequest,
     params(("id" = String, Path, description = "The decision that opened it.")),
-    responses((status = 200, body = schemas::FraudCase)),
+    responses((status = 200, body = fraud_schemas::FraudCase)),
 )]
 pub(crate) async fn post_release(
     State(app): State<Shared>,
@@ -229,7 +229,7 @@ pub(crate) async fn post_release(
 #[utoipa::path(
     post, path = "/v1/fraud/cases/{id}/notes", tag = "fraud", request_body = NoteRequest,
     params(("id" = String, Path, description = "The decision that opened it.")),
-    responses((status = 200, body = schemas::FraudCase)),
+    responses((status = 200, body = fraud_schemas::FraudCase)),
 )]
 pub(crate) async fn post_note(
     State(app): State<Shared>,
@@ -248,7 +248,7 @@ pub(crate) async fn post_note(
 #[utoipa::path(
     post, path = "/v1/fraud/cases/{id}/verdict", tag = "fraud", request_body = VerdictRequest,
     params(("id" = String, Path, description = "The decision that opened it.")),
-    responses((status = 200, body = schemas::FraudCase)),
+    responses((status = 200, body = fraud_schemas::FraudCase)),
 )]
 pub(crate) async fn post_verdict(
     State(app): State<Shared>,

@@ -11,9 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Caller;
 use crate::app::Shared;
+use crate::fraud_schemas;
 use crate::input::{JsonBody, Parameters};
 use crate::problem::Problem;
-use crate::schemas;
 use crate::settings::PAGE_LIMIT_DEFAULT;
 
 /// Which list, by the two parts of the path.
@@ -50,7 +50,7 @@ pub(crate) struct ListParameters {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ListPage {
     /// Entries that count now, oldest first.
-    #[schema(value_type = Vec<schemas::ListEntry>)]
+    #[schema(value_type = Vec<fraud_schemas::ListEntry>)]
     items: Vec<ListEntry>,
     /// The cursor of the next page; null on the last one.
     #[schema(required)]
@@ -113,7 +113,7 @@ pub(crate) struct ListEntryRequest {
         ("kind" = String, Path, description = "The kind of key."),
         ("effect" = String, Path, description = "`block` or `allow`."),
     ),
-    responses((status = 201, body = schemas::ListEntry)),
+    responses((status = 201, body = fraud_schemas::ListEntry)),
 )]
 pub(crate) async fn post_list(
     State(app): State<Shared>,

@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::app::Shared;
+use crate::fraud_schemas;
 use crate::input::{JsonBody, PathText};
 use crate::problem::Problem;
-use crate::schemas;
 
 /// Rules that are being written.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,7 +22,7 @@ pub(crate) struct RuleDraftAnswer {
     /// The version that they would have.
     #[schema(value_type = String)]
     version: Hash,
-    #[schema(value_type = Vec<schemas::FraudRule>)]
+    #[schema(value_type = Vec<fraud_schemas::FraudRule>)]
     rules: Vec<Rule>,
     #[schema(value_type = String)]
     saved_at: Timestamp,
@@ -34,7 +34,7 @@ pub(crate) struct FraudRulesAnswer {
     /// The version in force: the hash over its rules; that of no rules where nothing was published.
     #[schema(value_type = String)]
     version: Hash,
-    #[schema(value_type = Vec<schemas::FraudRule>)]
+    #[schema(value_type = Vec<fraud_schemas::FraudRule>)]
     rules: Vec<Rule>,
     #[schema(required)]
     draft: Option<RuleDraftAnswer>,
@@ -54,7 +54,7 @@ pub(crate) async fn get_rules(State(app): State<Shared>, caller: Caller) -> Resu
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleDraftRequest {
     /// All rules of the set, at most 500.
-    #[schema(value_type = Vec<schemas::FraudRule>)]
+    #[schema(value_type = Vec<fraud_schemas::FraudRule>)]
     rules: Vec<Rule>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) struct PublishRequest {
 /// Put a version into force that a backtest tried.
 #[utoipa::path(
     post, path = "/v1/fraud/rules/publish", tag = "fraud", request_body = PublishRequest,
-    responses((status = 200, body = schemas::RuleLogLine)),
+    responses((status = 200, body = fraud_schemas::RuleLogLine)),
 )]
 pub(crate) async fn post_publish(
     State(app): State<Shared>,
@@ -124,7 +124,7 @@ pub(crate) struct RollbackRequest {
 /// Put an earlier version into force again.
 #[utoipa::path(
     post, path = "/v1/fraud/rules/rollback", tag = "fraud", request_body = RollbackRequest,
-    responses((status = 200, body = schemas::RuleLogLine)),
+    responses((status = 200, body = fraud_schemas::RuleLogLine)),
 )]
 pub(crate) async fn post_rollback(
     State(app): State<Shared>,
@@ -139,7 +139,7 @@ pub(crate) async fn post_rollback(
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RuleLogAnswer {
     /// Oldest first.
-    #[schema(value_type = Vec<schemas::RuleLogLine>)]
+    #[schema(value_type = Vec<fraud_schemas::RuleLogLine>)]
     items: Vec<BookEntry>,
 }
 

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::answers::ModelPart;
 use super::fraud::unless_no_model;
+use super::persons::check_not_erased;
 use crate::access::Caller;
 use crate::app::{App, Shared};
 use crate::input::{JsonBody, parse_json};
@@ -294,6 +295,7 @@ fn check_values(
     checkout: &CheckoutSubmitted,
     places: &[(&str, &str)],
 ) -> Result<(), Problem> {
+    check_not_erased(app, tenant, checkout.buyer)?;
     let id = EventId::from_u128(checkout.checkout.as_u128());
     let event = Event { id, tenant, event_time: app.engine.clock().now(), fact: checkout.clone().into() };
     event.check_values().map_err(|problem| {

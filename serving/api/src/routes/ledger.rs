@@ -1,23 +1,26 @@
-//! The books: trial balance, and the journal as CSV; what is written in them is commerce's.
+//! The books: trial balance, and the journal as CSV or Parquet; what is written in them is commerce's.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::Storage;
-use dhow_ledger::{TrialBalance, journal_csv};
+use dhow_events::Timestamp;
+use dhow_ledger::{TrialBalance, journal_csv, journal_parquet};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Caller;
 use crate::app::Shared;
-use crate::input::Parameters;
+use crate::input::{Parameters, accepts};
 use crate::problem::Problem;
 
 /// Batches of a part of the journal, where the request does not say.
 const JOURNAL_BATCHES_DEFAULT: u32 = 1_000;
 /// The most batches of a part of the journal.
 const JOURNAL_BATCHES_MAX: u32 = 10_000;
+/// The media type of Parquet files.
+const PARQUET_TYPE: &str = "application/vnd.apache.parquet";
 /// The header with the number after which the next part of the journal begins.
 const NEXT_AFTER: &str = "next-after";
 
@@ -53,6 +56,15 @@ pub(crate) struct TrialBalanceAnswer {
     accounts: Vec<TrialLineAnswer>,
 }
 
+/// As of when.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TrialParameters {
+    /// The totals after what was written until this time, added up from the journal; as they are now where it is absent.
+    #[param(value_type = Option<String>, format = DateTime)]
+    at: Option<Timestamp>,
+}
+
 /// Which part of the journal.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -63,15 +75,21 @@ pub(crate) struct JournalParameters {
     limit: Option<u32>,
 }
 
-/// Read the trial balance as it is now.
+/// Read the trial balance as it is now, or as it was at a time.
 #[utoipa::path(
-    get, path = "/v1/ledger/trial-balance", tag = "ledger", responses((status = 200, body = TrialBalanceAnswer)),
+    get, path = "/v1/ledger/trial-balance", tag = "ledger", params(TrialParameters),
+    responses((status = 200, body = TrialBalanceAnswer)),
 )]
 pub(crate) async fn get_trial_balance(
     State(app): State<Shared>,
     caller: Caller,
+    Parameters(parameters): Parameters<TrialParameters>,
 ) -> Result<Json<TrialBalanceAnswer>, Problem> {
-    let trial = TrialBalance::of(&app.engine.store().balances(caller.tenant).await?);
+    let balances = match parameters.at {
+        Some(at) => app.engine.store().balances_at(caller.tenant, at).await?,
+        None => app.engine.store().balances(caller.tenant).await?,
+    };
+    let trial = TrialBalance::of(&balances);
     let sum = |(asset, (debits, credits)): (&dhow_ledger::Asset, &(i128, i128))| TrialSumAnswer {
         asset: asset.to_string(),
         debits: debits.to_string(),
@@ -93,16 +111,17 @@ pub(crate) async fn get_trial_balance(
     }))
 }
 
-/// Read the journal as CSV, a line for each entry, in the order in which it was written.
+/// Read the journal, a line for each entry, in the order in which it was written.
 ///
-/// The header `next-after` names where the next part begins; it is absent on the last.
+/// It is CSV, or Parquet with `Accept: application/vnd.apache.parquet`. The header `next-after` names where the next part begins; it is absent on the last.
 #[utoipa::path(
     get, path = "/v1/ledger/journal", tag = "ledger", params(JournalParameters),
-    responses((status = 200, body = String, content_type = "text/csv")),
+    responses((status = 200, content((String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet")))),
 )]
 pub(crate) async fn get_journal(
     State(app): State<Shared>,
     caller: Caller,
+    headers: HeaderMap,
     Parameters(parameters): Parameters<JournalParameters>,
 ) -> Result<Response, Problem> {
     let limit = parameters.limit.unwrap_or(JOURNAL_BATCHES_DEFAULT);
@@ -112,8 +131,13 @@ pub(crate) async fn get_journal(
     }
     let batches = app.engine.store().journal(caller.tenant, parameters.after.unwrap_or(0), limit).await?;
     let last = batches.last().filter(|_| batches.len() == limit as usize).map(|(number, _)| *number);
-    let csv = journal_csv(batches.iter().map(|(_, batch)| batch));
-    let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv).into_response();
+    let batches = batches.iter().map(|(_, batch)| batch);
+    let mut response = if accepts(&headers, PARQUET_TYPE) {
+        let file = journal_parquet(batches).map_err(Problem::internal)?;
+        ([(header::CONTENT_TYPE, PARQUET_TYPE)], file).into_response()
+    } else {
+        ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], journal_csv(batches)).into_response()
+    };
     if let Some(number) = last {
         response.headers_mut().insert(NEXT_AFTER, number.into());
     }

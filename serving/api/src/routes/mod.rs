@@ -5,7 +5,9 @@ mod auctions;
 mod audit;
 mod checkouts;
 mod customers;
+mod customs;
 mod decisions;
+mod declarations;
 mod delivery_times;
 mod disputes;
 mod events;
@@ -25,19 +27,25 @@ mod keys;
 mod ledger;
 mod model_trials;
 mod models;
+mod pay_later;
 mod payments;
+mod persons;
 mod plans;
+mod product_files;
 mod products;
 mod recommendations;
 mod reorders;
 mod returns;
 pub(crate) mod route_plans;
+mod sea;
 mod search;
 mod segment;
+mod shipments;
 mod sql;
 mod texts;
 mod trial_schemas;
 mod trust;
+mod watches;
 mod webhooks;
 mod what_if;
 
@@ -108,6 +116,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(reorders::post_receive))
         .routes(routes!(reorders::get_budgets, reorders::put_budgets))
         .routes(routes!(products::get_products, products::post_products))
+        .routes(routes!(product_files::post_product_import))
+        .routes(routes!(product_files::get_product_export))
         .routes(routes!(products::get_product, products::put_product))
         .routes(routes!(products::get_stock, products::put_stock))
         .routes(routes!(checkouts::post_quotes))
@@ -120,13 +130,31 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(returns::get_return))
         .routes(routes!(returns::post_return_steps))
         .routes(routes!(returns::post_settlements))
+        .routes(routes!(pay_later::get_pay_later_plans))
+        .routes(routes!(pay_later::put_pay_later_plan))
+        .routes(routes!(pay_later::post_pay_later_eligibility))
+        .routes(routes!(pay_later::get_agreements))
+        .routes(routes!(pay_later::get_agreement))
+        .routes(routes!(pay_later::post_agreement_payments))
         .routes(routes!(disputes::get_disputes, disputes::post_disputes))
         .routes(routes!(disputes::get_dispute))
         .routes(routes!(disputes::post_dispute_steps))
+        .routes(routes!(customs::post_customs_quotes))
+        .routes(routes!(declarations::get_declarations, declarations::post_declarations))
+        .routes(routes!(declarations::get_declaration))
+        .routes(routes!(declarations::post_declaration_steps))
+        .routes(routes!(shipments::post_shipping_quotes))
+        .routes(routes!(shipments::post_shipments))
+        .routes(routes!(shipments::get_shipments))
+        .routes(routes!(shipments::get_shipment))
+        .routes(routes!(shipments::post_shipment_void))
+        .routes(routes!(shipments::post_carrier_events))
+        .routes(routes!(sea::get_sea_routes))
+        .routes(routes!(sea::get_container))
         .routes(routes!(auctions::get_auctions, auctions::post_auctions))
         .routes(routes!(auctions::get_auction))
         .routes(routes!(auctions::get_auction_events))
-        .routes(routes!(auctions::post_bids))
+        .routes(routes!(auctions::get_bids, auctions::post_bids))
         .routes(routes!(auctions::post_buy_now))
         .routes(routes!(auctions::post_auction_cancel))
         .routes(routes!(auctions::post_auction_checkout))
@@ -139,6 +167,10 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::get_transfer))
         .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
         .routes(routes!(payments::post_notice))
+        .routes(routes!(watches::get_saved_searches, watches::post_saved_searches))
+        .routes(routes!(watches::get_saved_search, watches::delete_saved_search))
+        .routes(routes!(watches::get_price_alerts, watches::post_price_alerts))
+        .routes(routes!(watches::get_price_alert, watches::delete_price_alert))
         .routes(routes!(webhooks::get_webhook_endpoints, webhooks::post_webhook_endpoints))
         .routes(routes!(
             webhooks::get_webhook_endpoint,
@@ -152,6 +184,9 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(webhooks::post_webhook_replay))
         .routes(routes!(ledger::get_trial_balance))
         .routes(routes!(ledger::get_journal))
+        .routes(routes!(persons::get_export))
+        .routes(routes!(persons::post_erase))
+        .routes(routes!(persons::get_erasure))
         .routes(routes!(features::get_features))
         .routes(routes!(features::post_features))
         .routes(routes!(search::get_search))
@@ -162,6 +197,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(model_trials::get_trial, model_trials::put_trial, model_trials::delete_trial))
         .routes(routes!(model_trials::post_outcomes))
         .routes(routes!(models::get_status))
+        .routes(routes!(keys::get_roles))
         .routes(routes!(keys::get_api_keys, keys::post_api_keys))
         .routes(routes!(keys::delete_api_key))
         .routes(routes!(audit::get_audit_log))

@@ -75,7 +75,7 @@ pub(crate) struct PayoutRequest {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TransferParameters {
-    /// Only of this kind: `capture`, `void`, `refund` or `payout`.
+    /// Only of this kind: `capture`, `void`, `refund`, `payout`, `instalment` or `instalment_refund`.
     #[param(value_type = Option<String>)]
     kind: Option<TransferKind>,
     /// Only of this payment.

@@ -41,7 +41,7 @@ pub(crate) struct RecommendationRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "home")]
     surface: Surface,
-    /// Where the shopper is.
+    /// Where the shopper is: products that are not sold there are left out.
     #[schema(value_type = Option<String>)]
     region: Option<Region>,
     /// Only this category and its parts.
@@ -203,6 +203,9 @@ pub(crate) struct RelatedAnswer {
 pub(crate) struct RelatedParameters {
     /// How many, 1 to 100; 10 where it is absent.
     count: Option<usize>,
+    /// Where the shopper is: products that are not sold there are left out.
+    #[param(value_type = Option<String>)]
+    region: Option<Region>,
 }
 
 /// Products related to one.
@@ -218,7 +221,7 @@ pub(crate) async fn get_related(
     Parameters(parameters): Parameters<RelatedParameters>,
 ) -> Result<Json<RelatedAnswer>, Problem> {
     let count = parameters.count.unwrap_or(COUNT_DEFAULT);
-    let answer = app.engine.related(caller.tenant, product, count).await;
+    let answer = app.engine.related(caller.tenant, product, parameters.region, count).await;
     let (related, model) = ModelPart::split(answer.map_err(|error| Problem::from(error).into_parameter())?);
     let item = |(product, offer, score): (ProductId, Offer, f64)| RelatedItem {
         product,

@@ -108,6 +108,8 @@ pub(crate) struct ReturnLineAnswer {
     accepted: i64,
     /// Units that went back into stock.
     restocked: i64,
+    /// Units that had not been shipped when it was opened; they are not shipped any more.
+    called_off: i64,
 }
 
 /// A line of a timeline.

@@ -51,7 +51,7 @@ pub(crate) struct SearchParameters {
     /// Attributes as `name:value`, separated by commas; of several values of one name any will do. Where a product ships
     /// from is `ships_from`.
     attribute: Option<String>,
-    /// A region that the product may be bought in. Products are eligible everywhere unless something says otherwise.
+    /// A region that the product may be sold in, such as `NG-LA`.
     region: Option<String>,
     /// `true` for what can be bought now alone.
     #[serde(default)]

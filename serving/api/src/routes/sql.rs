@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 
 use crate::access::Caller;
 use crate::app::Shared;
-use crate::input::JsonBody;
+use crate::input::{JsonBody, accepts};
 use crate::problem::Problem;
 use crate::settings::{SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_SPILL_BYTES_MAX, SQL_TIME_MAX};
 
@@ -78,8 +78,7 @@ pub(crate) async fn post_sql(
         Problem::busy("busy", format!("{SQL_QUERIES_MAX} queries are running already; try again shortly"))
     })?;
     let batches = ask(&app.engine, caller.tenant, &body.value.query, place).await?;
-    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if accepted.split(',').any(|kind| kind.split(';').next().unwrap_or_default().trim() == ARROW_STREAM_TYPE) {
+    if accepts(&headers, ARROW_STREAM_TYPE) {
         let bytes = arrow_stream(&batches).map_err(Problem::internal)?;
         return Ok(([(header::CONTENT_TYPE, ARROW_STREAM_TYPE)], bytes).into_response());
     }

@@ -65,6 +65,17 @@ async fn an_auction_is_bid_on_closed_paid_and_watched() {
     assert_eq!((&read["leader"], &read["bids"], &read["buy_now"]), (&json!(bidder(1)), &json!(2), &json!(null)));
     assert!(!read.to_string().contains("\"1000\""), "maxima are told to nobody");
 
+    let bids = world.get(format!("{path}/bids?limit=1")).await;
+    let item = |sequence: i64, who: u128, price: i64, leader: u128| {
+        let at = world.engine.clock().now();
+        json!({ "sequence": sequence, "bidder": bidder(who), "placed_at": at, "price": usd(price), "leader": bidder(leader) })
+    };
+    assert_eq!(bids.json(), json!({ "items": [item(1, 1, 500, 1)], "next": 1 }));
+    let rest = world.get(format!("{path}/bids?after=1")).await;
+    assert_eq!(rest.json(), json!({ "items": [item(2, 2, 750, 1)], "next": null }));
+    assert!(!bids.text.contains("\"1000\"") && !rest.text.contains("\"700\""), "maxima are told to nobody");
+    assert_eq!(world.get(format!("{path}/bids?limit=101")).await.pointers(), ["/limit"]);
+
     world.clock.advance(61 * MINUTE_MICROS);
     world.until(&path, |auction| auction["state"] == "awaiting_payment").await;
     let wrong = world.post(&format!("{path}/checkout"), &payment(2)).await;

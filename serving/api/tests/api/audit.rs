@@ -9,7 +9,7 @@ use crate::world::{World, product, view};
 async fn every_change_is_logged_with_its_key_and_request_and_the_chain_verifies() {
     let world = World::new().await;
     let (admin_id, admin) = world.key("ten_default", &[Permission::Admin]).await;
-    let (seller_id, seller) = world.key("ten_default", &[Permission::ProductsWrite]).await;
+    let (seller_id, seller) = world.key("ten_default", &[Permission::ProductsWrite, Permission::StockWrite]).await;
     let (_, other) = world.key("ten_other", &[Permission::Admin]).await;
     let list = |key: &str| {
         let ask = world.ask("POST", "/v1/products").key(key).header("x-request-id", "shop-1");

@@ -120,3 +120,28 @@ async fn a_checkout_sent_again_is_answered_the_same_and_bought_once() {
     // The outbox hands the facts of the checkout to the log.
     world.until("/v1/status", |status| status["log_events"].as_u64() >= Some(12)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn price_lists_price_a_cart_and_are_refused_with_their_place() {
+    let world = World::new().await;
+    let money = |amount: &str, currency: &str| json!({ "amount": amount, "currency": currency });
+    let mut cup = product("Cup", 500);
+    cup["prices"] = json!([{ "region": "NG", "breaks": [
+        { "quantity": 5, "unit_price": money("450", "USD") }, { "quantity": 10, "unit_price": money("400", "USD") },
+    ] }]);
+    let listed = world.post("/v1/products", &cup).await;
+    assert_eq!(listed.status, 201, "{listed:?}");
+    let id = listed.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.get(format!("/v1/products/{id}")).await.json()["prices"], listed.json()["prices"]);
+    let quote = async |quantity: i64, region: &str| {
+        let lines = json!([{ "product": id, "quantity": quantity }]);
+        world.post("/v1/quotes", &json!({ "lines": lines, "delivery_region": region })).await
+    };
+    assert_eq!(quote(10, "NG-LA").await.json()["total"], money("4000", "USD"));
+    assert_eq!(quote(4, "GB").await.json()["total"], money("2000", "USD"));
+    let below = quote(4, "NG-LA").await;
+    assert_eq!((below.status, below.pointers()), (422, vec!["/lines/0/quantity".to_owned()]));
+    assert!(below.text.contains("at least 5"), "{below:?}");
+    cup["prices"][0]["breaks"][1]["quantity"] = json!(5);
+    assert_eq!(world.post("/v1/products", &cup).await.pointers(), ["/prices/0/breaks/1/quantity"]);
+}

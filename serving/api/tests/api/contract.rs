@@ -1,15 +1,11 @@
 //! The OpenAPI document against made-up requests: each answer is one that it tells of; what the answers mean is tested elsewhere.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::Arc;
-
 use dhow_api::ApiSettings;
 use dhow_commerce::Permission;
-use dhow_events::{ProductId, SystemClock};
+use dhow_events::ProductId;
 use serde_json::{Value, json};
 
-use crate::clients::python_with;
+use crate::clients::run_client_at;
 use crate::world::{World, buyer, seller};
 use crate::{inference, trained};
 
@@ -53,26 +49,15 @@ async fn furnished(world: &World) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_to_made_up_requests_is_one_that_the_openapi_document_tells_of() {
-    let world = World::with(ApiSettings::default(), Arc::new(SystemClock)).await;
-    let ids = furnished(&world).await;
+    let world = World::new().await;
+    let ids = furnished(&world).await.to_string();
     let (_, key) = world.key("ten_default", &[Permission::Admin]).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     // One caller asks everything.
     let settings =
         ApiSettings { requests_per_second_max: u32::MAX, request_burst_max: u32::MAX, ..ApiSettings::default() };
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async move { drop(stopped.await) };
-    let server = tokio::spawn(dhow_api::serve(world.engine.clone(), settings, listener, shutdown));
     let cases = std::env::var("DHOW_CONTRACT_CASES").unwrap_or_else(|_| CASES.to_owned());
-    let mut command = Command::new(python_with("schemathesis"));
-    command.arg(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/contract_client.py"));
-    command.args([&url, &key, &cases, SEED, &ids.to_string()]);
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let (told, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{told}{wrong}");
+    let script = ("schemathesis", "contract_client.py", "");
+    let told = run_client_at(&world, settings, script, &[&key, &cases, SEED, &ids]).await;
     let made = told.lines().find(|line| line.contains(" generated, ")).unwrap_or_default();
     println!("measured: {}", made.trim());
-    drop(stop);
-    server.await.unwrap().unwrap();
 }

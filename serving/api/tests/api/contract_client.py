@@ -16,7 +16,7 @@ url, key, cases, seed, ids = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.arg
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 LEFT_OUT = r"^/v1/api-keys|/events$"
 # Operations that have something to make up; each gets some dozen fixed cases of its schema's edges besides.
-OPERATIONS = 105
+OPERATIONS = 110
 # Only what its rail signed is taken.
 SIGNED = "POST /v1/webhooks/payments/{rail}"
 

@@ -23,6 +23,7 @@ impl Operation {
         let prefix = match parts.next().unwrap_or("") {
             "trust" if parts.next() == Some("sellers") => "sel",
             "trust" => "buy",
+            "pay-later" => "agr",
             "payments" => "pay",
             "transfers" => "trf",
             "sellers" => "sel",
@@ -32,18 +33,28 @@ impl Operation {
             "auctions" => "auc",
             "returns" => "ret",
             "disputes" => "dsp",
+            "shipments" => "shp",
+            "customs" => "dcl",
             "api-keys" => "key",
             "reorder-proposals" => "reo",
             "route-plans" => "pln",
             "webhook-endpoints" => "whe",
-            "features" => "buy",
+            "saved-searches" => "ssr",
+            "price-alerts" => "pal",
+            "features" | "persons" => "buy",
+            "erasures" => "era",
             _ => "prd",
         };
         let id = format!("{prefix}_{uuid}");
         let path = self.template.replace("{id}", &id).replace("{product}", &id).replace("{entity_id}", &id);
         let path = path.replace("{model}", "absent").replace("{version}", "absent");
         let path = path.replace("{delivery}", &format!("whd_{uuid}"));
-        path.replace("{kind}", "card").replace("{effect}", "block").replace("{rail}", "simulator")
+        path.replace("{name}", "absent")
+            .replace("{kind}", "card")
+            .replace("{effect}", "block")
+            .replace("{rail}", "simulator")
+            .replace("{carrier}", "simulated_post")
+            .replace("{number}", "CSQU3054383")
     }
 
     pub fn permission(&self) -> &str {

@@ -6,7 +6,7 @@ use dhow_commerce::Permission;
 use dhow_events::{BuyerId, ProductId, TenantId};
 use serde_json::{Value, json};
 
-use crate::clients::run_python;
+use crate::clients::run_client;
 use crate::world::{World, buyer, view};
 
 fn cup() -> ProductId {
@@ -154,9 +154,18 @@ async fn an_event_becomes_visible_in_features_metrics_status_and_sql() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_python_library_posts_its_calls_unchanged() {
+    segments_library_posts_its_calls_unchanged("segment_client.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_node_library_posts_its_calls_unchanged() {
+    segments_library_posts_its_calls_unchanged("node/segment_client.cjs").await;
+}
+
+async fn segments_library_posts_its_calls_unchanged(script: &str) {
     let world = World::new().await;
     let (_, key) = world.key("ten_default", &[Permission::EventsWrite, Permission::FeaturesRead]).await;
-    run_python(&world, "segment", "segment_client.py", "", &key).await;
+    run_client(&world, "segment", script, "", &key).await;
     while world.engine.lag().unwrap().1 > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

@@ -1,8 +1,7 @@
 //! Webhooks over HTTP: endpoints with their secrets, messages as the feed tells them, retries, and a public library that verifies them.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,19 +146,18 @@ async fn a_repeated_request_makes_one_endpoint_and_shows_no_secret_again() {
     assert_eq!(world.get(PATH).await.json()["items"].as_array().unwrap().len(), 1);
 }
 
-/// The public Python library of Standard Webhooks behind an HTTP server.
-struct PythonReceiver {
+/// A public library of Standard Webhooks behind an HTTP server.
+struct LibraryReceiver {
     child: Child,
     secrets: ChildStdin,
     lines: BufReader<ChildStdout>,
     url: String,
 }
 
-impl PythonReceiver {
-    fn start() -> Self {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/api/webhook_receiver.py");
-        let mut command = Command::new(crate::clients::python_with("standardwebhooks"));
-        let mut child = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+impl LibraryReceiver {
+    fn start(script: &str) -> Self {
+        let mut command = crate::clients::program_for("standardwebhooks", script);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (secrets, lines) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut receiver = Self { child, secrets, lines, url: String::new() };
         receiver.url = format!("http://127.0.0.1:{}/", receiver.line().trim());
@@ -184,7 +182,7 @@ impl PythonReceiver {
     }
 }
 
-impl Drop for PythonReceiver {
+impl Drop for LibraryReceiver {
     fn drop(&mut self) {
         // It has ended already where it broke down.
         let _ended = self.child.kill();
@@ -194,10 +192,19 @@ impl Drop for PythonReceiver {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_library_of_standard_webhooks_verifies_every_message_through_a_rotation() {
+    a_library_verifies_every_message_through_a_rotation("webhook_receiver.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_library_of_standard_webhooks_verifies_every_message_through_a_rotation() {
+    a_library_verifies_every_message_through_a_rotation("node/webhook_receiver.cjs").await;
+}
+
+async fn a_library_verifies_every_message_through_a_rotation(script: &str) {
     let world = World::new().await;
     // The library looks at the machine's clock: a message must be of now.
     world.clock.advance(SystemClock.now().micros_since(world.clock.now()));
-    let mut receiver = PythonReceiver::start();
+    let mut receiver = LibraryReceiver::start(script);
     let made = world.post(PATH, &json!({ "url": receiver.url, "types": ["stock_changed"] })).await.json();
     let path = format!("{PATH}/{}", made["endpoint"]["id"].as_str().unwrap());
     let old = made["secret"].as_str().unwrap().to_owned();

@@ -1,7 +1,7 @@
 //! Captures, voids, refunds, payouts, the rail's messages and the books, over HTTP.
 
 use dhow_commerce::sign;
-use dhow_events::SECOND_MICROS;
+use dhow_events::{SECOND_MICROS, Timestamp};
 use serde_json::{Value, json};
 
 use crate::trained;
@@ -95,6 +95,16 @@ async fn from_a_payment_to_a_payout_over_http() {
     }
     assert_eq!(lines, 3 + 3 + 2 + 2 + 2, "capture, refund asked and done, payout asked and done");
     assert_eq!(world.get("/v1/ledger/journal?limit=0").await.pointers(), ["/limit"]);
+    let parquet =
+        world.ask("GET", "/v1/ledger/journal").header("accept", "application/vnd.apache.parquet").send().await;
+    assert_eq!(parquet.header("content-type"), "application/vnd.apache.parquet");
+    assert_eq!((&parquet.bytes[..4], &parquet.bytes[parquet.bytes.len() - 4..]), (&b"PAR1"[..], &b"PAR1"[..]));
+
+    let now = world.get("/v1/ledger/trial-balance").await.json();
+    let at = |at: Timestamp| world.get(format!("/v1/ledger/trial-balance?at={at}"));
+    assert_eq!(at(world.engine.clock().now()).await.json(), now);
+    assert_eq!(at(Timestamp::from_micros(0)).await.json(), json!({ "balanced": true, "sums": [], "accounts": [] }));
+    assert_eq!(world.get("/v1/ledger/trial-balance?at=yesterday").await.pointers(), ["/at"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

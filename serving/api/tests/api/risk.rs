@@ -251,7 +251,7 @@ async fn a_buyers_trust_grows_with_orders_and_falls_with_a_fraud_as_events_arriv
     let caught = world.get(&path).await.json();
     assert_eq!(codes(&caught, "flags"), ["known_fraud"]);
     assert!(score_of(&caught) < 25.0, "{caught}");
-    let (_, other) = world.key("ten_other", &[dhow_commerce::Permission::FraudRead]).await;
+    let (_, other) = world.key("ten_other", &[dhow_commerce::Permission::TrustRead]).await;
     assert_eq!(world.ask("GET", &path).key(&other).send().await.status, 404, "another tenant's buyer");
 }
 

@@ -4,7 +4,7 @@ use dhow_commerce::{Outbox, Permission};
 use dhow_events::ShipmentId;
 use serde_json::{Value, json};
 
-use crate::clients::run_python;
+use crate::clients::run_client;
 use crate::world::{Answer, World};
 
 const PLANS: &str = "/v1/route-plans";
@@ -331,5 +331,5 @@ async fn what_cannot_be_served_is_left_out_with_its_reason_and_odd_matrices_are_
 async fn the_python_client_of_openrouteservice_works_unchanged() {
     let world = World::new().await;
     let (_, key) = world.key("ten_default", &[Permission::RoutesPlan]).await;
-    run_python(&world, "openrouteservice", "openrouteservice_client.py", "/v1", &key).await;
+    run_client(&world, "openrouteservice", "openrouteservice_client.py", "/v1", &key).await;
 }

@@ -8,13 +8,17 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use dhow_api::{ApiSettings, router};
 use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permission};
+use dhow_customs::{Borders, ComplianceRules, HsTable, TariffHead, TariffTable, TariffTables};
 use dhow_definitions::FeatureSet;
-use dhow_engine::{Engine, EngineSettings, Folders, LogPlace, MonitorSettings, StorefrontSettings};
+use dhow_engine::{
+    CarrierSettings, Engine, EngineSettings, Folders, LogPlace, MonitorSettings, Port, SeaChart, StorefrontSettings,
+};
 use dhow_events::*;
 use dhow_links::LinkSettings;
 use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
 use dhow_registry::ModelKeys;
+use dhow_shipping::{SeaLeg, SeaNetwork, SeaPoint};
 use dhow_streams::LocalLogSettings;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -29,6 +33,8 @@ pub const MONITOR_WINDOW: usize = 40;
 
 /// What the payment rail signs its messages with.
 pub const RAIL_SECRET: &[u8] = b"the rail's own secret";
+/// What the carriers' messages are signed with.
+pub const CARRIER_SECRET: &[u8] = b"the carriers' own secret";
 
 pub struct World {
     pub engine: Arc<Engine>,
@@ -36,7 +42,7 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub document: Document,
     stop: tokio::sync::watch::Sender<bool>,
-    _folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
 }
 
 /// What a request was answered.
@@ -128,14 +134,31 @@ impl World {
     }
 
     pub async fn with(settings: ApiSettings, stopwatch: Arc<dyn Clock>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), settings, stopwatch).await
+    }
+
+    /// The same platform after its process ended; `between` changes what it has left.
+    pub async fn restarted(self, between: impl FnOnce(&Path)) -> Self {
+        let folder = self.folder.clone();
+        drop(self);
+        // Its tasks end a moment later, and with them the hold on the log.
+        let place = folder.path().join("log");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        while dhow_streams::LocalLog::open(&place, LocalLogSettings::default(), clock.clone()).is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        between(folder.path());
+        Self::on(folder, ApiSettings::default(), Arc::new(SystemClock)).await
+    }
+
+    async fn on(folder: Arc<tempfile::TempDir>, settings: ApiSettings, stopwatch: Arc<dyn Clock>) -> Self {
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
         let engine = Engine::open(engine_settings(folder.path(), clock.clone(), stopwatch)).await.unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let _end = engine.spawn_tasks(stopped).unwrap();
         let router = router(engine.clone(), settings);
         let document = Document::new(&serde_json::from_str(&dhow_api::openapi()).unwrap());
-        Self { engine, router, clock, document, stop, _folder: folder }
+        Self { engine, router, clock, document, stop, folder }
     }
 
     pub fn ask<'a>(&'a self, method: &'a str, path: impl Into<String>) -> Ask<'a> {
@@ -215,6 +238,16 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
         redis: None,
         checkpoint_records: 1_000,
         storefront: StorefrontSettings::default(),
+        borders: Borders {
+            tariffs: customs_of_2025(),
+            rules: ComplianceRules::from_csv(include_str!("../../../customs/tests/customs/rules.csv")).unwrap(),
+            codes: HsTable::default(),
+        },
+        carriers: CarrierSettings::simulated()
+            .into_iter()
+            .map(|carrier| CarrierSettings { secret: Some(CARRIER_SECRET.to_vec()), ..carrier })
+            .collect(),
+        sea: sea_chart(),
         model_keys: ModelKeys::default(),
         monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
         tenants: vec![TenantId::default()],
@@ -226,6 +259,44 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
         stopwatch,
         id_seed: [7; 32],
     }
+}
+
+/// Two ports with a canal between them and a way around, and one that lies far from both.
+fn sea_chart() -> SeaChart {
+    let at = |longitude: f64, latitude: f64| SeaPoint { longitude, latitude };
+    let leg = |from, to, passage: Option<&str>| SeaLeg { from, to, passage: passage.map(str::to_owned) };
+    let (a, b, c) = (at(0.0, 0.0), at(1.0, 0.0), at(0.5, 3.0));
+    let legs = [leg(a, b, Some("canal")), leg(a, c, None), leg(c, b, Some("strait"))];
+    let ports = [("NLRTM", "Rotterdam", a), ("CNSHA", "Shanghai", b), ("BOLPB", "La Paz", at(-68.0, -16.5))];
+    let port =
+        |(code, name, point): (&str, &str, SeaPoint)| (code.parse().unwrap(), Port { name: name.to_owned(), point });
+    SeaChart { network: Some(SeaNetwork::new(&legs).unwrap()), ports: ports.into_iter().map(port).collect() }
+}
+
+/// A few provisions of the tariff of the United States in the spring of 2025, and an invented one of Kenya for 2026.
+fn customs_of_2025() -> TariffTables {
+    let head = TariffHead {
+        version: "US-2025-spring".to_owned(),
+        destination: "US".parse().unwrap(),
+        currency: Currency::USD,
+        from: "2025-01-01".parse().unwrap(),
+        until: "2025-05-13".parse().unwrap(),
+    };
+    let mut tables = TariffTables::default();
+    tables
+        .add(TariffTable::from_csv(head, include_str!("../../../customs/tests/customs/us_2025.csv")).unwrap())
+        .unwrap();
+    let head = TariffHead {
+        version: "KE-invented".to_owned(),
+        destination: "KE".parse().unwrap(),
+        currency: Currency::USD,
+        from: "2026-01-01".parse().unwrap(),
+        until: "2026-12-31".parse().unwrap(),
+    };
+    tables
+        .add(TariffTable::from_csv(head, include_str!("../../../customs/tests/customs/invented.csv")).unwrap())
+        .unwrap();
+    tables
 }
 
 pub fn buyer() -> BuyerId {

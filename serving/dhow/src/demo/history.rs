@@ -228,7 +228,9 @@ pub fn offer(id: ProductId, listed: &ProductListed, on_hand: i64) -> ImportedPro
         category: listed.category,
         // The demo shop charges everybody in dollars, so that one cart can hold products of any seller.
         price: Money::usd(listed.price_usd_minor.max(1)),
+        prices: Vec::new(),
         region: listed.region,
+        sale_regions: listed.sale_regions.clone().unwrap_or_default(),
         weight_grams: listed.weight_grams,
     };
     ImportedProduct { id, input, on_hand }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use arrow::util::display::array_value_to_string;
 use dhow_events::{TenantId, Timestamp};
 use dhow_ledger::{
     Account, AccountKind, Applied, Asset, Balance, Batch, BatchError, BatchId, Entry, Ledger, LedgerError, Move, Side,
-    journal_csv,
+    journal_csv, journal_parquet,
 };
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 const USD: &str = "USD";
@@ -237,6 +239,29 @@ fn the_journal_is_csv_with_a_line_for_each_entry() {
          00000000000000000000000000000001,1970-01-01T00:00:00Z,capture,\"'=cmd, \"\"x\"\"\",post,seller:s1,USD,,12.34\n\
          00000000000000000000000000000002,1970-01-01T00:00:01Z,capture,ord_1,void_pending of 00000000000000000000000000000001,,,,\n"
     );
+}
+
+#[test]
+fn the_journal_as_parquet_has_what_the_csv_has_in_exact_units() {
+    let sale = batch(1, 0, Move::Post(moved("clearing:card", "seller:s1", 1_234)));
+    let ended = batch(2, 1_000_000, Move::VoidPending(BatchId(1)));
+    let file = bytes::Bytes::from(journal_parquet([&sale, &ended]).unwrap());
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let table = reader.next().unwrap().unwrap();
+    assert!(reader.next().is_none());
+    let header: Vec<&str> = table.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let names = "batch at purpose reference move of_batch account asset decimals debit_minor credit_minor";
+    assert_eq!(header, names.split(' ').collect::<Vec<_>>());
+    let row = |row: usize| -> Vec<String> {
+        table.columns().iter().map(|column| array_value_to_string(column, row).unwrap()).collect()
+    };
+    let (one, two) = (format!("{:032x}", 1), format!("{:032x}", 2));
+    let (began, later) = ("1970-01-01T00:00:00Z", "1970-01-01T00:00:01Z");
+    assert_eq!(row(0), [&one, began, "capture", "ord_1", "post", "", "clearing:card", "USD", "2", "1234", ""]);
+    assert_eq!(row(1), [&one, began, "capture", "ord_1", "post", "", "seller:s1", "USD", "2", "", "1234"]);
+    assert_eq!(row(2), [&two, later, "capture", "ord_1", "void_pending", &one, "", "", "", "", ""]);
+    assert_eq!(table.num_rows(), 3);
+    assert!(journal_parquet([]).is_ok(), "an empty journal is a file without rows");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use dhow_commerce::*;
 use dhow_events::facts::SlateServed;
 use dhow_events::*;
 use futures::future::join_all;
-use sqlx::{AnyConnection, Connection};
+use sqlx::{AnyConnection, Connection, Executor};
 use tokio::sync::Barrier;
 
 use crate::world::*;
@@ -416,7 +416,8 @@ pub async fn products_change_by_version_and_write_their_events(world: World) {
     assert_eq!((stored.state, stored.version, stored.input.price), (ProductState::Delisted, 3, Money::usd(950)));
     // The reference is derived from the price in these inputs, so the second save describes the product anew.
     assert_eq!(world.facts().await, ["product_listed", "product_listed", "stock_changed", "product_delisted"]);
-    let quoted = world.shop.quote(tenant(), &[CartLine { product: CUP, quantity: 3 }]).await.expect("it is priced");
+    let quoted =
+        world.shop.quote(tenant(), &[CartLine { product: CUP, quantity: 3 }], None, None).await.expect("it is priced");
     assert_eq!(quoted.total, Money::usd(1500));
 }
 
@@ -443,11 +444,114 @@ pub async fn api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revok
     assert_eq!(store.find_api_key(&guessed.hash()).await.expect("it is read"), None);
     assert!(store.has_api_keys().await.expect("it is read"));
     let other = TenantId::new("ten_other").expect("a valid tenant");
-    assert!(!store.revoke_api_key(other, api_key.id, world.clock.now()).await.expect("it is read"));
-    assert!(store.revoke_api_key(tenant(), api_key.id, world.clock.now()).await.expect("it is revoked"));
+    let revoke = async |tenant| {
+        store.revoke_api_key(tenant, api_key.id, Permissions::EVERYTHING, world.clock.now()).await.expect("it is read")
+    };
+    assert_eq!(revoke(other).await, Revocation::NotInForce);
+    assert_eq!(revoke(tenant()).await, Revocation::Revoked);
     let revoked = store.find_api_key(&secret.hash()).await.expect("it is read").expect("it is known");
     assert!(!revoked.allows(Permission::CheckoutWrite) && !store.has_api_keys().await.expect("it is read"));
     assert_eq!(store.api_keys(tenant()).await.expect("they are read").len(), 1);
+}
+
+pub async fn of_keys_that_may_make_keys_one_stays_whoever_revokes_at_once(world: World) {
+    let key = |tenant: TenantId, number: u8, permission: Permission| {
+        let (secret, id) = (ApiKeySecret::from_random([number; 32]), KeyId::from_u128(u128::from(number)));
+        let (name, created_at) = (format!("key {number}"), world.clock.now());
+        let (permissions, last_four) = (vec![permission], secret.last_four());
+        (ApiKey { id, tenant, name, permissions, last_four, created_at, revoked_at: None }, secret.hash())
+    };
+    let shops = [world.shop.clone(), world.another_process(2).await];
+    let other = TenantId::new("ten_other").expect("a valid tenant");
+    for (tenant, number, permission) in
+        [(tenant(), 200, Permission::ProductsRead), (other, 201, Permission::Admin), (other, 202, Permission::Admin)]
+    {
+        let (key, hash) = key(tenant, number, permission);
+        shops[0].storage().create_api_key(&key, &hash).await.expect("it is stored");
+    }
+    for round in 0..10 {
+        let keys: Vec<_> = (0..8).map(|number| key(tenant(), round * 8 + number, Permission::Admin)).collect();
+        for (key, hash) in &keys {
+            shops[0].storage().create_api_key(key, hash).await.expect("it is stored");
+        }
+        let revoke = |(index, (key, _)): (usize, &(ApiKey, KeyHash))| {
+            let (shop, id, at) = (shops[index % 2].clone(), key.id, world.clock.now());
+            async move {
+                shop.storage().revoke_api_key(tenant(), id, Permissions::EVERYTHING, at).await.expect("it is answered")
+            }
+        };
+        let answers = futures::future::join_all(keys.iter().enumerate().map(revoke)).await;
+        let count = |what| answers.iter().filter(|answer| **answer == what).count();
+        // The one that the round before has left is another.
+        let left = usize::from(round == 0);
+        assert_eq!((count(Revocation::LastOfItsKind), count(Revocation::Revoked)), (left, 8 - left), "round {round}");
+        let store = shops[1].storage();
+        let kept = store.api_keys(tenant()).await.expect("they are read");
+        assert_eq!(kept.iter().filter(|key| key.makes_keys()).count(), 1, "round {round}");
+    }
+    let revoke_as = async |revoker: &[Permission], tenant, id| {
+        let (revoker, at) = (Permissions::of(revoker), world.clock.now());
+        let revoked = shops[0].storage().revoke_api_key(tenant, KeyId::from_u128(id), revoker, at).await;
+        revoked.expect("it is answered")
+    };
+    let revoke = async |tenant, id| revoke_as(&[Permission::Admin], tenant, id).await;
+    let weak = [Permission::ApiKeysWrite, Permission::StockRead];
+    assert_eq!(revoke_as(&weak, tenant(), 200).await, Revocation::Beyond(vec![Permission::ProductsRead]));
+    assert_eq!(revoke_as(&weak, other, 202).await, Revocation::Beyond(vec![Permission::Admin]));
+    assert_eq!(revoke(tenant(), 200).await, Revocation::Revoked, "a key that makes none is not kept");
+    assert_eq!(revoke(other, 201).await, Revocation::Revoked, "another tenant's keys are its own");
+    assert_eq!(revoke(other, 202).await, Revocation::LastOfItsKind);
+}
+
+pub async fn keys_of_the_version_before_the_split_grant_what_they_granted(world: World) {
+    let mut before = AnyConnection::connect(&world.url).await.expect("the database answers");
+    // As the version before wrote them.
+    let old = [
+        (
+            r#"["products:read","orders:read","orders:write","payments:write"]"#,
+            "products:read stock:read search:read \
+          quotes:read orders:read checkout:read payments:read transfers:read payments:capture payments:void",
+        ),
+        (r#"["orders:write","checkout:write"]"#, "checkout:write"),
+        (r#"["orders:write"]"#, ""),
+        (
+            r#"["fraud:read","fraud:review","fraud:rules"]"#,
+            "fraud:read fraud_cases:read fraud_rules:read \
+          fraud_backtests:read fraud_lists:read trust:read fraud:review fraud:rules fraud_backtests:write \
+          fraud_lists:write",
+        ),
+        (
+            r#"["reorders:read","reorders:write","reorders:approve","routes:plan","routes:accept"]"#,
+            "reorders:read \
+          budgets:read reorders:write reorders:approve budgets:write routes:plan routes:read routes:accept",
+        ),
+        (r#"["admin"]"#, "admin"),
+    ];
+    for (number, (permissions, _)) in old.iter().enumerate() {
+        let (id, hash) = (KeyId::from_u128(number as u128), KeyHash([number as u8; 32]));
+        sqlx::query(
+            "INSERT INTO api_keys (tenant, id, name, secret_hash, permissions, last_four, created_at) \
+             VALUES ('ten_default', $1, 'old', $2, $3, '0000', 7)",
+        )
+        .bind(id.to_string())
+        .bind(hash.to_string())
+        .bind(*permissions)
+        .execute(&mut before)
+        .await
+        .expect("it is stored");
+    }
+    let undo = "DELETE FROM _sqlx_migrations WHERE version = 20";
+    assert_eq!(before.execute(undo).await.expect("it is as before").rows_affected(), 1);
+    before.close().await.expect("it closes");
+    for _ in 0..2 {
+        let upgraded = world.another_process(2).await;
+        for (number, (_, expected)) in old.iter().enumerate() {
+            let found = upgraded.storage().find_api_key(&KeyHash([number as u8; 32])).await.expect("it is read");
+            let words: Vec<&str> = expected.split_whitespace().collect();
+            let found: Vec<&str> = found.expect("it is there").permissions.iter().map(|one| one.word()).collect();
+            assert_eq!(found, words);
+        }
+    }
 }
 
 pub async fn decisions_and_servings_of_models_are_read_back(world: World) {
@@ -503,4 +607,63 @@ pub async fn decisions_and_servings_of_models_are_read_back(world: World) {
     let servings = store.model_servings(tenant()).await.expect("they are read");
     let shown: Vec<_> = servings.iter().map(|s| (s.model.as_str(), s.served_until)).collect();
     assert_eq!(shown, [("fraud-2", None), ("fraud-1", Some(late))]);
+}
+
+pub async fn every_model_that_the_database_names_is_found_and_where(world: World) {
+    let store = world.shop.storage();
+    assert_eq!(store.named_models().await.expect("it is read"), BTreeMap::new());
+    let id = ModelId::from_u128;
+    let fact = |decision: &DecisionRecord| SlateServed {
+        decision: decision.id,
+        buyer: Some(BuyerId::from_u128(7)),
+        session: None,
+        surface: "home".to_owned(),
+        model: decision.model.clone(),
+        products: CUP.to_string(),
+        degraded: false,
+        kinds: None,
+        propensities: None,
+        arm: None,
+    };
+    let decision = |number: u128| DecisionRecord {
+        tenant: tenant(),
+        id: DecisionId::from_u128(number),
+        kind: DecisionKind::Recommendation,
+        subject: BuyerId::from_u128(7).to_string(),
+        model: format!("market@{}/popular", id(1)),
+        request: serde_json::json!({}),
+        answer: serde_json::json!({}),
+        reasons: Vec::new(),
+        features: Vec::new(),
+        applied_offsets: Vec::new(),
+        degraded: false,
+        latency_us: 80,
+        outcome: DecisionOutcome::Answered,
+        created_at: world.clock.now(),
+    };
+    let (first, mut other) = (decision(1), decision(2));
+    other.answer = serde_json::json!({ "stages": [id(2), { "mdl_": id(3), "cut": "mdl_0189" }], "ä": "ömdl_öä" });
+    let facts = [&first, &other].map(|decision| fact(decision).into());
+    let [of_first, of_other] = facts;
+    world.shop.record_decisions(&[(first, of_first), (other, of_other)]).await.expect("they are recorded");
+    let serving = ModelServing {
+        tenant: TenantId::new("ten_other").expect("a tenant"),
+        alias: "fraud".to_owned(),
+        model: id(4).to_string(),
+        artifact_hash: "00".to_owned(),
+        served_from: world.clock.now(),
+        served_until: None,
+    };
+    let mut transaction = store.begin().await.expect("it begins");
+    transaction.put_model_serving(&serving).await.expect("it is written");
+    transaction.commit().await.expect("it is committed");
+    let named = store.named_models().await.expect("it is read");
+    let place = |text: &str| text.to_owned();
+    let expected = [
+        (id(1), place("decisions.model")),
+        (id(2), place("decisions.answer")),
+        (id(3), place("decisions.answer")),
+        (id(4), place("model_servings.model")),
+    ];
+    assert_eq!(named, BTreeMap::from(expected));
 }

@@ -8,8 +8,8 @@ use futures::future::join_all;
 
 use crate::world::*;
 
-const APPROVE: (Verdict, FraudLabel) = (Verdict::Approve, FraudLabel::Genuine);
-const DECLINE: (Verdict, FraudLabel) = (Verdict::Decline, FraudLabel::Fraud);
+pub const APPROVE: (Verdict, FraudLabel) = (Verdict::Approve, FraudLabel::Genuine);
+pub const DECLINE: (Verdict, FraudLabel) = (Verdict::Decline, FraudLabel::Fraud);
 
 /// A checkout for one cup, at a price that the model wants to be looked at.
 async fn bought_for_review(world: &World) -> Checkout {
@@ -22,7 +22,7 @@ async fn stored(world: &World, id: CheckoutId) -> Checkout {
     world.shop.storage().checkout(tenant(), id).await.expect("it is read").expect("it is there")
 }
 
-async fn give(shop: &Shop, case: DecisionId, verdict: (Verdict, FraudLabel)) {
+pub async fn give(shop: &Shop, case: DecisionId, verdict: (Verdict, FraudLabel)) {
     shop.claim_case(tenant(), case, "ann").await.expect("it is claimed");
     shop.decide_case(tenant(), case, "ann", verdict, "").await.expect("it is given");
 }

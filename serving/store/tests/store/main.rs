@@ -5,15 +5,23 @@ mod audit;
 mod cases;
 mod checkpoints;
 mod deaths;
+mod declarations;
 mod faults;
 mod feed;
 mod fraud;
 mod holds;
 mod money;
+mod pay_later;
+mod persons;
+mod prices;
+mod product_files;
 mod reorders;
 mod returns;
 mod route_plans;
+mod sale_regions;
 mod server;
+mod shipments;
+mod watches;
 mod webhooks;
 mod world;
 
@@ -54,6 +62,20 @@ on_both_databases! {
         products_change_by_version_and_write_their_events,
         api_keys_are_found_by_the_hash_of_their_secret_until_they_are_revoked,
         decisions_and_servings_of_models_are_read_back,
+        every_model_that_the_database_names_is_found_and_where,
+        keys_of_the_version_before_the_split_grant_what_they_granted,
+        of_keys_that_may_make_keys_one_stays_whoever_revokes_at_once,
+    }
+    prices {
+        a_cart_is_priced_by_region_currency_quantity_and_date_and_its_order_keeps_the_price,
+    }
+    product_files {
+        a_file_lists_changes_and_delists_products_once_and_its_export_changes_nothing,
+        one_wrong_row_leaves_nothing_of_a_file_and_each_wrong_field_is_told_with_line_and_column,
+        wherever_a_process_dies_a_file_is_taken_in_whole_and_told_of_once,
+    }
+    sale_regions {
+        a_product_is_bought_where_its_rule_lets_it_be_sold_and_its_event_tells_the_rule,
     }
     money {
         a_payment_is_captured_refunded_and_voided_in_parts_with_its_books,
@@ -92,6 +114,33 @@ on_both_databases! {
         wherever_a_process_dies_a_dispute_moves_money_and_label_once,
         of_many_who_open_a_dispute_or_refund_at_once_no_cent_is_given_twice,
     }
+    shipments {
+        a_shipment_is_labelled_and_followed_until_its_order_is_fulfilled,
+        no_more_units_are_shipped_than_are_due_and_one_key_ships_once,
+        what_a_carrier_loses_delays_refuses_or_never_answers_is_found_out,
+        a_carriers_messages_count_once_in_whatever_order_they_come,
+        a_label_that_is_given_up_frees_its_units_unless_the_carrier_has_them,
+        what_is_claimed_before_it_was_shipped_is_not_shipped_and_what_is_shipped_is_not_called_off,
+        random_lives_of_shipments_equal_a_naive_reference,
+        wherever_a_process_dies_a_shipment_is_counted_labelled_and_told_of_once,
+    }
+    declarations {
+        a_declaration_is_submitted_with_its_papers_held_and_cleared,
+        wherever_a_process_dies_a_declaration_moves_and_is_told_of_once,
+    }
+    pay_later {
+        a_purchase_is_paid_by_its_schedule_and_its_seller_at_once,
+        no_buyer_owes_more_than_the_limit_however_many_checkouts_come_at_once,
+        what_fails_is_asked_for_again_then_late_then_written_off_and_found_again,
+        a_charge_that_is_taken_back_is_owed_again_once,
+        a_refund_lowers_the_last_instalments_and_what_was_paid_beyond_goes_back,
+        a_checkout_that_is_refused_leaves_nothing_owed_and_nothing_held,
+        what_is_held_for_review_is_charged_or_given_up_by_the_verdict,
+        thirty_two_payments_with_one_key_charge_once,
+        random_lives_equal_a_naive_reference,
+        wherever_a_process_dies_an_agreement_is_charged_and_booked_once,
+        plans_change_by_version_and_agreements_keep_theirs,
+    }
     feed {
         a_change_that_commits_after_a_later_number_comes_after_it_in_the_feed,
         a_reader_misses_nothing_that_commits_late_while_many_write_and_relay,
@@ -109,6 +158,16 @@ on_both_databases! {
         each_change_has_its_row_and_what_was_undone_or_refused_has_none_with_it,
         rows_of_many_writers_make_one_chain_for_each_tenant,
         a_row_that_is_changed_removed_or_put_in_between_is_named,
+    }
+    watches {
+        a_notice_that_many_processes_give_at_once_is_told_once,
+        what_left_a_search_is_no_news_and_one_that_is_gone_or_full_tells_nothing,
+        searches_that_are_saved_at_once_stay_within_a_buyers_bound,
+        what_an_erased_person_waits_for_is_exported_before_and_gone_after,
+    }
+    persons {
+        all_that_is_held_of_a_person_is_exported_and_nothing_of_others,
+        an_erased_person_is_in_no_row_and_every_other_word_and_number_stays,
     }
     deaths {
         whatever_dies_and_is_lost_money_moves_exactly_once,

@@ -478,6 +478,14 @@ pub async fn the_database_keeps_the_same_books_as_memory_for_random_batches(worl
     assert!(written > 100 && refused > 50, "{written} written, {refused} refused");
     let (journal, balances) = books(&world, tenant()).await;
     assert_eq!((journal.as_slice(), &balances), (memory.journal(), memory.balances()));
+    let mut until = Ledger::default();
+    for batch in &journal {
+        until.apply(batch.clone()).expect("it was written");
+        if random.random_range(0..10) == 0 {
+            let then = world.shop.storage().balances_at(tenant(), batch.at).await.expect("they are added up");
+            assert_eq!(&then, until.balances(), "as of {:?}", batch.at);
+        }
+    }
     let mut transaction = world.shop.storage().begin().await.expect("it begins");
     let twice = transaction.write_batch(&journal[0]).await;
     assert!(matches!(twice, Err(StorageError::Exists(_))), "{twice:?}");

@@ -1,7 +1,10 @@
-# A PostgreSQL server of its own: FOLDER PROGRAMS. It listens on a socket in FOLDER alone, says `ready`, and is stopped with its
-# folder removed when this script's standard input ends.
+# A PostgreSQL server of its own: FOLDER. It listens on a socket in FOLDER alone, says `ready`, and is stopped with its folder
+# removed when this script's standard input ends.
 set -eu
-folder=$1 programs=$2
+folder=$1
+initdb=$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -1)
+[ -n "$initdb" ] || initdb=$(command -v initdb) || { echo "PostgreSQL is not installed: install the package \`postgresql\`"; exit 1; }
+programs=$(dirname "$initdb")
 as_postgres() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
 if [ "$(id -u)" = 0 ]; then chown postgres "$folder"; fi
 cd "$folder"

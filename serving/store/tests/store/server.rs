@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -27,7 +26,7 @@ static SERVER: OnceLock<Server> = OnceLock::new();
 pub async fn new_database(name: &str) -> String {
     let server = SERVER.get_or_init(|| match std::env::var(SERVER_VARIABLE) {
         Ok(url) => existing(&url),
-        Err(_) => start(&programs()),
+        Err(_) => start(),
     });
     sqlx::any::install_default_drivers();
     let mut admin = AnyConnection::connect(&(server.url)("postgres")).await.expect("the test server answers");
@@ -46,29 +45,11 @@ fn existing(url: &str) -> Server {
     Server { url: Box::new(move |name| format!("{host}/{name}?{options}")), _keeper: None }
 }
 
-/// Where `initdb` and `pg_ctl` are.
-fn programs() -> PathBuf {
-    let on_path =
-        std::env::var_os("PATH").into_iter().flat_map(|paths| std::env::split_paths(&paths).collect::<Vec<_>>());
-    let mut installed: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|version| version.path().join("bin"))
-        .collect();
-    installed.sort();
-    let has_programs = |folder: &PathBuf| folder.join("initdb").exists() && folder.join("pg_ctl").exists();
-    let found = installed.into_iter().rev().chain(on_path).find(has_programs);
-    found.unwrap_or_else(|| {
-        panic!("PostgreSQL is not installed: install the package `postgresql`, or set {SERVER_VARIABLE} to a server")
-    })
-}
-
-fn start(programs: &Path) -> Server {
+fn start() -> Server {
     let folder = tempfile::Builder::new().prefix("dhow-postgres-").tempdir().expect("a temporary folder").keep();
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, "keeper"])
-        .args([&folder, programs])
+        .arg(&folder)
         // A group of its own: what interrupts the tests does not interrupt their clearing away.
         .process_group(0)
         .stdin(Stdio::piped())
@@ -78,7 +59,7 @@ fn start(programs: &Path) -> Server {
     let (stdin, stdout) = (keeper.stdin.take(), keeper.stdout.take());
     let mut line = String::new();
     BufReader::new(stdout.expect("the keeper speaks")).read_line(&mut line).expect("the keeper can be heard");
-    assert_eq!(line.trim(), "ready", "PostgreSQL did not start from {}", programs.display());
+    assert_eq!(line.trim(), "ready", "PostgreSQL did not start; set {SERVER_VARIABLE} to use a server that runs");
     let socket = folder.display().to_string();
     Server {
         url: Box::new(move |name| format!("postgres://postgres@localhost/{name}?host={socket}")),

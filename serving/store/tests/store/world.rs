@@ -7,16 +7,20 @@ use std::sync::{Arc, Mutex};
 use dhow_commerce::*;
 use dhow_commission::CommissionTables;
 use dhow_events::*;
+use dhow_shipping::SimulatedCarrier;
 use dhow_store::{Store, StoreSettings, WritePoints, sqlite_url};
 use tokio::sync::Barrier;
 
 use crate::faults::{Fault, Faults};
 use crate::server;
+use crate::shipments::{CARRIER_SECRET, TestCarrier};
 
 /// A checkout of this many cents is declined by the model.
 pub const FRAUD_USD_MINOR: i64 = 66_600;
 /// A checkout of this many cents is to be reviewed; the model gives it even odds.
 pub const REVIEW_USD_MINOR: i64 = 77_701;
+/// Also for review, by a lower probability: a buyer may still have it on credit.
+pub const MILD_REVIEW_USD_MINOR: i64 = 15_501;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
@@ -44,6 +48,10 @@ pub struct TestRail {
     /// Where set, transfers get no answer after they were done.
     pub loses_answers: Arc<AtomicBool>,
     pub dies_after_approving: Arc<AtomicBool>,
+    /// Where set, cards are declined.
+    pub declines_cards: Arc<AtomicBool>,
+    /// Where set, instalments are declined.
+    pub declines_instalments: Arc<AtomicBool>,
     /// Where set, answers wait until as many requests are under way as the barrier asks for.
     pub meeting: Arc<Mutex<Option<Arc<Barrier>>>>,
     /// Faults by a seed.
@@ -102,6 +110,9 @@ impl PaymentRail for TestRail {
         self.pass().await;
         let fault = self.next_fault();
         Fault::before(fault)?;
+        if self.declines_cards.load(Ordering::SeqCst) {
+            return Ok(Authorisation::Declined { reason: "card_declined".to_owned() });
+        }
         let answer = self.inner.authorise(request).await;
         if matches!(answer, Ok(Authorisation::Approved { .. })) {
             self.approved.lock().expect("no test panics here").insert(request.idempotency_key.clone());
@@ -130,6 +141,9 @@ impl PaymentRail for TestRail {
             let held = self.approved.lock().expect("no test panics here");
             assert!(held.iter().any(|key| reference.ends_with(key.as_str())), "only what is held is given up");
         }
+        if request.kind == TransferKind::Instalment && self.declines_instalments.load(Ordering::SeqCst) {
+            return Ok(TransferAnswer::Declined { reason: "insufficient_funds".to_owned() });
+        }
         let answer = self.inner.transfer(request).await;
         if matches!(answer, Ok(TransferAnswer::Done { .. })) {
             self.book(request.tenant, &request.idempotency_key, request.kind, request.amount);
@@ -154,6 +168,7 @@ impl FraudCheck for TestModel {
         let (probability, action) = match request.checkout.total_usd_minor {
             FRAUD_USD_MINOR => (0.97, FraudAction::Decline),
             REVIEW_USD_MINOR => (0.5, FraudAction::Review),
+            MILD_REVIEW_USD_MINOR => (0.3, FraudAction::Review),
             _ => (0.02, FraudAction::Approve),
         };
         Ok(FraudDecision {
@@ -181,6 +196,7 @@ pub struct World {
     pub url: String,
     pub clock: Arc<ManualClock>,
     pub rail: TestRail,
+    pub carrier: TestCarrier,
     pub shop: Arc<Shop>,
     pub folder: tempfile::TempDir,
 }
@@ -213,20 +229,23 @@ impl World {
             moved: Arc::default(),
             loses_answers: Arc::default(),
             dies_after_approving: Arc::default(),
+            declines_cards: Arc::default(),
+            declines_instalments: Arc::default(),
             meeting: Arc::default(),
             faults: Arc::default(),
             points: Arc::default(),
         };
-        let shop = open(&url, rail.clone(), clock.clone(), 1).await;
+        let carrier = TestCarrier::new(SimulatedCarrier::post(clock.clone()));
+        let shop = open(&url, (rail.clone(), carrier.clone()), clock.clone(), 1).await;
         shop.import_products(tenant(), &[imported(CUP, 1, 500, 10), imported(POT, 2, 2000, 5)])
             .await
             .expect("the products are taken over");
-        Self { url, clock, rail, shop, folder }
+        Self { url, clock, rail, carrier, shop, folder }
     }
 
     /// Another process on the same database and rail.
     pub async fn another_process(&self, seed: u8) -> Arc<Shop> {
-        open(&self.url, self.rail.clone(), self.clock.clone(), seed).await
+        open(&self.url, self.partners(), self.clock.clone(), seed).await
     }
 
     /// A process whose requests wait for the database as long as it takes.
@@ -234,13 +253,17 @@ impl World {
         let acquire_timeout = std::time::Duration::from_secs(300);
         let settings = StoreSettings { acquire_timeout, ..StoreSettings::default() };
         let store = Store::connect(&self.url, settings).await.expect("the database opens");
-        shop(store, self.rail.clone(), self.clock.clone(), 9)
+        shop(store, self.partners(), self.clock.clone(), 9)
     }
 
     /// A process on the same database and rail that ends at one of its write points.
     pub async fn mortal_process(&self, seed: u8, points: &Arc<WritePoints>) -> Arc<Shop> {
         let store = Store::connect(&self.url, StoreSettings::default()).await.expect("the database opens");
-        shop(store.with_write_points(points.clone()), self.rail.clone(), self.clock.clone(), seed)
+        shop(store.with_write_points(points.clone()), self.partners(), self.clock.clone(), seed)
+    }
+
+    fn partners(&self) -> (TestRail, TestCarrier) {
+        (self.rail.clone(), self.carrier.clone())
     }
 
     /// Sends a message of the rail.
@@ -291,15 +314,18 @@ impl World {
     }
 }
 
-async fn open(url: &str, rail: TestRail, clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
+async fn open(url: &str, partners: (TestRail, TestCarrier), clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
     let store = Store::connect(url, StoreSettings::default()).await.expect("the database opens");
-    shop(store, rail, clock, seed)
+    shop(store, partners, clock, seed)
 }
 
-fn shop(store: Store, rail: TestRail, clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
+fn shop(store: Store, (rail, carrier): (TestRail, TestCarrier), clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
     let rates = ExchangeRates::new(clock.now(), [(Currency::EUR, 900_000)]).expect("positive rates");
     let commission = CommissionTables::marketplace().expect("the built-in rates");
-    Arc::new(Commerce::new(store, rail, Arc::new(TestModel), rates, commission, clock, IdSource::new([seed; 32])))
+    let mut carriers = Carriers::default();
+    carriers.add(Arc::new(carrier), Some(CARRIER_SECRET)).expect("the only carrier");
+    let shop = Commerce::new(store, rail, Arc::new(TestModel), rates, commission, clock, IdSource::new([seed; 32]));
+    Arc::new(shop.with_carriers(carriers))
 }
 
 pub fn input(seller: u128, price_usd_minor: i64) -> ProductInput {
@@ -310,7 +336,9 @@ pub fn input(seller: u128, price_usd_minor: i64) -> ProductInput {
         description: String::new(),
         category: Category::new("home/kitchen").expect("a valid category"),
         price: Money::usd(price_usd_minor),
+        prices: Vec::new(),
         region: Region::new("GB").expect("a valid region"),
+        sale_regions: dhow_events::SaleRegions::default(),
         weight_grams: 300,
     }
 }
@@ -330,6 +358,8 @@ pub fn cart(lines: &[(ProductId, i64)]) -> CheckoutRequest {
         region: Region::new("GB").expect("a valid region"),
         delivery_region: Region::new("NG-LA").expect("a valid region"),
         payment_method: PaymentMethod::Card,
+        pay_later_plan: None,
+        currency: None,
         lines: lines.iter().map(|(product, quantity)| CartLine { product: *product, quantity: *quantity }).collect(),
     }
 }

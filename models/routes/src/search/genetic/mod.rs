@@ -62,7 +62,7 @@ impl Genetic {
         let mut gather = |state: &State, share: f64| {
             let due = ANNEALED_PLANS as f64 * (share - GATHERED_FROM) / (1.0 - GATHERED_FROM);
             if due > found.len() as f64 && state.absent.is_empty() {
-                found.push(state.used.iter().map(|&route| state.routes[route as usize].stops().to_vec()).collect());
+                found.push(state.used.iter().map(|&route| state.routes[route as usize].order().to_vec()).collect());
             }
         };
         let end = |steps_per_stop: f64| annealed_share(self.ground.stops, steps_per_stop);
