@@ -259,12 +259,16 @@ mod tests {
         let lists = PriceLists::marketplace().expect("the built-in prices");
         let list = lists.at("2026-11-23T00:00:00Z".parse().expect("a time")).expect("a list");
         let month = |plan| list.plans[&plan].of(Cycle::Month);
-        assert_eq!([Plan::Free, Plan::Professional, Plan::Enterprise].map(month), [Some(0), Some(19_900), Some(99_900)]);
+        assert_eq!(
+            [Plan::Free, Plan::Professional, Plan::Enterprise].map(month),
+            [Some(0), Some(19_900), Some(99_900)]
+        );
         assert_eq!(list.plans[&Plan::Professional].of(Cycle::Year), Some(199_000));
         assert_eq!(list.plans[&Plan::Enterprise].of(Cycle::Year), None, "no year of it can be had");
         let limits = Limits { products_max: Some(10), orders_per_month_max: Some(20) };
         assert_eq!((list.limits(Plan::Free), list.limits(Plan::Enterprise)), (limits, Limits::default()));
-        let add_ons: Vec<(&str, i64)> = list.add_ons.iter().map(|(name, price)| (name.as_str(), price.month_minor)).collect();
+        let add_ons: Vec<(&str, i64)> =
+            list.add_ons.iter().map(|(name, price)| (name.as_str(), price.month_minor)).collect();
         let asked = [("analytics", 9_900), ("fraud_protection", 14_900), ("priority_listing", 29_900), ("user", 2_000)];
         assert_eq!(add_ons, asked);
         assert_eq!(list.usage["api_calls"], UsagePrice { block: 10_000, block_minor: 5_000, included: 0 });

@@ -190,7 +190,7 @@ impl Subscription {
         let mut lines = self.usage_lines(prices, at)?;
         let mut next = Self { used: BTreeMap::new(), ..self.clone() };
         if self.ends_with_period {
-            (next.running, next.ended_at) = (Vec::new(), Some(at));
+            (next.running, next.ended_at, next.limits) = (Vec::new(), Some(at), prices.limits(Plan::Free));
         } else {
             next.running = items(&self.terms, prices)?;
             next.limits = prices.limits(self.terms.plan);
@@ -202,7 +202,7 @@ impl Subscription {
         Ok((next, invoice))
     }
 
-    /// Ends it: at once, with a credit and its usage charged, or with the period.
+    /// Ends it: at once, with a credit and its usage charged, or with the period. From then on the free plan's limits hold.
     ///
     /// # Errors
     /// A time outside of the period, a subscription that ended.
@@ -215,7 +215,8 @@ impl Subscription {
         }
         let mut lines = self.credits(&self.running, at)?;
         lines.extend(self.usage_lines(prices, at)?);
-        let ended = Self { running: Vec::new(), used: BTreeMap::new(), ended_at: Some(at), ..self.clone() };
+        let (limits, ended_at) = (prices.limits(Plan::Free), Some(at));
+        let ended = Self { running: Vec::new(), used: BTreeMap::new(), limits, ended_at, ..self.clone() };
         let invoice = ended.invoice(at, prices, lines)?;
         Ok((ended, invoice))
     }
@@ -262,9 +263,7 @@ impl Subscription {
     }
 
     fn credits(&self, gone: &[Running], at: Timestamp) -> Result<Vec<InvoiceLine>, BillingError> {
-        let credit = |item: &Running| {
-            Ok(item.line(LineReason::Removed, self.rest(at), -self.rest_minor(item, at)?))
-        };
+        let credit = |item: &Running| Ok(item.line(LineReason::Removed, self.rest(at), -self.rest_minor(item, at)?));
         gone.iter().map(credit).collect()
     }
 

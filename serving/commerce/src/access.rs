@@ -48,6 +48,12 @@ worded! {
         SellersRead = "sellers:read",
         /// Set sellers' terms.
         SellersWrite = "sellers:write",
+        /// Read prices of plans, sellers' subscriptions and invoices.
+        BillingRead = "billing:read",
+        /// Begin, change and end sellers' subscriptions.
+        BillingWrite = "billing:write",
+        /// Count what sellers use.
+        BillingMeter = "billing:meter",
         /// Read returns and claims.
         ReturnsRead = "returns:read",
         /// Open returns and claims, decide them, and say what became of the goods.

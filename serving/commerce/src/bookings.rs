@@ -24,6 +24,7 @@
 //! | instalment refund done | refunds | clearing |
 //! | instalment refund failed, or taken back | refunds, or clearing | buyer |
 //! | written off, and found again | credit loss | pay later |
+//! | invoice of a subscription; a credit the other way | seller | fees |
 
 use dhow_credit::Standing;
 use dhow_events::{BuyerId, SellerId, Timestamp};
@@ -31,7 +32,7 @@ use dhow_ledger::{Account, AccountError, AccountKind, Asset, Batch, BatchId, Ent
 
 use crate::instalments::PAY_LATER;
 use crate::transfers::STORE_CREDIT;
-use crate::{Agreement, Dispute, DisputeState, Transfer, TransferKind, TransferState};
+use crate::{Agreement, Dispute, DisputeState, SellerInvoice, Transfer, TransferKind, TransferState};
 
 /// The batch of a transfer that is asked for; none where only its end touches the books.
 pub(crate) fn asked(transfer: &Transfer, at: Timestamp) -> Result<Option<Batch>, AccountError> {
@@ -132,6 +133,25 @@ pub(crate) fn agreement(
         purpose: format!("agreement {}", agreement.state),
         reference: agreement.id.to_string(),
         does: Move::Post(entries),
+    }))
+}
+
+/// The batch of an invoice, whose id is made of its number; none where it comes to nothing.
+pub(crate) fn invoiced(made: &SellerInvoice) -> Result<Option<Batch>, AccountError> {
+    let (asset, amount) = (Asset::from(made.invoice.currency), made.invoice.total_minor);
+    if amount == 0 {
+        return Ok(None);
+    }
+    let (seller, fees) = (seller_account(made.seller)?, Account::own(AccountKind::Fees));
+    let mut hasher = blake3::Hasher::new_derive_key("dhow 2026 ledger batch of an invoice");
+    hasher.update(&made.seller.as_u128().to_le_bytes()).update(&made.number.to_le_bytes());
+    Ok(Some(Batch {
+        id: batch_id(&hasher),
+        tenant: made.tenant,
+        at: made.invoice.at,
+        purpose: "subscription invoice".to_owned(),
+        reference: format!("{}/{}", made.seller, made.number),
+        does: Move::Post(vec![Entry::debit(seller, asset, amount), Entry::credit(fees, asset, amount)]),
     }))
 }
 

@@ -343,9 +343,13 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let checkout = self.undecided(attempt)?;
         let sellers: BTreeSet<SellerId> = attempt.quote.lines.iter().map(|line| line.seller).collect();
         let sellers: Vec<SellerId> = sellers.into_iter().collect();
+        let standings = transaction.seller_standings(tenant, &sellers, previous_month(now).0).await?;
+        for (seller, _) in standings.iter().filter(|(_, standing)| standing.orders_are_limited) {
+            self.check_order_limit(transaction, tenant, *seller, now).await?;
+        }
         let terms = CommissionTerms {
             tables: &self.commission,
-            standings: transaction.seller_standings(tenant, &sellers, previous_month(now).0).await?,
+            standings,
             units_per_usd_micros: checkout.units_per_usd_micros,
             placed_at: now,
         };

@@ -7,7 +7,7 @@ use dhow_events::{Category, Money, SellerId, TenantId, Timestamp};
 use dhow_ledger::divide::{DivideError, RatePpm, share_of_step};
 use serde::{Deserialize, Serialize};
 
-use crate::{Commerce, CommerceError, OrderLine, PaymentRail, Storage, StorageTransaction};
+use crate::{BillingTransaction, Commerce, CommerceError, OrderLine, PaymentRail, Storage, StorageTransaction};
 
 /// What a seller agreed with the marketplace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct SellerStanding {
     pub terms: SellerTerms,
     /// Captured less refunded sales of the calendar month before, in cents of USD.
     pub settled_usd_minor: i64,
+    /// Whether the plan limits the orders of a month.
+    pub orders_are_limited: bool,
 }
 
 /// The commission of an order, frozen when it was made.
@@ -119,7 +121,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Sets what a seller agreed; orders that are made from then on are under it.
     ///
     /// # Errors
-    /// Points of more than everything; the database fails.
+    /// Points of more than everything, another plan than the one that the seller subscribed to; the database fails.
     pub async fn set_seller_terms(
         &self,
         tenant: TenantId,
@@ -130,6 +132,14 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return Err(CommerceError::invalid("/contract_ppm", "is more than 1000000 millionths, which is 100 %"));
         }
         let mut transaction = self.storage.begin().await?;
+        let subscription = transaction.hold_subscription(tenant, seller).await?;
+        if let Some(kept) =
+            subscription.filter(|kept| kept.subscription.ended_at.is_none() && kept.plan() != terms.plan)
+        {
+            let message =
+                format!("{seller} subscribed to a plan; change or end the subscription (version {})", kept.version);
+            return Err(CommerceError::BillingRefused(message));
+        }
         transaction.put_seller_terms(tenant, seller, terms).await?;
         transaction.commit().await?;
         Ok(terms)

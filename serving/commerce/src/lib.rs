@@ -40,6 +40,10 @@
 //! limit; its [`Agreement`] pays the sellers as a rail does and is owed by the buyer. [`Commerce::recover_pending`] charges what is
 //! due, asks again, and writes off; [`Commerce::pay_agreement`] pays before.
 //!
+//! # One subscription
+//! [`Commerce::subscribe`] begins or changes what a seller pays for by the month or year, [`Commerce::recover_pending`] renews it, and each
+//! step writes its invoice and takes it from what the seller is owed; the plan's limits hold at checkouts and listings.
+//!
 //! # One auction
 //! [`Commerce::open_auction`] reserves a unit for it; bids ([`Commerce::place_bid`]) are taken one after the other. Whoever
 //! wins or [buys at once](Commerce::buy_now) has a time to pay, by a checkout at the price of the auction that takes the
@@ -56,6 +60,8 @@ mod auctions;
 mod audit;
 mod backtests;
 mod bidding;
+mod billing;
+mod billing_storage;
 mod bookings;
 mod cart;
 mod cases;
@@ -124,6 +130,8 @@ pub use backtests::{
     BACKTEST_SILENT_MICROS, BACKTESTS_KEPT_MAX, BacktestEnd, BacktestRecord, BacktestState, BacktestStorage,
 };
 pub use bidding::{AuctionPayment, BidReceipt};
+pub use billing::{PlanUsage, SellerInvoice, SellerSubscription, SubscriptionStep, USAGE_UNITS_MAX};
+pub use billing_storage::{BillingStorage, BillingTransaction};
 pub use cart::{CHECKOUT_LINES_MAX, CartLine, CheckoutRequest, LINE_QUANTITY_MAX, Quote, QuoteLine, quote};
 pub use cases::{
     AUTHORISATION_MICROS, CASE_LINES_MAX, CLAIM_MICROS, CaseLine, CaseState, CaseStep, FOUR_EYES_ABOVE_USD_MINOR,
@@ -191,7 +199,7 @@ pub use route_plans::{
     MadePlan, ROUTE_PLAN_SILENT_MICROS, ROUTE_PLAN_VERSIONS_KEPT_MAX, ROUTE_PLANS_KEPT_MAX, RoutePlan, RoutePlanEnd,
     RoutePlanHead, RoutePlanProgress, RoutePlanState,
 };
-pub use service::{Commerce, CommerceError, FieldProblem};
+pub use service::{Commerce, CommerceError, FieldProblem, MarketplaceTables};
 pub use shipment_storage::{ShipmentFilter, ShipmentStorage, ShipmentTransaction};
 pub use shipments::{
     CARRIER_EVENTS_MAX, CarrierNotice, DeliveryPlace, LineUnits, OrderShipment, SHIPMENTS_PER_ORDER_MAX, ShipmentInput,

@@ -1,6 +1,6 @@
 //! Use case of taking in a file of products: all of its rows or none, each change with its event; the file's form is in `product_file`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::facts::ProductDelisted;
 use dhow_events::{Fact, ProductId, TenantId, Timestamp};
@@ -31,8 +31,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Lists, changes and delists products as a file says, all of its rows or none; with `dry_run` nothing is kept.
     ///
     /// # Errors
-    /// A file with anything wrong: each field at `/<line>/<column>`; a product that was changed at the same time, a reused or
-    /// unanswered idempotency key, the database fails. Nothing is taken in then.
+    /// A file with anything wrong: each field at `/<line>/<column>`; more products on offer than a seller's plan allows, a product that
+    /// was changed at the same time, a reused or unanswered idempotency key, the database fails. Nothing is taken in then.
     pub async fn import_product_file(
         &self,
         tenant: TenantId,
@@ -51,7 +51,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let stored: BTreeMap<ProductId, Product> = stored.into_iter().map(|product| (product.id, product)).collect();
         let rows = self.checked(rows, &stored)?;
         let mut outcome = ProductImport { dry_run, ..ProductImport::default() };
-        let mut events = Vec::new();
+        let (mut events, mut sellers) = (Vec::new(), BTreeSet::new());
         for row in &rows {
             let known = row.id.and_then(|id| stored.get(&id));
             let product = match known {
@@ -68,6 +68,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             *(if known.is_some() { &mut outcome.changed } else { &mut outcome.created }) += 1;
             write(&mut transaction, &product).await?;
             events.extend(self.told_of(known, &product, now)?);
+            if product.state == ProductState::Listed && known.is_none_or(|known| known.state != ProductState::Listed) {
+                sellers.insert(product.input.seller);
+            }
+        }
+        for seller in sellers {
+            self.check_product_limit(&mut transaction, tenant, seller).await?;
         }
         transaction.append_events(&events, now).await?;
         save_answer(&mut transaction, tenant, key.map(Idempotency::key), &outcome).await?;

@@ -68,8 +68,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Lists a product under `id`, or changes it; a change that changes nothing keeps the version.
     ///
     /// # Errors
-    /// Wrong fields, another seller's product, a stale version, a reused or unanswered idempotency key, the database
-    /// fails.
+    /// Wrong fields, another seller's product, a stale version, more products on offer than the seller's plan allows, a reused or
+    /// unanswered idempotency key, the database fails.
     pub async fn save_product(
         &self,
         tenant: TenantId,
@@ -86,6 +86,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let stored = transaction.find_products(tenant, &[id]).await?.pop();
         expected.check(stored.as_ref().map(|product| product.version))?;
+        let is_new_on_offer = stored.as_ref().is_none_or(|product| product.state != ProductState::Listed);
         let product = match stored {
             None => {
                 let product = new_product(tenant, id, input, now);
@@ -104,6 +105,9 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 product
             }
         };
+        if is_new_on_offer {
+            self.check_product_limit(&mut transaction, tenant, input.seller).await?;
+        }
         save_answer(&mut transaction, tenant, key.map(Idempotency::key), &product).await?;
         transaction.commit().await?;
         Ok(Answered { value: product, replayed: false })

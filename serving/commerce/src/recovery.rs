@@ -37,6 +37,8 @@ pub struct Recovery {
     pub transferred_count: usize,
     /// Charges that agreements' schedules asked for.
     pub charged_count: usize,
+    /// Subscriptions whose next period began.
+    pub renewed_count: usize,
     /// Labels, and their giving up, that waited for a carrier and got its answer.
     pub labelled_count: usize,
 }
@@ -44,7 +46,7 @@ pub struct Recovery {
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Asks the rail again about every checkout that has waited for its payment for [`RECOVERY_AFTER_MICROS`], and
     /// settles those with a final answer; refuses held checkouts whose hold at the rail is about to run out; charges
-    /// what is due of agreements to pay later; asks the rail about every transfer that is due, and carriers about labels. A server runs it at its start and then every few seconds.
+    /// what is due of agreements to pay later; renews subscriptions of sellers; asks the rail about every transfer that is due, and carriers about labels. A server runs it at its start and then every few seconds.
     ///
     /// # Errors
     /// The database fails; what is left is recovered by the next call.
@@ -55,6 +57,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let held_before = now + HOLD_MARGIN_MICROS - AUTHORISATION_MICROS;
         self.bring_on(Waiting::ForVerdict, held_before, &mut recovery).await?;
         recovery.charged_count = self.bring_agreements_on(now).await?;
+        recovery.renewed_count = self.renew_subscriptions(now).await?;
         self.carry_out_due(now, &mut recovery).await?;
         recovery.labelled_count = self.bring_shipments_on(now).await?;
         Ok(recovery)

@@ -74,6 +74,7 @@ fn reads() -> Vec<Permission> {
 }
 
 const DEVELOPER: &[Permission] = &[
+    Permission::BillingMeter,
     Permission::ProductsRead,
     Permission::ProductsWrite,
     Permission::StockRead,
@@ -230,6 +231,8 @@ const DATA_SCIENTIST: &[Permission] = &[
 ];
 
 const FINANCE: &[Permission] = &[
+    Permission::BillingRead,
+    Permission::BillingWrite,
     Permission::OrdersRead,
     Permission::CheckoutRead,
     Permission::PaymentsRead,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use dhow_auctions::BidRefusal;
+use dhow_billing::PriceLists;
 use dhow_commission::{CommissionError, CommissionTables};
-use dhow_events::{AuctionId, BuyerId, Clock, Event, EventId, Fact, Money, ProductId, TenantId, Timestamp};
+use dhow_events::{AuctionId, BuyerId, Clock, Event, EventId, Fact, Money, ProductId, SellerId, TenantId, Timestamp};
 use dhow_ledger::AccountError;
 use dhow_ledger::divide::DivideError;
 use dhow_shipping::CarrierError;
@@ -115,6 +116,19 @@ pub enum CommerceError {
     /// A declaration does not allow it as it stands, or its rules are not met (409).
     #[error("{0}")]
     DeclarationRefused(String),
+    /// A subscription does not allow it as it stands (409).
+    #[error("{0}")]
+    BillingRefused(String),
+    /// A seller's plan allows no more (409).
+    #[error("the plan of {seller} allows {most} {what}, and there are as many; the seller may take another plan")]
+    PlanLimit {
+        /// Whose plan.
+        seller: SellerId,
+        /// What is limited.
+        what: &'static str,
+        /// How many there may be.
+        most: u32,
+    },
     /// A carrier refuses (409), or does not answer (503).
     #[error(transparent)]
     Carrier(#[from] CarrierError),
@@ -207,6 +221,15 @@ fn list(problems: &[FieldProblem]) -> String {
     shown.join("; ")
 }
 
+/// What the marketplace takes: of sales, and for what sellers subscribe to.
+#[derive(Debug, Clone)]
+pub struct MarketplaceTables {
+    /// Rates of the commission.
+    pub commission: CommissionTables,
+    /// Prices of plans, add-ons and usage.
+    pub prices: PriceLists,
+}
+
 /// The commerce use cases over a database, a payment rail and a fraud check.
 pub struct Commerce<S, R> {
     pub(crate) storage: S,
@@ -214,6 +237,7 @@ pub struct Commerce<S, R> {
     pub(crate) fraud: Arc<dyn FraudCheck>,
     pub(crate) rates: ExchangeRates,
     pub(crate) commission: CommissionTables,
+    pub(crate) prices: PriceLists,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: IdSource,
     pub(crate) carriers: Carriers,
@@ -226,11 +250,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         rail: R,
         fraud: Arc<dyn FraudCheck>,
         rates: ExchangeRates,
-        commission: CommissionTables,
+        tables: MarketplaceTables,
         clock: Arc<dyn Clock>,
         ids: IdSource,
     ) -> Self {
-        Self { storage, rail, fraud, rates, commission, clock, ids, carriers: Carriers::default() }
+        let MarketplaceTables { commission, prices } = tables;
+        Self { storage, rail, fraud, rates, commission, prices, clock, ids, carriers: Carriers::default() }
     }
 
     /// The database, for reads.

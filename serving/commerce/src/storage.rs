@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AfterSaleStorage, AfterSaleTransaction, ApiKey, Auction, AuctionBid, AuctionState, AuditEntry, AuditOutcome,
-    AuditRequest, AuditVerification, CaseState, Checkout, Claim, CreditStorage, CreditTransaction, DecisionKind,
-    DecisionOutcome, DecisionRecord, DeclarationStorage, DeclarationTransaction, FeedHead, FeedPart, FraudCase,
-    Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Permissions,
-    Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation, RoutePlan, RoutePlanHead,
-    RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement, ShipmentStorage, ShipmentTransaction,
-    Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage,
-    WatchTransaction, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    AuditRequest, AuditVerification, BillingStorage, BillingTransaction, CaseState, Checkout, Claim, CreditStorage,
+    CreditTransaction, DecisionKind, DecisionOutcome, DecisionRecord, DeclarationStorage, DeclarationTransaction,
+    FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page,
+    PageRequest, Payment, Permissions, Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation,
+    RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
+    ShipmentStorage, ShipmentTransaction, Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter,
+    UnitsOnTheirWay, Waiting, WatchStorage, WatchTransaction, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -109,7 +109,15 @@ pub struct ModelServing {
 /// Every method fails with [`StorageError::Unavailable`], [`StorageError::Corrupt`] or [`StorageError::Failed`]; lists
 /// are newest first, but products oldest first.
 pub trait Storage:
-    AfterSaleStorage + CreditStorage + DeclarationStorage + WatchStorage + ShipmentStorage + Send + Sync + 'static
+    AfterSaleStorage
+    + BillingStorage
+    + CreditStorage
+    + DeclarationStorage
+    + WatchStorage
+    + ShipmentStorage
+    + Send
+    + Sync
+    + 'static
 {
     /// Its transactions.
     type Transaction: StorageTransaction;
@@ -432,7 +440,13 @@ pub trait Storage:
 ///
 /// Every method fails as those of [`Storage`] do, and with [`StorageError::Rule`] where it says so.
 pub trait StorageTransaction:
-    AfterSaleTransaction + CreditTransaction + DeclarationTransaction + WatchTransaction + ShipmentTransaction + Send
+    AfterSaleTransaction
+    + BillingTransaction
+    + CreditTransaction
+    + DeclarationTransaction
+    + WatchTransaction
+    + ShipmentTransaction
+    + Send
 {
     /// Claims an idempotency key: a new one is ours from here on, until the transaction is rolled back.
     fn claim_idempotency_key(

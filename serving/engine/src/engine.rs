@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use dhow_commerce::{Commerce, ExchangeRates, IdSource, SimulatedRail};
+use dhow_billing::PriceLists;
+use dhow_commerce::{Commerce, ExchangeRates, IdSource, MarketplaceTables, SimulatedRail};
 use dhow_commission::CommissionTables;
 use dhow_customs::Borders;
 use dhow_definitions::FeatureSet;
@@ -251,11 +252,14 @@ impl Engine {
             rail = rail.with_secret(secret);
         }
         let ids = IdSource::new(settings.id_seed);
-        let commission = CommissionTables::marketplace().map_err(failed("commission tables"))?;
+        let tables = MarketplaceTables {
+            commission: CommissionTables::marketplace().map_err(failed("commission tables"))?,
+            prices: PriceLists::marketplace().map_err(failed("price lists"))?,
+        };
         let (rates, clock) = (settings.rates, settings.clock.clone());
         let carriers = carriers(&settings.carriers, &clock)?;
         let commerce =
-            Commerce::new(store.clone(), rail, desk.clone(), rates, commission, clock, ids).with_carriers(carriers);
+            Commerce::new(store.clone(), rail, desk.clone(), rates, tables, clock, ids).with_carriers(carriers);
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,

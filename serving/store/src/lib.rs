@@ -11,6 +11,7 @@ mod at_once;
 mod auctions;
 mod audit;
 mod backtests;
+mod billing;
 mod cases;
 mod checkout_writes;
 mod checkouts;

@@ -72,10 +72,12 @@ pub(crate) async fn standings(
     for sellers in equal_statements(sellers) {
         let places = placeholders(3, sellers.len());
         let sql = format!(
-            "SELECT seller, plan, contract_ppm, 0 AS settled_usd_minor FROM seller_terms \
+            "SELECT seller, plan, contract_ppm, 0 AS settled_usd_minor, 0 AS limited FROM seller_terms \
              WHERE tenant = $1 AND seller IN ({places}) UNION ALL \
-             SELECT seller, NULL, NULL, settled_usd_minor FROM seller_sales \
-             WHERE tenant = $1 AND month = $2 AND seller IN ({places})"
+             SELECT seller, NULL, NULL, settled_usd_minor, 0 FROM seller_sales \
+             WHERE tenant = $1 AND month = $2 AND seller IN ({places}) UNION ALL \
+             SELECT seller, NULL, NULL, 0, CAST(1 AS BIGINT) FROM subscriptions \
+             WHERE tenant = $1 AND seller IN ({places}) AND orders_per_month_max IS NOT NULL"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string()).bind(month.micros());
         let query = sellers.iter().fold(query, |query, seller| query.bind(seller.to_string()));
@@ -86,6 +88,7 @@ pub(crate) async fn standings(
                 standing.terms = terms(&fields)?;
             }
             standing.settled_usd_minor += fields.integer("settled_usd_minor")?;
+            standing.orders_are_limited |= fields.integer("limited")? == 1;
         }
     }
     Ok(standings)

@@ -1,13 +1,14 @@
 //! Reads outside a transaction: each takes a connection and leaves the SQL to the module of its table.
 
 use dhow_commerce::{
-    AfterSaleStorage, Agreement, AgreementFilter, Auction, AuctionBid, AuctionState, CaseFilter, Checkout,
-    CreditHistory, CreditStorage, CustomsDeclaration, DecisionFilter, DecisionRecord, DeclarationFilter,
+    AfterSaleStorage, Agreement, AgreementFilter, Auction, AuctionBid, AuctionState, BillingStorage, CaseFilter,
+    Checkout, CreditHistory, CreditStorage, CustomsDeclaration, DecisionFilter, DecisionRecord, DeclarationFilter,
     DeclarationStorage, Dispute, DisputeFilter, FeedHead, FeedPart, FraudCase, ModelServing, Order, OrderFilter,
     OrderShipment, OutboxEvent, OutboxRecord, Page, PageRequest, PayLaterPlan, PriceAlert, Product, ReorderBudgets,
     ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan, RoutePlanHead, RoutePlanState, SavedSearch,
-    SellerTerms, ShipmentFilter, ShipmentStorage, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Transfer,
-    TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    SellerInvoice, SellerSubscription, SellerTerms, ShipmentFilter, ShipmentStorage, StockLevel, Storage, StorageError,
+    StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WebhookDelivery,
+    WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
     AgreementId, AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId,
@@ -18,7 +19,7 @@ use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, agreements, at_once, auctions, cases, checkouts, credit, decisions, declarations,
+    Store, StoreTransaction, agreements, at_once, auctions, billing, cases, checkouts, credit, decisions, declarations,
     disputes, feed, idempotency, ledger, models, outbox, products, reorders, returns, route_plans, sellers, shipments,
     transfers, watches, webhook_deliveries, webhooks,
 };
@@ -385,6 +386,43 @@ impl DeclarationStorage for Store {
         page: &PageRequest,
     ) -> Result<Page<CustomsDeclaration>, StorageError> {
         declarations::page(&mut *self.reader().await?, tenant, filter, page).await
+    }
+}
+
+impl BillingStorage for Store {
+    async fn subscription(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+    ) -> Result<Option<SellerSubscription>, StorageError> {
+        billing::find(&mut *self.reader().await?, "", tenant, seller).await
+    }
+
+    async fn invoices(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SellerInvoice>, StorageError> {
+        billing::invoices(&mut *self.reader().await?, tenant, seller, before, limit).await
+    }
+
+    async fn due_subscriptions(
+        &self,
+        now: Timestamp,
+        after: Option<(Timestamp, TenantId, SellerId)>,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, TenantId, SellerId)>, StorageError> {
+        billing::due(&mut *self.reader().await?, now, after, limit).await
+    }
+
+    async fn orders_since(&self, tenant: TenantId, seller: SellerId, since: Timestamp) -> Result<i64, StorageError> {
+        billing::orders_since(&mut *self.reader().await?, tenant, seller, since).await
+    }
+
+    async fn products_on_offer(&self, tenant: TenantId, seller: SellerId) -> Result<i64, StorageError> {
+        billing::products_on_offer(&mut *self.reader().await?, tenant, seller).await
     }
 }
 

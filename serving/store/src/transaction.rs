@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Agreement, Auction, AuctionBid, Checkout, Claim, CreditChange,
-    CreditHistory, CreditTransaction, CustomsDeclaration, DecisionRecord, DeclarationTransaction, Dispute, FeedHead,
-    FraudCase, Idempotency, LineUnits, ModelServing, Order, OrderShipment, OutboxEvent, PayLaterPlan, Payment,
-    PriceAlert, Product, RailQuote, ReorderBudgets, ReorderProposal, Return, RoutePlan, RoutePlanProgress,
-    RoutePlanState, SavedSearch, SellerStanding, SellerTerms, Settlement, ShipmentTransaction, Shortage, StockLevel,
-    StorageError, StorageTransaction, StoredStock, StoredWebhookEndpoint, Transfer, WatchTransaction, WebhookDelivery,
+    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Agreement, Auction, AuctionBid, BillingTransaction, Checkout, Claim,
+    CreditChange, CreditHistory, CreditTransaction, CustomsDeclaration, DecisionRecord, DeclarationTransaction,
+    Dispute, FeedHead, FraudCase, Idempotency, LineUnits, ModelServing, Order, OrderShipment, OutboxEvent,
+    PayLaterPlan, Payment, PriceAlert, Product, RailQuote, ReorderBudgets, ReorderProposal, Return, RoutePlan,
+    RoutePlanProgress, RoutePlanState, SavedSearch, SellerInvoice, SellerStanding, SellerSubscription, SellerTerms,
+    Settlement, ShipmentTransaction, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock,
+    StoredWebhookEndpoint, Transfer, WatchTransaction, WebhookDelivery,
 };
 use dhow_events::{
     AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId, PriceAlertId,
@@ -24,9 +25,9 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, agreements, auctions, cases, checkout_writes, checkouts, credit, decisions, declarations, disputes,
-    feed, idempotency, ledger, models, outbox, products, reorders, reservations, returns, route_plans, sellers,
-    shipments, transfers, watches, webhook_deliveries, webhooks,
+    DatabaseKind, agreements, auctions, billing, cases, checkout_writes, checkouts, credit, decisions, declarations,
+    disputes, feed, idempotency, ledger, models, outbox, products, reorders, reservations, returns, route_plans,
+    sellers, shipments, transfers, watches, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -519,6 +520,39 @@ impl DeclarationTransaction for StoreTransaction {
     async fn put_declaration(&mut self, declaration: &CustomsDeclaration) -> Result<(), StorageError> {
         self.changes(declaration.tenant, declaration.id.to_string());
         declarations::put(self.next().await, declaration).await
+    }
+}
+
+impl BillingTransaction for StoreTransaction {
+    async fn hold_subscription(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+    ) -> Result<Option<SellerSubscription>, StorageError> {
+        let lock = self.kind.row_lock();
+        billing::find(self.next().await, lock, tenant, seller).await
+    }
+
+    async fn put_subscription(&mut self, subscription: &SellerSubscription) -> Result<bool, StorageError> {
+        self.changes(subscription.tenant, subscription.seller.to_string());
+        billing::put(self.next().await, subscription).await
+    }
+
+    async fn insert_invoice(&mut self, invoice: &SellerInvoice) -> Result<(), StorageError> {
+        billing::insert_invoice(self.next().await, invoice).await
+    }
+
+    async fn orders_since(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        since: Timestamp,
+    ) -> Result<i64, StorageError> {
+        billing::orders_since(self.next().await, tenant, seller, since).await
+    }
+
+    async fn products_on_offer(&mut self, tenant: TenantId, seller: SellerId) -> Result<i64, StorageError> {
+        billing::products_on_offer(self.next().await, tenant, seller).await
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 mod auctions;
 mod audit;
+mod billing;
 mod checkouts;
 mod customers;
 mod customs;
@@ -166,6 +167,11 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::get_transfers))
         .routes(routes!(payments::get_transfer))
         .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
+        .routes(routes!(billing::get_prices))
+        .routes(routes!(billing::get_subscription, billing::put_subscription))
+        .routes(routes!(billing::post_subscription_end))
+        .routes(routes!(billing::post_usage))
+        .routes(routes!(billing::get_invoices))
         .routes(routes!(payments::post_notice))
         .routes(routes!(watches::get_saved_searches, watches::post_saved_searches))
         .routes(routes!(watches::get_saved_search, watches::delete_saved_search))

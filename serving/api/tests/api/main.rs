@@ -3,6 +3,7 @@
 mod access;
 mod auctions;
 mod audit;
+mod billing;
 mod clients;
 mod commerce;
 mod compatibility;

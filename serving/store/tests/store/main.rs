@@ -2,6 +2,7 @@
 
 mod auctions;
 mod audit;
+mod billing;
 mod cases;
 mod checkpoints;
 mod deaths;
@@ -65,6 +66,11 @@ on_both_databases! {
         every_model_that_the_database_names_is_found_and_where,
         keys_of_the_version_before_the_split_grant_what_they_granted,
         of_keys_that_may_make_keys_one_stays_whoever_revokes_at_once,
+    }
+    billing {
+        a_subscription_is_billed_renewed_once_and_ended_and_its_plan_makes_the_commission,
+        a_free_plan_takes_twenty_orders_a_month_and_ten_products_however_many_ask_at_once,
+        wherever_a_process_dies_each_invoice_is_made_and_booked_once,
     }
     prices {
         a_cart_is_priced_by_region_currency_quantity_and_date_and_its_order_keeps_the_price,

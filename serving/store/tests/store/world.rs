@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use dhow_billing::PriceLists;
 use dhow_commerce::*;
 use dhow_commission::CommissionTables;
 use dhow_events::*;
@@ -321,10 +322,13 @@ async fn open(url: &str, partners: (TestRail, TestCarrier), clock: Arc<ManualClo
 
 fn shop(store: Store, (rail, carrier): (TestRail, TestCarrier), clock: Arc<ManualClock>, seed: u8) -> Arc<Shop> {
     let rates = ExchangeRates::new(clock.now(), [(Currency::EUR, 900_000)]).expect("positive rates");
-    let commission = CommissionTables::marketplace().expect("the built-in rates");
+    let tables = MarketplaceTables {
+        commission: CommissionTables::marketplace().expect("the built-in rates"),
+        prices: PriceLists::marketplace().expect("the built-in prices"),
+    };
     let mut carriers = Carriers::default();
     carriers.add(Arc::new(carrier), Some(CARRIER_SECRET)).expect("the only carrier");
-    let shop = Commerce::new(store, rail, Arc::new(TestModel), rates, commission, clock, IdSource::new([seed; 32]));
+    let shop = Commerce::new(store, rail, Arc::new(TestModel), rates, tables, clock, IdSource::new([seed; 32]));
     Arc::new(shop.with_carriers(carriers))
 }
 
