@@ -217,6 +217,9 @@ impl From<CommerceError> for Problem {
             CommerceError::Notice(_) => Self::new(StatusCode::UNAUTHORIZED, "bad_signature", words),
             CommerceError::Commission(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "no_commission", words),
             CommerceError::CaseNotClaimed => Self::new(StatusCode::CONFLICT, "case_not_claimed", words),
+            CommerceError::AnotherPersonNeeded { .. } => {
+                Self::new(StatusCode::CONFLICT, "another_person_needed", words)
+            }
             CommerceError::SecondPersonNeeded => Self::new(StatusCode::CONFLICT, "second_person_needed", words),
             CommerceError::Transition(_) => Self::new(StatusCode::CONFLICT, "state_conflict", words),
             CommerceError::FraudCheck(error) => {

@@ -681,6 +681,8 @@ pub(crate) struct ReorderProposal {
     /// The forecast model that it rests on.
     model: String,
     reasons: ReorderReasons,
+    /// Who agreed to it.
+    approvals: Vec<ReorderApproval>,
     /// When its cost began to count against the budgets.
     #[schema(required)]
     approved_at: Option<String>,
@@ -688,6 +690,13 @@ pub(crate) struct ReorderProposal {
     history: Vec<ReorderLine>,
     created_at: String,
     updated_at: String,
+}
+
+/// That a person agreed.
+#[derive(ToSchema)]
+pub(crate) struct ReorderApproval {
+    person: String,
+    at: String,
 }
 
 /// A page of proposals, newest first.
@@ -717,4 +726,21 @@ pub(crate) struct ReorderBudgets {
     week_usd_minor: Option<i64>,
     /// In a month.
     month_usd_minor: Option<i64>,
+    /// What approvals a proposal takes, by rising cost, at most 10; one person's where no level counts.
+    #[schema(required = false)]
+    approval_levels: Vec<ApprovalLevel>,
+}
+
+/// What approvals it takes from some cost on, up to the next level.
+#[derive(ToSchema)]
+pub(crate) struct ApprovalLevel {
+    /// The cost from which on it counts, US cents.
+    #[schema(minimum = 0)]
+    from_usd_minor: i64,
+    /// How many different people.
+    #[schema(minimum = 1, maximum = 10)]
+    approvals: u32,
+    /// One of them is among these; anybody where it is empty.
+    #[schema(required = false)]
+    approvers: Vec<String>,
 }

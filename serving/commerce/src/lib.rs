@@ -56,6 +56,7 @@ mod access;
 mod after_sale;
 mod agreements;
 mod amounts;
+mod approvals;
 mod auctions;
 mod audit;
 mod backtests;
@@ -118,6 +119,7 @@ pub use access::{API_KEY_PREFIX, ApiKey, ApiKeySecret, KeyHash, Permission, Perm
 pub use after_sale::{AfterSaleStorage, AfterSaleTransaction, DisputeFilter, ReturnFilter};
 pub use agreements::{Agreement, AgreementPart, AgreementState, Charge, Waiver};
 pub use amounts::{Amounts, TransferKind};
+pub use approvals::{APPROVAL_LEVELS_MAX, APPROVALS_MAX, APPROVERS_MAX, Approval, ApprovalLevel};
 pub use auctions::{
     AUCTION_CHANCES_MAX, AUCTION_LOOK_MICROS, Auction, AuctionCancellation, AuctionInput, AuctionOffer, AuctionState,
     BuyNowInput, ExtensionInput,

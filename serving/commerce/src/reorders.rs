@@ -6,6 +6,7 @@
 //!    │ └► rejected    ordered ───┘
 //!    └► superseded (by a newer proposal for the product)
 //! ```
+//! A proposal whose cost takes several people stays proposed until enough of them agreed.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +15,13 @@ use dhow_events::{DAY_MICROS, Money, ProductId, ReorderId, TenantId, Timestamp};
 use dhow_reorder::Proposal;
 use serde::{Deserialize, Serialize};
 
+use crate::approvals::{agree, check_levels};
 use crate::texts::check_text;
 use crate::words::worded;
-use crate::{Commerce, CommerceError, PaymentRail, States, Step, Storage, StorageTransaction, transition};
+use crate::{
+    Approval, ApprovalLevel, Commerce, CommerceError, PaymentRail, States, Step, Storage, StorageTransaction,
+    transition,
+};
 
 /// The longest name of a person, in bytes.
 pub const PERSON_BYTES_MAX: usize = 100;
@@ -90,6 +95,9 @@ pub struct ReorderProposal {
     pub model: String,
     /// Why so many.
     pub reasons: Proposal,
+    /// Who agreed to it.
+    #[serde(default)]
+    pub approvals: Vec<Approval>,
     /// When its cost began to count against the budgets.
     pub approved_at: Option<Timestamp>,
     /// What happened, oldest first.
@@ -100,8 +108,8 @@ pub struct ReorderProposal {
     pub updated_at: Timestamp,
 }
 
-/// What may be spent on approved proposals in a UTC day, a week from Monday and a month; nothing means no bound.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What may be spent on approved proposals in a UTC day, a week from Monday and a month; nothing means no bound. And who is to agree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReorderBudgets {
     /// Cents a day.
@@ -110,6 +118,8 @@ pub struct ReorderBudgets {
     pub week_usd_minor: Option<i64>,
     /// Cents a month.
     pub month_usd_minor: Option<i64>,
+    /// What approvals a proposal takes, by rising cost; one person's where no level counts.
+    pub approval_levels: Vec<ApprovalLevel>,
 }
 
 impl ReorderBudgets {
@@ -142,7 +152,12 @@ pub struct ReorderChange {
 }
 
 impl ReorderProposal {
-    fn change(&mut self, change: &ReorderChange, now: Timestamp) -> Result<Step, CommerceError> {
+    fn change(
+        &mut self,
+        change: &ReorderChange,
+        levels: &[ApprovalLevel],
+        now: Timestamp,
+    ) -> Result<Step, CommerceError> {
         let step = transition(self.state, change.to)?;
         if step == Step::AlreadyThere {
             return Ok(step);
@@ -156,17 +171,27 @@ impl ReorderProposal {
                 return Err(CommerceError::invalid("/units", message));
             }
             let cost = i128::from(self.cost_usd_minor) * i128::from(units) / i128::from(self.units.max(1));
+            if units != self.units {
+                // Who agreed before agreed to another order.
+                self.approvals.clear();
+            }
             self.cost_usd_minor = i64::try_from(cost).unwrap_or(i64::MAX);
             self.units = units;
         }
-        match change.to {
+        let mut to = change.to;
+        if to == ReorderState::Approved
+            && !agree(&mut self.approvals, &change.person, levels, self.cost_usd_minor, now)?
+        {
+            to = ReorderState::Proposed;
+        }
+        match to {
             ReorderState::Approved => self.approved_at = Some(now),
             ReorderState::Rejected => self.approved_at = None,
             _ => {}
         }
-        (self.state, self.updated_at) = (change.to, now);
+        (self.state, self.updated_at) = (to, now);
         let (person, note) = (Some(change.person.clone()), change.note.clone());
-        self.history.push(ReorderLine { at: now, state: change.to, person, note });
+        self.history.push(ReorderLine { at: now, state: to, person, note });
         Ok(step)
     }
 }
@@ -178,8 +203,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
     /// Sets what may be spent.
     ///
     /// # Errors
-    /// A negative bound; the database fails.
-    pub async fn set_reorder_budgets(&self, tenant: TenantId, budgets: ReorderBudgets) -> Result<(), CommerceError> {
+    /// A negative bound, levels of approval that are wrong; the database fails.
+    pub async fn set_reorder_budgets(&self, tenant: TenantId, budgets: &ReorderBudgets) -> Result<(), CommerceError> {
         let given = [
             ("/day_usd_minor", budgets.day_usd_minor),
             ("/week_usd_minor", budgets.week_usd_minor),
@@ -190,8 +215,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         {
             return Err(CommerceError::invalid(pointer, format!("is {minor}; it must be 0 or more, or null")));
         }
+        let problems = check_levels(&budgets.approval_levels);
+        if !problems.is_empty() {
+            return Err(CommerceError::Invalid(problems));
+        }
         let mut transaction = self.storage.begin().await?;
-        transaction.put_reorder_budgets(tenant, &budgets).await?;
+        transaction.put_reorder_budgets(tenant, budgets).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -236,11 +265,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         Ok(transaction.commit().await?)
     }
 
-    /// Moves a proposal on. An approval is refused where it would go beyond a budget; a receipt puts the units into stock,
+    /// Moves a proposal on. Where its cost takes more people than agreed so far, an approval leaves it proposed; other units
+    /// than those before take back who agreed to them. An approval is refused where it would go beyond a budget; a receipt puts the units into stock,
     /// with the event, in the same transaction. To a state that it is in already nothing is done.
     ///
     /// # Errors
-    /// No such proposal, a transition that is not allowed, a budget that does not suffice, words or units out of their
+    /// No such proposal, a transition that is not allowed, a person who agreed before, a budget that does not suffice, words or units out of their
     /// bounds; the database fails.
     pub async fn change_reorder(
         &self,
@@ -256,10 +286,10 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let budgets = transaction.reorder_budgets(tenant).await?;
         let found = transaction.reorder(tenant, id).await?;
         let mut proposal = found.ok_or_else(|| CommerceError::NotFound(format!("reorder proposal {id}")))?;
-        if proposal.change(change, now)? == Step::AlreadyThere {
+        if proposal.change(change, &budgets.approval_levels, now)? == Step::AlreadyThere {
             return Ok(proposal);
         }
-        if change.to == ReorderState::Approved {
+        if proposal.state == ReorderState::Approved {
             for (minor, from, period) in budgets.bounds(now) {
                 let spent = transaction.approved_reorder_cost(tenant, from).await?;
                 if spent.saturating_add(proposal.cost_usd_minor) > minor {

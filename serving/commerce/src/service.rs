@@ -88,6 +88,12 @@ pub enum CommerceError {
         /// The least maximum that would count.
         minimum: Money,
     },
+    /// Who agreed before agrees again; it takes another person (409).
+    #[error("{person} agreed already; another person is to approve it")]
+    AnotherPersonNeeded {
+        /// Who.
+        person: String,
+    },
     /// An auction that is not this buyer's to pay, or no longer (409).
     #[error("{auction} is `{state}` and not offered to {buyer}")]
     NotOffered {

@@ -148,6 +148,7 @@ impl Engine {
             review_days: item.review_days,
             model: model.to_owned(),
             reasons,
+            approvals: Vec::new(),
             approved_at: None,
             history: vec![ReorderLine { at: now, state, person: None, note: String::new() }],
             created_at: now,

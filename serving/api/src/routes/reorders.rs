@@ -189,6 +189,9 @@ pub(crate) async fn get_reorder(
 }
 
 /// Approve a proposal; refused (409) where its cost would go beyond a budget.
+///
+/// Where its cost takes several people it stays `proposed` until enough of them agreed, each once; other units take back who
+/// agreed before.
 #[utoipa::path(
     post, path = "/v1/reorder-proposals/{id}/approve", tag = "planning", request_body = ReorderChangeRequest,
     params(("id" = String, Path, description = "The proposal.")),
@@ -268,7 +271,7 @@ pub(crate) async fn get_budgets(State(app): State<Shared>, caller: Caller) -> Re
     Ok(Json(app.engine.store().reorder_budgets(caller.tenant).await?))
 }
 
-/// Set what may be spent on approved proposals in a UTC day, a week from Monday, and a month.
+/// Set what may be spent on approved proposals in a UTC day, a week from Monday, and a month, and who is to approve what.
 #[utoipa::path(
     put, path = "/v1/reorder-budgets", tag = "planning", request_body = schemas::ReorderBudgets,
     responses((status = 200, body = schemas::ReorderBudgets)),
@@ -278,6 +281,6 @@ pub(crate) async fn put_budgets(
     caller: Caller,
     body: JsonBody<ReorderBudgets>,
 ) -> Result<Json<ReorderBudgets>, Problem> {
-    app.engine.commerce().set_reorder_budgets(caller.tenant, body.value).await?;
+    app.engine.commerce().set_reorder_budgets(caller.tenant, &body.value).await?;
     Ok(Json(body.value))
 }

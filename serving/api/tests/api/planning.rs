@@ -192,9 +192,16 @@ async fn a_budget_cuts_proposals_and_refuses_an_approval_beyond_it() {
     let world = World::new().await;
     let products = shop(&world).await;
     let free = world.post(PROPOSALS, &ask(&products[..1])).await.json()["proposed"][0].clone();
-    let budgets = json!({ "day_usd_minor": 24_000, "week_usd_minor": null, "month_usd_minor": 1_000_000 });
+    let budgets =
+        json!({ "day_usd_minor": 24_000, "week_usd_minor": null, "month_usd_minor": 1_000_000, "approval_levels": [] });
     assert_eq!(world.ask("PUT", "/v1/reorder-budgets").json(&budgets).send().await.json(), budgets);
     let person = json!({ "person": "ann" });
+    let both = json!({ "approval_levels": [{ "from_usd_minor": 0, "approvals": 2 }] });
+    assert_eq!(world.ask("PUT", "/v1/reorder-budgets").json(&both).send().await.status, 200);
+    let approve = format!("{PROPOSALS}/{}/approve", free["id"].as_str().unwrap());
+    assert_eq!(world.post(&approve, &json!({ "person": "cleo" })).await.json()["state"], "proposed");
+    assert_eq!(world.post(&approve, &json!({ "person": "cleo" })).await.code(), "another_person_needed");
+    assert_eq!(world.ask("PUT", "/v1/reorder-budgets").json(&budgets).send().await.json(), budgets);
     let dear = world.post(&format!("{PROPOSALS}/{}/approve", free["id"].as_str().unwrap()), &person).await;
     assert_eq!((dear.status, dear.code().as_str()), (409, "budget_spent"));
     assert!(dear.text.contains("the day's budget has 24000 left"), "{dear:?}");

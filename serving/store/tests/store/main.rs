@@ -208,6 +208,7 @@ on_both_databases! {
         a_proposal_is_approved_ordered_and_received_into_stock_once,
         a_newer_proposal_supersedes_the_one_that_waits,
         approvals_at_once_never_go_beyond_a_budget,
+        what_is_dear_takes_several_people_one_of_them_named,
         a_budget_counts_its_own_day_week_and_month,
     }
 }

@@ -34,6 +34,7 @@ fn proposed(number: u128, product: ProductId, units: i64, now: Timestamp) -> Reo
         review_days: 7,
         model: "forecast-1".to_owned(),
         reasons,
+        approvals: Vec::new(),
         approved_at: None,
         history: Vec::new(),
         created_at: now,
@@ -104,7 +105,7 @@ pub async fn approvals_at_once_never_go_beyond_a_budget(world: World) {
     world.shop.propose_reorders(&made).await.expect("they are stored");
     assert_eq!(world.shop.reorder_budget_left(tenant()).await.expect("it is read"), None);
     let budgets = ReorderBudgets { week_usd_minor: Some(16_000), ..ReorderBudgets::default() };
-    world.shop.set_reorder_budgets(tenant(), budgets).await.expect("it is set");
+    world.shop.set_reorder_budgets(tenant(), &budgets).await.expect("it is set");
     let approvals = made.iter().map(|proposal| {
         let (shop, id) = (world.shop.clone(), proposal.id);
         tokio::spawn(async move { shop.change_reorder(tenant(), id, &to(ReorderState::Approved)).await })
@@ -129,8 +130,9 @@ pub async fn a_budget_counts_its_own_day_week_and_month(world: World) {
         .expect("they are stored");
     world.shop.change_reorder(tenant(), ReorderId::from_u128(1), &to(ReorderState::Approved)).await.expect("no bound");
     let left = async |day: Option<i64>, week: Option<i64>, month: Option<i64>| {
-        let budgets = ReorderBudgets { day_usd_minor: day, week_usd_minor: week, month_usd_minor: month };
-        world.shop.set_reorder_budgets(tenant(), budgets).await.expect("it is set");
+        let bounds = ReorderBudgets { day_usd_minor: day, week_usd_minor: week, ..ReorderBudgets::default() };
+        let budgets = ReorderBudgets { month_usd_minor: month, ..bounds };
+        world.shop.set_reorder_budgets(tenant(), &budgets).await.expect("it is set");
         world.shop.reorder_budget_left(tenant()).await.expect("it is read")
     };
     assert_eq!(left(Some(5_000), None, None).await, Some(2_000));
@@ -140,6 +142,73 @@ pub async fn a_budget_counts_its_own_day_week_and_month(world: World) {
     assert_eq!(left(None, Some(4_000), None).await, Some(4_000), "a new week");
     assert_eq!(left(None, None, Some(2_500)).await, Some(0), "the same month, and spent");
     let wrong = ReorderBudgets { day_usd_minor: Some(-1), ..ReorderBudgets::default() };
-    let refused = world.shop.set_reorder_budgets(tenant(), wrong).await;
+    let refused = world.shop.set_reorder_budgets(tenant(), &wrong).await;
     assert!(matches!(refused, Err(CommerceError::Invalid(_))), "{refused:?}");
+}
+
+pub async fn what_is_dear_takes_several_people_one_of_them_named(world: World) {
+    let level = |from_usd_minor, approvals, approvers: &[&str]| ApprovalLevel {
+        from_usd_minor,
+        approvals,
+        approvers: approvers.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let levels = vec![level(2_000, 2, &[]), level(9_000, 2, &["cleo"])];
+    let budgets = ReorderBudgets { approval_levels: levels, ..ReorderBudgets::default() };
+    world.shop.set_reorder_budgets(tenant(), &budgets).await.expect("it is set");
+    assert_eq!(world.shop.storage().reorder_budgets(tenant()).await.expect("they are read"), budgets);
+    let now = world.clock.now();
+    let products: Vec<_> = (0..4).map(|number| imported(ProductId::from_u128(900 + number), 1, 500, 1)).collect();
+    world.shop.import_products(tenant(), &products).await.expect("they are taken over");
+    let units = [5, 10, 30, 40];
+    let made: Vec<_> = (0..4).map(|n| proposed(n, ProductId::from_u128(900 + n), units[n as usize], now)).collect();
+    world.shop.propose_reorders(&made).await.expect("they are stored");
+    let approve = async |number: u128, person: &str, units: Option<i64>| {
+        let change = ReorderChange { person: person.to_owned(), units, ..to(ReorderState::Approved) };
+        world.shop.change_reorder(tenant(), ReorderId::from_u128(number), &change).await
+    };
+    let state = |answer: Result<ReorderProposal, CommerceError>| answer.expect("it is answered").state;
+    assert_eq!(state(approve(0, "ann", None).await), ReorderState::Approved, "15.00 takes one person");
+    assert_eq!(state(approve(1, "ann", None).await), ReorderState::Proposed);
+    let again = approve(1, "ann", None).await;
+    assert!(matches!(again, Err(CommerceError::AnotherPersonNeeded { .. })), "{again:?}");
+    assert_eq!(world.shop.reorder_budget_left(tenant()).await.expect("it is read"), None);
+    let approved = approve(1, "ben", None).await.expect("it is approved");
+    let people: Vec<&str> = approved.approvals.iter().map(|approval| approval.person.as_str()).collect();
+    assert_eq!((approved.state, people), (ReorderState::Approved, vec!["ann", "ben"]));
+    for (person, expected) in
+        [("ann", ReorderState::Proposed), ("ben", ReorderState::Proposed), ("cleo", ReorderState::Approved)]
+    {
+        assert_eq!(state(approve(2, person, None).await), expected, "{person}");
+    }
+    // Other units are another order: who agreed to 40 has not agreed to 31.
+    assert_eq!(state(approve(3, "cleo", None).await), ReorderState::Proposed);
+    assert_eq!(state(approve(3, "ann", Some(31)).await), ReorderState::Proposed);
+    assert_eq!(state(approve(3, "cleo", None).await), ReorderState::Approved);
+    // Of many at once, as many agree as it takes, each once.
+    world.shop.propose_reorders(&[proposed(9, CUP, 10, now)]).await.expect("it is stored");
+    let agreeing = (0..8).map(|number| {
+        let (shop, person) = (world.shop.clone(), format!("person {}", number / 2));
+        let change = ReorderChange { person, ..to(ReorderState::Approved) };
+        tokio::spawn(async move { shop.change_reorder(tenant(), ReorderId::from_u128(9), &change).await })
+    });
+    for answer in join_all(agreeing).await {
+        match answer.expect("no panic") {
+            Ok(_) | Err(CommerceError::AnotherPersonNeeded { .. }) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    let kept = world.shop.storage().reorder(tenant(), ReorderId::from_u128(9)).await.expect("it is read");
+    let kept = kept.expect("it is there");
+    assert_eq!((kept.state, kept.approvals.len()), (ReorderState::Approved, 2));
+    for (wrong, pointer) in [
+        (vec![level(5, 1, &[]), level(5, 2, &[])], "/approval_levels/1/from_usd_minor"),
+        (vec![level(-1, 1, &[])], "/approval_levels/0/from_usd_minor"),
+        (vec![level(0, 0, &[])], "/approval_levels/0/approvals"),
+        (vec![level(0, 1, &["ann", " "])], "/approval_levels/0/approvers/1"),
+    ] {
+        let wrong = ReorderBudgets { approval_levels: wrong, ..ReorderBudgets::default() };
+        let refused = world.shop.set_reorder_budgets(tenant(), &wrong).await;
+        let Err(CommerceError::Invalid(problems)) = refused else { panic!("{refused:?}") };
+        assert_eq!(problems.iter().map(|problem| problem.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
+    }
 }
