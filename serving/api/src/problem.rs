@@ -198,6 +198,7 @@ impl From<CommerceError> for Problem {
             CommerceError::AfterSaleRefused(_) => Self::new(StatusCode::CONFLICT, "after_sale_refused", words),
             CommerceError::ShippingRefused(_) => Self::new(StatusCode::CONFLICT, "shipping_refused", words),
             CommerceError::DeclarationRefused(_) => Self::new(StatusCode::CONFLICT, "declaration_refused", words),
+            CommerceError::SupplierRefused(_) => Self::new(StatusCode::CONFLICT, "supplier_refused", words),
             CommerceError::BillingRefused(_) => Self::new(StatusCode::CONFLICT, "billing_refused", words),
             CommerceError::PlanLimit { .. } => Self::new(StatusCode::CONFLICT, "plan_limit_reached", words),
             CommerceError::Carrier(CarrierError::Refused(_)) => {

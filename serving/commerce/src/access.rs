@@ -48,6 +48,12 @@ worded! {
         SellersRead = "sellers:read",
         /// Set sellers' terms.
         SellersWrite = "sellers:write",
+        /// Read suppliers and their papers.
+        SuppliersRead = "suppliers:read",
+        /// Write suppliers' profiles, hand papers in, and submit them.
+        SuppliersWrite = "suppliers:write",
+        /// Decide about papers, and verify, reject and suspend suppliers.
+        SuppliersVerify = "suppliers:verify",
         /// Read prices of plans, sellers' subscriptions and invoices.
         BillingRead = "billing:read",
         /// Begin, change and end sellers' subscriptions.

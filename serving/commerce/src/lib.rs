@@ -107,6 +107,8 @@ mod signatures;
 mod simulator;
 mod states;
 mod storage;
+mod supplier_storage;
+mod suppliers;
 mod texts;
 mod transfers;
 mod watch_storage;
@@ -214,6 +216,12 @@ pub use states::{CheckoutState, OrderState, PaymentState, States, Step, Transiti
 pub use storage::{
     AccessStorage, AuditStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError,
     StorageTransaction, StoredStock,
+};
+pub use supplier_storage::{SupplierStorage, SupplierTransaction};
+pub use suppliers::{
+    DocumentKind, DocumentState, SUPPLIER_DOCUMENTS_MAX, SUPPLIER_HISTORY_MAX, SUPPLIER_NOTE_BYTES_MAX,
+    SUPPLIER_TEXT_BYTES_MAX, Supplier, SupplierChange, SupplierDocument, SupplierDocumentInput, SupplierLevel,
+    SupplierLine, SupplierProfile, SupplierState,
 };
 pub use transfers::{PaymentChange, Transfer, TransferFilter, TransferShare, TransferState};
 pub use watch_storage::{WatchStorage, WatchTransaction};

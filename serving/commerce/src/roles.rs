@@ -126,6 +126,8 @@ const STOREFRONT: &[Permission] = &[
 ];
 
 const MERCHANDISER: &[Permission] = &[
+    Permission::SuppliersRead,
+    Permission::SuppliersWrite,
     Permission::ProductsRead,
     Permission::ProductsWrite,
     Permission::StockRead,
@@ -165,6 +167,8 @@ const SUPPORT: &[Permission] = &[
 ];
 
 const RISK_ANALYST: &[Permission] = &[
+    Permission::SuppliersRead,
+    Permission::SuppliersVerify,
     Permission::FraudScore,
     Permission::FraudRead,
     Permission::FraudCasesRead,

@@ -122,6 +122,9 @@ pub enum CommerceError {
     /// A declaration does not allow it as it stands, or its rules are not met (409).
     #[error("{0}")]
     DeclarationRefused(String),
+    /// A supplier, or its papers, do not allow it as they stand (409).
+    #[error("{0}")]
+    SupplierRefused(String),
     /// A subscription does not allow it as it stands (409).
     #[error("{0}")]
     BillingRefused(String),

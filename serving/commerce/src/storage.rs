@@ -17,8 +17,9 @@ use crate::{
     FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page,
     PageRequest, Payment, Permissions, Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation,
     RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
-    ShipmentStorage, ShipmentTransaction, Shortage, StockLevel, StoredWebhookEndpoint, Transfer, TransferFilter,
-    UnitsOnTheirWay, Waiting, WatchStorage, WatchTransaction, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    ShipmentStorage, ShipmentTransaction, Shortage, StockLevel, StoredWebhookEndpoint, SupplierStorage,
+    SupplierTransaction, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WatchTransaction,
+    WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -115,6 +116,7 @@ pub trait Storage:
     + DeclarationStorage
     + WatchStorage
     + ShipmentStorage
+    + SupplierStorage
     + Send
     + Sync
     + 'static
@@ -446,6 +448,7 @@ pub trait StorageTransaction:
     + DeclarationTransaction
     + WatchTransaction
     + ShipmentTransaction
+    + SupplierTransaction
     + Send
 {
     /// Claims an idempotency key: a new one is ours from here on, until the transaction is rolled back.

@@ -41,6 +41,7 @@ mod rows;
 mod sellers;
 mod shipments;
 mod storage;
+mod suppliers;
 mod transaction;
 mod transfers;
 mod watches;

@@ -32,6 +32,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (22, "watches", include_str!("../migrations/0022_watches.sql")),
     (23, "sale_regions", include_str!("../migrations/0023_sale_regions.sql")),
     (28, "subscriptions", include_str!("../migrations/0028_subscriptions.sql")),
+    (29, "suppliers", include_str!("../migrations/0029_suppliers.sql")),
 ];
 
 /// What the words in braces mean to each database.

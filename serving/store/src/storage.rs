@@ -7,8 +7,8 @@ use dhow_commerce::{
     OrderShipment, OutboxEvent, OutboxRecord, Page, PageRequest, PayLaterPlan, PriceAlert, Product, ReorderBudgets,
     ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan, RoutePlanHead, RoutePlanState, SavedSearch,
     SellerInvoice, SellerSubscription, SellerTerms, ShipmentFilter, ShipmentStorage, StockLevel, Storage, StorageError,
-    StoredWebhookEndpoint, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WebhookDelivery,
-    WebhookDeliveryState, WebhookEndpoint,
+    StoredWebhookEndpoint, Supplier, SupplierState, SupplierStorage, Transfer, TransferFilter, UnitsOnTheirWay,
+    Waiting, WatchStorage, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
     AgreementId, AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId,
@@ -21,7 +21,7 @@ use crate::connect::Durability;
 use crate::{
     Store, StoreTransaction, agreements, at_once, auctions, billing, cases, checkouts, credit, decisions, declarations,
     disputes, feed, idempotency, ledger, models, outbox, products, reorders, returns, route_plans, sellers, shipments,
-    transfers, watches, webhook_deliveries, webhooks,
+    suppliers, transfers, watches, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -423,6 +423,21 @@ impl BillingStorage for Store {
 
     async fn products_on_offer(&self, tenant: TenantId, seller: SellerId) -> Result<i64, StorageError> {
         billing::products_on_offer(&mut *self.reader().await?, tenant, seller).await
+    }
+}
+
+impl SupplierStorage for Store {
+    async fn supplier(&self, tenant: TenantId, seller: SellerId) -> Result<Option<Supplier>, StorageError> {
+        suppliers::find(&mut *self.reader().await?, "", tenant, seller).await
+    }
+
+    async fn suppliers(
+        &self,
+        tenant: TenantId,
+        state: Option<SupplierState>,
+        page: &PageRequest,
+    ) -> Result<Page<Supplier>, StorageError> {
+        suppliers::page(&mut *self.reader().await?, tenant, state, page).await
     }
 }
 

@@ -10,7 +10,7 @@ use dhow_commerce::{
     PayLaterPlan, Payment, PriceAlert, Product, RailQuote, ReorderBudgets, ReorderProposal, Return, RoutePlan,
     RoutePlanProgress, RoutePlanState, SavedSearch, SellerInvoice, SellerStanding, SellerSubscription, SellerTerms,
     Settlement, ShipmentTransaction, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock,
-    StoredWebhookEndpoint, Transfer, WatchTransaction, WebhookDelivery,
+    StoredWebhookEndpoint, Supplier, SupplierTransaction, Transfer, WatchTransaction, WebhookDelivery,
 };
 use dhow_events::{
     AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId, PriceAlertId,
@@ -27,7 +27,7 @@ use crate::rows::storage_error;
 use crate::{
     DatabaseKind, agreements, auctions, billing, cases, checkout_writes, checkouts, credit, decisions, declarations,
     disputes, feed, idempotency, ledger, models, outbox, products, reorders, reservations, returns, route_plans,
-    sellers, shipments, transfers, watches, webhook_deliveries, webhooks,
+    sellers, shipments, suppliers, transfers, watches, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -553,6 +553,18 @@ impl BillingTransaction for StoreTransaction {
 
     async fn products_on_offer(&mut self, tenant: TenantId, seller: SellerId) -> Result<i64, StorageError> {
         billing::products_on_offer(self.next().await, tenant, seller).await
+    }
+}
+
+impl SupplierTransaction for StoreTransaction {
+    async fn hold_supplier(&mut self, tenant: TenantId, seller: SellerId) -> Result<Option<Supplier>, StorageError> {
+        let lock = self.kind.row_lock();
+        suppliers::find(self.next().await, lock, tenant, seller).await
+    }
+
+    async fn put_supplier(&mut self, supplier: &Supplier) -> Result<bool, StorageError> {
+        self.changes(supplier.tenant, supplier.seller.to_string());
+        suppliers::put(self.next().await, supplier).await
     }
 }
 

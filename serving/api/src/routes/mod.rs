@@ -43,6 +43,7 @@ mod search;
 mod segment;
 mod shipments;
 mod sql;
+mod suppliers;
 mod texts;
 mod trial_schemas;
 mod trust;
@@ -167,6 +168,11 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::get_transfers))
         .routes(routes!(payments::get_transfer))
         .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
+        .routes(routes!(suppliers::get_suppliers))
+        .routes(routes!(suppliers::get_supplier, suppliers::put_supplier))
+        .routes(routes!(suppliers::post_documents))
+        .routes(routes!(suppliers::post_submit))
+        .routes(routes!(suppliers::post_supplier_decisions))
         .routes(routes!(billing::get_prices))
         .routes(routes!(billing::get_subscription, billing::put_subscription))
         .routes(routes!(billing::post_subscription_end))

@@ -32,6 +32,7 @@ mod routes;
 mod sale_regions;
 mod search;
 mod shipments;
+mod suppliers;
 mod traces;
 mod trained;
 mod walk;

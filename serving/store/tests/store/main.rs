@@ -22,6 +22,7 @@ mod route_plans;
 mod sale_regions;
 mod server;
 mod shipments;
+mod suppliers;
 mod watches;
 mod webhooks;
 mod world;
@@ -66,6 +67,10 @@ on_both_databases! {
         every_model_that_the_database_names_is_found_and_where,
         keys_of_the_version_before_the_split_grant_what_they_granted,
         of_keys_that_may_make_keys_one_stays_whoever_revokes_at_once,
+    }
+    suppliers {
+        a_supplier_shows_what_its_papers_show_until_they_run_out,
+        papers_that_are_handed_in_at_once_are_all_kept_and_never_more_than_there_may_be,
     }
     billing {
         a_subscription_is_billed_renewed_once_and_ended_and_its_plan_makes_the_commission,
