@@ -40,15 +40,15 @@ impl Side {
 }
 
 /// Collects the lines of a document. A schema with a name is written once for each side that uses it.
-struct Reader<'a> {
-    document: &'a Value,
+#[derive(Default)]
+struct Reader {
     promises: BTreeSet<String>,
     waiting: BTreeSet<(Side, String)>,
 }
 
 /// Every promise of the document, each as `place: what`.
 pub fn promises(document: &Value) -> BTreeSet<String> {
-    let mut reader = Reader { document, promises: BTreeSet::new(), waiting: BTreeSet::new() };
+    let mut reader = Reader::default();
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {
             reader.operation(&format!("{} {path}", method.to_uppercase()), operation);
@@ -73,7 +73,7 @@ fn requires(schema: &Value, name: &str) -> bool {
     items(schema, "required").any(|required| required == name)
 }
 
-impl Reader<'_> {
+impl Reader {
     fn say(&mut self, place: &str, what: &str) {
         self.promises.insert(format!("{place}: {what}"));
     }

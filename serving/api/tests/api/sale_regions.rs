@@ -80,7 +80,8 @@ async fn search_recommendations_and_checkout_refuse_the_same_products_for_the_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_rule_counts_at_once_at_checkout_and_soon_in_search_and_a_wrong_one_is_refused() {
     let world = World::new().await;
-    let mut kettle = product("Kettle", 500);
+    trained::fraud(&world);
+    let mut kettle = product("Kettle", 1_500);
     kettle["sale_regions"] = json!("ng, !ng-la");
     let listed = world.post("/v1/products", &kettle).await;
     assert_eq!((listed.status, &listed.json()["sale_regions"]), (201, &json!("!NG-LA,NG")));
