@@ -143,7 +143,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 let (next, invoice) = match current.ended_at {
                     _ if stays && invoices.is_empty() => {
                         transaction.rollback().await?;
-                        return Ok(SubscriptionStep { subscription: kept, invoices });
+                        return Ok(SubscriptionStep { subscription: kept, invoices: Vec::new() });
                     }
                     Some(_) => Subscription::begin(terms, prices, now),
                     None => current.change(terms, prices, now),

@@ -25,7 +25,13 @@ async fn subscribe(shop: &Shop, terms: Terms, expected: ExpectedVersion) -> Resu
 }
 
 async fn invoices(world: &World) -> Vec<SellerInvoice> {
-    world.shop.storage().invoices(tenant(), SELLER, None, 100).await.expect("they are read")
+    let (mut read, mut before) = (Vec::new(), None);
+    loop {
+        let part = world.shop.storage().invoices(tenant(), SELLER, before, 7).await.expect("they are read");
+        let Some(last) = part.last() else { return read };
+        before = Some(last.number);
+        read.extend(part);
+    }
 }
 
 /// What the books say of the seller and of fees; every batch of an invoice is there once.
@@ -172,7 +178,7 @@ async fn life(world: &World, shop: &Shop, number: usize) -> Result<(), CommerceE
         0 => subscribe(shop, terms(Plan::Free, 0), expected).await.map(drop),
         1 => subscribe(shop, terms(Plan::Professional, 2), expected).await.map(drop),
         2 => {
-            let usage = key(&format!("usage of {}", world.clock.now()), "");
+            let usage = key(&format!("usage-{}", world.clock.now().micros()), "");
             shop.count_usage(tenant(), SELLER, ("api_calls", 25_000), Some(&usage)).await.map(drop)
         }
         3 => shop.recover_pending().await.map(drop),
