@@ -29,6 +29,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (18, "shipments", include_str!("../migrations/0018_shipments.sql")),
     (19, "customs_declarations", include_str!("../migrations/0019_customs_declarations.sql")),
     (20, "permissions", include_str!("../migrations/0020_permissions.sql")),
+    (21, "sealed_secrets", include_str!("../migrations/0021_sealed_secrets.sql")),
     (22, "watches", include_str!("../migrations/0022_watches.sql")),
     (23, "sale_regions", include_str!("../migrations/0023_sale_regions.sql")),
 ];

@@ -117,6 +117,8 @@ pub(crate) struct StatusAnswer {
     products: usize,
     /// Requests answered since the start.
     requests: u64,
+    /// How signing secrets of webhooks stand in the database: `sealed`, or `clear` where no key is configured.
+    webhook_secrets: &'static str,
     /// The models in force.
     models: Vec<ModelInForce>,
     /// What the monitor found of the features that fraud scores were served with.
@@ -191,6 +193,7 @@ pub(crate) async fn get_status(State(app): State<Shared>, caller: Caller) -> Res
         duplicate_events: status.duplicate_events,
         products: status.products,
         requests: app.metrics.request_count(),
+        webhook_secrets: if status.secrets_sealed_by.is_some() { "sealed" } else { "clear" },
         models: status.models.into_iter().map(in_force).collect(),
         feature_health: status.feature_health.into(),
     }))
