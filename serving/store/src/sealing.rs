@@ -22,8 +22,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::SecretKeysMissing`] where a secret is sealed with a key that is not among them,
     /// [`StoreError::Secrets`] where one does not unseal, or the database fails.
-    pub async fn with_secret_keys(self, keys: SecretKeys) -> Result<(Self, u64), StoreError> {
-        let store = Self { secret_keys: Arc::new(keys), ..self };
+    pub async fn with_secret_keys(mut self, keys: SecretKeys) -> Result<(Self, u64), StoreError> {
+        self.secret_keys = Arc::new(keys);
+        let store = self;
         let failed =
             |error: StorageError| StoreError::Secrets { database: store.database.clone(), why: error.to_string() };
         let missing = store.missing_keys().await.map_err(failed)?;
