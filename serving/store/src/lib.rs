@@ -40,6 +40,7 @@ mod rows;
 mod sealing;
 mod secret_keys;
 mod sellers;
+mod sessions;
 mod shipments;
 mod storage;
 mod transaction;

@@ -32,6 +32,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (21, "sealed_secrets", include_str!("../migrations/0021_sealed_secrets.sql")),
     (22, "watches", include_str!("../migrations/0022_watches.sql")),
     (23, "sale_regions", include_str!("../migrations/0023_sale_regions.sql")),
+    (26, "login", include_str!("../migrations/0026_login.sql")),
 ];
 
 /// What the words in braces mean to each database.
