@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn another_row_or_text_has_another_nonce_and_the_same_has_the_same() {
-        let seal = |number: u8, row: &str, secret: &str| key(number).seal(row.as_bytes(), secret).expect("it is sealed");
+        let seal =
+            |number: u8, row: &str, secret: &str| key(number).seal(row.as_bytes(), secret).expect("it is sealed");
         let (one, again) = (seal(1, "a", "x"), seal(1, "a", "x"));
         assert_eq!(one, again);
         let begin = |sealed: &str| sealed[..2 * NONCE_LEN].to_owned();

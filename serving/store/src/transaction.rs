@@ -23,9 +23,9 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, SecretKeys, Store, WritePoints, agreements, auctions, cases, checkout_writes, checkouts, credit, decisions, declarations, disputes,
-    feed, idempotency, ledger, models, outbox, products, reorders, reservations, returns, route_plans, sellers,
-    shipments, transfers, watches, webhook_deliveries, webhooks,
+    DatabaseKind, SecretKeys, Store, WritePoints, agreements, auctions, cases, checkout_writes, checkouts, credit,
+    decisions, declarations, disputes, feed, idempotency, ledger, models, outbox, products, reorders, reservations,
+    returns, route_plans, sellers, shipments, transfers, watches, webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.

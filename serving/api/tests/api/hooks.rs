@@ -160,7 +160,10 @@ async fn messages_verify_after_a_restart_that_sealed_the_secret_and_a_start_with
     let cup = world.product("Cup", 500, 3).await;
     for (count, configured) in [&[][..], &[1], &[2, 1], &[2]].into_iter().enumerate() {
         if count > 0 {
-            world = world.restarted_with(|settings| EngineSettings { secret_keys: keys(configured), ..settings }).await;
+            // Another process draws other ids.
+            let id_seed = [count as u8; 32];
+            let change = |settings| EngineSettings { secret_keys: keys(configured), id_seed, ..settings };
+            world = world.restarted_with(change).await;
             set_stock(&world, &cup, 3 + count as i64).await;
         }
         let messages = receiver.until(|messages| messages.len() == count + 1).await;

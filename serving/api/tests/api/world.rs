@@ -11,7 +11,8 @@ use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permissi
 use dhow_customs::{Borders, ComplianceRules, HsTable, TariffHead, TariffTable, TariffTables};
 use dhow_definitions::FeatureSet;
 use dhow_engine::{
-    CarrierSettings, Engine, EngineError, EngineSettings, Folders, LogPlace, MonitorSettings, Port, SeaChart, StorefrontSettings,
+    CarrierSettings, Engine, EngineError, EngineSettings, Folders, LogPlace, MonitorSettings, Port, SeaChart,
+    StorefrontSettings,
 };
 use dhow_events::*;
 use dhow_links::LinkSettings;
