@@ -80,7 +80,8 @@ mod tests {
     fn what_follows_from_a_secret_is_its_own_and_differs_from_the_secret_and_from_each_other() {
         let attempt = LoginAttempt::from_random([7; 32]);
         let again = LoginAttempt::presented(&attempt.reveal()).expect("it is one");
-        let of = |a: &LoginAttempt| [a.reveal(), a.state(), a.nonce(), a.verifier(), a.challenge(), a.hash().to_string()];
+        let of =
+            |a: &LoginAttempt| [a.reveal(), a.state(), a.nonce(), a.verifier(), a.challenge(), a.hash().to_string()];
         assert_eq!(of(&attempt), of(&again));
         let other = LoginAttempt::from_random([8; 32]);
         let all: BTreeSet<String> = of(&attempt).into_iter().chain(of(&other)).collect();

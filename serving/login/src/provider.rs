@@ -205,27 +205,37 @@ impl Login {
         believed.map_err(|disbelief| told(words(disbelief)))
     }
 
-    /// Gives the code and gets the identity token.
-    async fn exchange(&self, attempt: &LoginAttempt, code: &str) -> Result<String, LoginError> {
+    /// The form that goes with a code, and the header that proves who we are, where it does not stand in the form.
+    fn form(&self, attempt: &LoginAttempt, code: &str) -> (String, Option<String>) {
         let LoginSettings { client_id, client_secret, redirect_url, .. } = &self.settings;
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "authorization_code")
             .append_pair("code", code)
             .append_pair("redirect_uri", redirect_url)
             .append_pair("code_verifier", &attempt.verifier());
-        let mut request = self.client.post(self.token.clone()).header("accept", "application/json");
-        match client_secret {
-            None => drop(form.append_pair("client_id", client_id)),
-            Some(secret) if self.secret_in_body => {
-                form.append_pair("client_id", client_id).append_pair("client_secret", secret);
-            }
-            Some(secret) => {
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let header = match client_secret {
+            Some(secret) if !self.secret_in_body => {
                 let pair = format!("{}:{}", encoded(client_id), encoded(secret));
-                request = request.header("authorization", format!("Basic {}", BASE64.encode(pair)));
+                Some(format!("Basic {}", BASE64.encode(pair)))
             }
+            secret => {
+                form.append_pair("client_id", client_id);
+                form.extend_pairs(secret.iter().map(|secret| ("client_secret", secret)));
+                None
+            }
+        };
+        (form.finish(), header)
+    }
+
+    /// Gives the code and gets the identity token.
+    async fn exchange(&self, attempt: &LoginAttempt, code: &str) -> Result<String, LoginError> {
+        let (form, header) = self.form(attempt, code);
+        let mut request = self.client.post(self.token.clone()).header("accept", "application/json");
+        if let Some(header) = header {
+            request = request.header("authorization", header);
         }
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.finish());
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
         let (status, body) = ask(request).await.map_err(|why| self.provider(why))?;
         if status == 200 {
             let answer: TokenAnswer = serde_json::from_slice(&body)
@@ -248,8 +258,9 @@ impl Login {
         if current.read_at != known.read_at || current.read_at.is_some_and(fresh) {
             return Ok(current);
         }
-        let (status, body) =
-            ask(self.client.get(self.keys_at.clone())).await.map_err(|why| self.provider(format!("its keys: {why}")))?;
+        let (status, body) = ask(self.client.get(self.keys_at.clone()))
+            .await
+            .map_err(|why| self.provider(format!("its keys: {why}")))?;
         if status != 200 {
             return Err(self.provider(format!("its keys were answered with {status}")));
         }

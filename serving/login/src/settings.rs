@@ -11,8 +11,8 @@ pub const LOGIN_ROLES_MAX: usize = 1_000;
 /// Where a provider sends browsers back to.
 const CALLBACK: &str = "/v1/login/callback";
 
-/// How people log in.
-#[derive(Debug, Clone)]
+/// How people log in. It holds a secret, so it cannot be printed.
+#[derive(Clone)]
 pub struct LoginSettings {
     /// The provider, by the address that its tokens name: `https://id.example/realms/shop`.
     pub issuer: String,
@@ -117,7 +117,10 @@ mod tests {
         let none = || String::new();
         for (name, wrong) in [
             ("redirect_url", LoginSettings { redirect_url: "https://shop.example/".to_owned(), ..settings() }),
-            ("redirect_url", LoginSettings { redirect_url: "http://shop.example/v1/login/callback".into(), ..settings() }),
+            (
+                "redirect_url",
+                LoginSettings { redirect_url: "http://shop.example/v1/login/callback".into(), ..settings() },
+            ),
             ("redirect_url", LoginSettings { redirect_url: "/v1/login/callback".to_owned(), ..settings() }),
             ("issuer", LoginSettings { issuer: "http://id.example".to_owned(), ..settings() }),
             ("issuer", LoginSettings { issuer: "https://me:pw@id.example".to_owned(), ..settings() }),
