@@ -1,8 +1,6 @@
 //! Logins under way and sessions in SQL: hashes of what browsers keep, never the secrets.
 
-use dhow_commerce::{
-    KeyHash, LOGIN_ATTEMPTS_MAX, LoginSession, LoginStorage, SESSIONS_PER_PERSON_MAX, StorageError,
-};
+use dhow_commerce::{KeyHash, LOGIN_ATTEMPTS_MAX, LoginSession, LoginStorage, SESSIONS_PER_PERSON_MAX, StorageError};
 use dhow_events::Timestamp;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;

@@ -134,10 +134,15 @@ pub async fn the_audit_log_names_who_logged_in_and_out_and_finds_a_name_that_was
     assert!(!again.expect("it is read") && !changed);
     assert_eq!(store.chain_audit().await.expect("they are chained"), 4);
     let rows = store.audit_entries(tenant(), None, 10).await.expect("they are read");
-    let told: Vec<_> = rows.iter().rev().map(|entry| (entry.row.operation.as_str(), entry.row.person.as_deref())).collect();
+    let told: Vec<_> =
+        rows.iter().rev().map(|entry| (entry.row.operation.as_str(), entry.row.person.as_deref())).collect();
     let ada = Some("ada@shop.example");
-    let expected =
-        [("PUT /v1/products", None), ("GET /v1/login/callback", ada), ("POST /v1/refunds", ada), ("POST /v1/logout", ada)];
+    let expected = [
+        ("PUT /v1/products", None),
+        ("GET /v1/login/callback", ada),
+        ("POST /v1/refunds", ada),
+        ("POST /v1/logout", ada),
+    ];
     assert_eq!(told, expected);
     let verification = store.verify_audit(tenant(), 0).await.expect("it is verified");
     assert_eq!((verification.verified, verification.broken), (4, None));
