@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::arguments::Arguments;
 use crate::customs_files::CustomsSection;
 use crate::failure::Failure;
+use crate::login_settings::LoginSection;
 use crate::shipping_settings::ShippingSection;
 
 /// Events from one checkpoint to the next where the configuration does not say.
@@ -88,6 +89,8 @@ pub struct Configuration {
     pub trusted_keys: Vec<PublicKey>,
     /// The key that registered models are signed with.
     pub signing_key_file: Option<PathBuf>,
+    /// Where people log in, if they do.
+    pub login: Option<LoginSection>,
     /// Keys of secrets in the database: the first seals, all unseal.
     pub secret_key_files: Vec<PathBuf>,
 }
@@ -129,6 +132,7 @@ struct File {
     registry: RegistrySection,
     #[serde(default)]
     secrets: SecretsSection,
+    login: Option<LoginSection>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -334,6 +338,7 @@ impl Configuration {
             trusted_keys: file.registry.trusted()?,
             signing_key_file: file.registry.signing_key_file,
             secret_key_files: file.secrets.key_files,
+            login: file.login,
             rail_secret: file.payments.secret()?,
             webhooks_to_loopback: file.webhooks.allow_loopback.unwrap_or(false),
             feed_kept_days: file.feed.kept_days.map_or(FEED_KEPT_DAYS, NonZeroU16::get),

@@ -22,6 +22,7 @@ mod forecast_file;
 mod ingest;
 mod key_files;
 mod logging;
+mod login_settings;
 mod model_keys;
 mod models;
 mod operations;

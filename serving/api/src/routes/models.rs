@@ -97,7 +97,7 @@ pub(crate) struct StatusAnswer {
     /// The caller's tenant.
     #[schema(value_type = String)]
     tenant: TenantId,
-    /// `open` while no key exists, otherwise `key`.
+    /// `open` while no key exists, otherwise `key`, or `session` where a person logged in.
     access: &'static str,
     /// `running`, or `failed`: the log says why.
     worker: &'static str,
@@ -182,7 +182,11 @@ pub(crate) async fn get_status(State(app): State<Shared>, caller: Caller) -> Res
     Ok(Json(StatusAnswer {
         now: status.now,
         tenant: caller.tenant,
-        access: if caller.key.is_none() { "open" } else { "key" },
+        access: match (caller.key, caller.session) {
+            (Some(_), _) => "key",
+            (None, Some(_)) => "session",
+            (None, None) => "open",
+        },
         worker: if status.worker_failure.is_none() { "running" } else { "failed" },
         log_events: status.log_events,
         applied_events: status.applied_events,
