@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRequestParts;
@@ -9,13 +10,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
-use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, KeyHash, Permission, Permissions};
+use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, KeyHash, LoginSession, Permission, Permissions};
 use dhow_events::{KeyId, TenantId, Timestamp};
+use dhow_login::Login;
 use dhow_store::Store;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::problem::Problem;
+use crate::sessions::{Cookie, Sessions, check_origin};
 use crate::settings::{ApiSettings, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX};
 
 /// What a route asks of its caller.
@@ -25,20 +28,29 @@ pub(crate) enum Need {
     Nothing,
     /// The signature of who sends it, which the handler checks; no key.
     Signature,
+    /// What a browser brings that logs in or out, which the handler checks; no key.
+    Login,
     /// A key that grants this.
     Of(Permission),
 }
 
 impl Need {
-    /// The permission's word, `signature` or `none`.
+    /// The permission's word, `signature`, `login` or `none`.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Nothing => "none",
             Self::Signature => "signature",
+            Self::Login => "login",
             Self::Of(permission) => permission.word(),
         }
     }
 }
+
+/// Where an identity provider sends browsers back to.
+pub(crate) const LOGIN_CALLBACK: &str = "/v1/login/callback";
+
+/// Routes whose query is written by somebody else, who may add what we do not know: it is passed over, as OAuth 2 asks for.
+const FOREIGN_QUERIES: [&str; 1] = [LOGIN_CALLBACK];
 
 /// Every route of the OpenAPI document with what it needs. A route that is missing here is answered by nobody.
 ///
@@ -233,6 +245,9 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("POST", "/v2/repository/models/{model}/load", Need::Of(Permission::ModelsWrite)),
     ("POST", "/v2/repository/models/{model}/unload", Need::Of(Permission::ModelsWrite)),
     ("GET", "/v1/status", Need::Of(Permission::StatusRead)),
+    ("GET", "/v1/login", Need::Login),
+    ("GET", LOGIN_CALLBACK, Need::Login),
+    ("POST", "/v1/logout", Need::Login),
     ("GET", "/v1/roles", Need::Of(Permission::ApiKeysRead)),
     ("GET", "/v1/api-keys", Need::Of(Permission::ApiKeysRead)),
     ("POST", "/v1/api-keys", Need::Of(Permission::ApiKeysWrite)),
@@ -253,7 +268,8 @@ pub(crate) fn need_of(method: &str, path: &str) -> Option<Need> {
 /// What the guard knows of a route: its need and the query parameters that its documentation names.
 pub(crate) struct Rule {
     pub need: Need,
-    pub parameters: Vec<String>,
+    /// Nothing where any are taken.
+    pub parameters: Option<Vec<String>>,
 }
 
 /// The rules of all routes.
@@ -267,6 +283,7 @@ impl Rules {
             let in_query = |parameter: &&serde_json::Value| parameter["in"] == "query";
             let name = |parameter: &serde_json::Value| parameter["name"].as_str().map(str::to_owned);
             let parameters = documented.as_array().into_iter().flatten().filter(in_query).filter_map(name).collect();
+            let parameters = (!FOREIGN_QUERIES.contains(path)).then_some(parameters);
             (((*method).to_owned(), (*path).to_owned()), Rule { need: *need, parameters })
         };
         Self(NEEDS.iter().map(rule).collect())
@@ -282,10 +299,11 @@ impl Rules {
 impl Rule {
     /// Refuses query parameters that the route does not have.
     pub(crate) fn check_parameters(&self, uri: &Uri) -> Result<(), Problem> {
+        let Some(parameters) = &self.parameters else { return Ok(()) };
         let names = uri.query().unwrap_or("").split('&').filter(|part| !part.is_empty());
         for name in names.map(|part| part.split('=').next().unwrap_or(part)) {
-            if !self.parameters.iter().any(|known| known == name) {
-                let known = if self.parameters.is_empty() { "none".to_owned() } else { self.parameters.join(", ") };
+            if !parameters.iter().any(|known| known == name) {
+                let known = if parameters.is_empty() { "none".to_owned() } else { parameters.join(", ") };
                 return Err(Problem::parameter(name, format!("is not a parameter of this route; it has: {known}")));
             }
         }
@@ -293,15 +311,41 @@ impl Rule {
     }
 }
 
+/// What who comes with nothing is told.
+const SEND_A_KEY: &str = "send an API key as `Authorization: Bearer <key>`";
+
 /// Who asks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller {
     /// Whose data the caller may see.
     pub tenant: TenantId,
-    /// The key; nothing where access is open.
+    /// The key; nothing where access is open, or a person logged in.
     pub key: Option<KeyId>,
+    /// The session of a person who logged in.
+    pub session: Option<KeyHash>,
     /// What the caller may do.
     pub may: Permissions,
+}
+
+/// A caller who was let in, and the person's name where one logged in.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    pub caller: Caller,
+    pub person: Option<Arc<LoginSession>>,
+}
+
+impl Admitted {
+    const fn of(caller: Caller) -> Self {
+        Self { caller, person: None }
+    }
+}
+
+/// What else than a key a request may come with, and when it came by the clock that sessions end by.
+pub(crate) struct BySession<'a> {
+    pub login: &'a Login,
+    pub sessions: &'a Sessions,
+    pub method: &'a Method,
+    pub now: Timestamp,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -338,20 +382,26 @@ impl Keys {
         }
     }
 
-    /// Lets the request in, or says why not: 401 without a key in force, 403 where it does not grant `permission`.
+    /// Lets the request in, or says why not: 401 without a key or a session in force, 403 where it does not grant
+    /// `permission`. A key stands before a session, and a session counts only where `by_session` says how.
     pub(crate) async fn admit(
         &self,
         store: &Store,
         headers: &HeaderMap,
         permission: Permission,
         now: Timestamp,
-    ) -> Result<Caller, Problem> {
+        by_session: Option<BySession<'_>>,
+    ) -> Result<Admitted, Problem> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            if let Some(by) = by_session {
+                return by.admit(store, headers, permission, now).await;
+            }
             if self.is_open(store, now).await? {
                 check_host(headers)?;
-                return Ok(Caller { tenant: TenantId::default(), key: None, may: Permissions::EVERYTHING });
+                let may = Permissions::EVERYTHING;
+                return Ok(Admitted::of(Caller { tenant: TenantId::default(), key: None, session: None, may }));
             }
-            return Err(unauthorized("send an API key as `Authorization: Bearer <key>`"));
+            return Err(unauthorized(SEND_A_KEY));
         };
         let secret = presented(authorization.to_str().unwrap_or_default())
             .ok_or_else(|| unauthorized("the Authorization header must be `Bearer <key>`"))?;
@@ -361,10 +411,9 @@ impl Keys {
         self.close();
         let may = Permissions::of(&key.permissions);
         if may.grant(permission) {
-            return Ok(Caller { tenant: key.tenant, key: Some(key.id), may });
+            return Ok(Admitted::of(Caller { tenant: key.tenant, key: Some(key.id), session: None, may }));
         }
-        let detail = format!("the API key …{} does not grant `{permission}`", key.last_four);
-        Err(Problem::new(StatusCode::FORBIDDEN, "permission_missing", detail))
+        Err(missing(permission, &format!("the API key …{}", key.last_four)))
     }
 
     /// Whether access is open: allowed by the settings, and no key in force was ever seen.
@@ -425,6 +474,35 @@ fn presented(authorization: &str) -> Option<Cow<'_, str>> {
     password.is_empty().then(|| Cow::Owned(user.to_owned()))
 }
 
+impl BySession<'_> {
+    async fn admit(
+        &self,
+        store: &Store,
+        headers: &HeaderMap,
+        permission: Permission,
+        tick: Timestamp,
+    ) -> Result<Admitted, Problem> {
+        let Some(cookie) = Cookie::Session.of(headers, self.login.is_secure()) else {
+            return Err(unauthorized(SEND_A_KEY));
+        };
+        let found = self.sessions.find(store, cookie, (self.now, tick)).await?;
+        let found = found.ok_or_else(|| unauthorized("the session is over; log in again at /v1/login"))?;
+        check_origin(self.login, self.method, headers)?;
+        let (session, may) = (found.session, found.may);
+        if !may.grant(permission) {
+            let roles: Vec<&str> = session.roles.iter().map(|role| role.word()).collect();
+            return Err(missing(permission, &format!("{:?} with {}", session.person, roles.join(", "))));
+        }
+        let caller = Caller { tenant: session.tenant, key: None, session: Some(found.hash), may };
+        Ok(Admitted { caller, person: Some(session) })
+    }
+}
+
+fn missing(permission: Permission, who: &str) -> Problem {
+    let detail = format!("{who} does not grant `{permission}`");
+    Problem::new(StatusCode::FORBIDDEN, "permission_missing", detail)
+}
+
 fn unauthorized(detail: &str) -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
 }
@@ -445,6 +523,9 @@ fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, "host_not_loopback", detail))
 }
 
+/// Whose rate it is: a key's, a session's, or that of all who come without either.
+type RateOf = (Option<KeyId>, Option<KeyHash>);
+
 /// One caller's token bucket; a request takes a million parts.
 struct Bucket {
     parts: i64,
@@ -453,11 +534,11 @@ struct Bucket {
 
 const PARTS_PER_REQUEST: i64 = 1_000_000;
 
-/// The rate of each key.
+/// The rate of each key and each session.
 pub(crate) struct Rates {
     per_second: i64,
     burst: i64,
-    buckets: Mutex<FxHashMap<Option<KeyId>, Bucket>>,
+    buckets: Mutex<FxHashMap<RateOf, Bucket>>,
 }
 
 impl Rates {
@@ -468,14 +549,14 @@ impl Rates {
         Self { per_second, burst, buckets: Mutex::default() }
     }
 
-    /// Takes one request of `key`, or says when there is one again.
-    pub(crate) fn take(&self, key: Option<KeyId>, now: Timestamp) -> Result<(), Problem> {
+    /// Takes one request of `caller`, or says when there is one again.
+    pub(crate) fn take(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
         let most = self.burst * PARTS_PER_REQUEST;
         let mut buckets = self.buckets.lock();
         if buckets.len() >= KEYS_REMEMBERED_MAX {
             buckets.retain(|_, bucket| now.micros_since(bucket.filled_at) < KEY_MEMORY_MICROS);
         }
-        let bucket = buckets.entry(key).or_insert(Bucket { parts: most, filled_at: now });
+        let bucket = buckets.entry((caller.key, caller.session)).or_insert(Bucket { parts: most, filled_at: now });
         // A microsecond brings as many millionths of a request as a second brings requests.
         let elapsed_us = now.micros_since(bucket.filled_at).max(0);
         bucket.parts = elapsed_us.saturating_mul(self.per_second).saturating_add(bucket.parts).min(most);
@@ -485,7 +566,8 @@ impl Rates {
             return Ok(());
         }
         let wait_us = (PARTS_PER_REQUEST - bucket.parts + self.per_second - 1) / self.per_second;
-        let detail = format!("this key may send {} requests per second, and {} at once", self.per_second, self.burst);
+        let detail =
+            format!("this caller may send {} requests per second, and {} at once", self.per_second, self.burst);
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         Err(problem.retry_after((wait_us + 999_999) / 1_000_000))
     }
@@ -500,12 +582,17 @@ mod tests {
         let settings = ApiSettings { requests_per_second_max: 2, request_burst_max: 3, ..ApiSettings::default() };
         let rates = Rates::new(&settings);
         let at = |micros: i64| Timestamp::from_micros(micros);
-        let taken = |micros: i64| (0..10).filter(|_| rates.take(None, at(micros)).is_ok()).count();
+        let (tenant, may) = (TenantId::default(), Permissions::EVERYTHING);
+        let without = Caller { tenant, key: None, session: None, may };
+        let taken = |micros: i64| (0..10).filter(|_| rates.take(&without, at(micros)).is_ok()).count();
         assert_eq!(taken(0), 3, "the burst");
         assert_eq!(taken(499_999), 0);
         assert_eq!(taken(500_000), 1, "half a second is one request");
         assert_eq!(taken(100_000_000), 3, "a pause fills the burst, no more");
-        assert!(rates.take(Some(KeyId::from_u128(7)), at(0)).is_ok(), "another key has its own bucket");
+        for session in [None, Some(KeyHash([7; 32])), Some(KeyHash([8; 32]))] {
+            let keyed = Caller { key: session.is_none().then_some(KeyId::from_u128(7)), session, ..without };
+            assert!(rates.take(&keyed, at(0)).is_ok(), "another key or session has its own bucket");
+        }
     }
 
     #[test]

@@ -10,14 +10,16 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dhow_engine::Engine;
 use dhow_events::Timestamp;
+use dhow_login::Login;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
-use crate::access::{Keys, Need, Rates, Rules};
+use crate::access::{BySession, Keys, Need, Rates, Rules};
 use crate::audit::{self, REQUEST_ID, RequestId};
 use crate::metrics::RequestMetrics;
 use crate::problem::{Problem, ProblemWords};
 use crate::routes::inference::{in_protocol_words, is_protocol_path};
+use crate::sessions::Sessions;
 use crate::settings::{ApiSettings, EVENT_STREAMS_MAX, SQL_QUERIES_MAX};
 use crate::traces::span_of;
 
@@ -28,6 +30,9 @@ pub(crate) struct App {
     pub document: String,
     pub rules: Rules,
     pub keys: Keys,
+    pub sessions: Sessions,
+    /// Where people log in, if they do.
+    pub login: Option<Arc<Login>>,
     pub rates: Rates,
     pub metrics: RequestMetrics,
     pub places: Arc<Semaphore>,
@@ -39,14 +44,21 @@ pub(crate) struct App {
 pub(crate) type Shared = Arc<App>;
 
 impl App {
-    /// The state of a fresh server.
-    pub(crate) fn new(engine: Arc<Engine>, settings: ApiSettings, document: &serde_json::Value) -> Self {
+    /// The state of a fresh server. Where people log in, nobody is let in without a key or a session.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        settings: ApiSettings,
+        login: Option<Arc<Login>>,
+        document: &serde_json::Value,
+    ) -> Self {
         Self {
             engine,
             settings,
             document: format!("{document:#}"),
             rules: Rules::new(document),
-            keys: Keys::new(settings.open_access),
+            keys: Keys::new(settings.open_access && login.is_none()),
+            sessions: Sessions::default(),
+            login,
             rates: Rates::new(&settings),
             metrics: RequestMetrics::default(),
             places: Arc::new(Semaphore::new(settings.requests_at_once_max)),
@@ -107,12 +119,15 @@ pub(crate) async fn guard(
         Problem::busy("overloaded", detail)
     })?;
     let now = app.tick();
-    let caller = app.keys.admit(app.engine.store(), request.headers(), permission, now).await?;
-    app.rates.take(caller.key, now)?;
+    let (wall, method) = (app.engine.clock().now(), request.method());
+    let by_session = |login| BySession { login, sessions: &app.sessions, method, now: wall };
+    let by_session = app.login.as_deref().map(by_session);
+    let admitted = app.keys.admit(app.engine.store(), request.headers(), permission, now, by_session).await?;
+    app.rates.take(&admitted.caller, now)?;
     rule.check_parameters(request.uri())?;
-    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(admitted.caller);
     let time_max = app.settings.request_time_max;
-    let row = audit::row_of(&app, Some(caller), matched.as_str(), &request);
+    let row = audit::row_of(&app, Some(&admitted), matched.as_str(), &request);
     let work = async {
         let answered = tokio::time::timeout(time_max, next.run(request)).await;
         answered.unwrap_or_else(|_| timed_out(time_max).into_response())

@@ -6,7 +6,7 @@ use axum::response::Response;
 use dhow_commerce::{AuditOutcome, AuditRequest, AuditStorage, REQUEST_ID_BYTES_MAX};
 use dhow_store::audited;
 
-use crate::access::Caller;
+use crate::access::{Admitted, LOGIN_CALLBACK};
 use crate::app::App;
 
 /// The header that carries a request's id, of the request and of its answer.
@@ -58,16 +58,18 @@ pub(crate) fn is_change(method: &Method, route: &str) -> bool {
     match *method {
         Method::PUT | Method::DELETE | Method::PATCH => true,
         Method::POST => !ASKING_POSTS.contains(&route),
-        _ => false,
+        // It begins a session.
+        _ => route == LOGIN_CALLBACK,
     }
 }
 
-/// The row of a request to `route` that may change something; `caller` is nothing where a signature stands in the place of a
-/// key.
-pub(crate) fn row_of(app: &App, caller: Option<Caller>, route: &str, request: &Request) -> Option<AuditRequest> {
+/// The row of a request to `route` that may change something; `admitted` is nothing where a signature stands in the place of
+/// a key, or somebody logs in or out.
+pub(crate) fn row_of(app: &App, admitted: Option<&Admitted>, route: &str, request: &Request) -> Option<AuditRequest> {
     is_change(request.method(), route).then(|| AuditRequest {
-        tenant: caller.map(|caller| caller.tenant),
-        key: caller.and_then(|caller| caller.key),
+        tenant: admitted.map(|admitted| admitted.caller.tenant),
+        key: admitted.and_then(|admitted| admitted.caller.key),
+        person: admitted.and_then(|admitted| admitted.person.as_ref()).map(|session| session.person.clone()),
         operation: format!("{} {route}", request.method()),
         // The log is kept, and a person is not to stand in it.
         path: if route.starts_with(PERSONS) { route.to_owned() } else { request.uri().path().to_owned() },

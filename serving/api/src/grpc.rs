@@ -67,9 +67,9 @@ impl Gate for ApiGate {
             Need::Change => Permission::ModelsWrite,
         };
         let now = app.tick();
-        let admitted = app.keys.admit(app.engine.store(), headers, permission, now).await;
-        let caller = admitted.map_err(|problem| refused(&problem))?;
-        app.rates.take(caller.key, now).map_err(|problem| refused(&problem))?;
+        let admitted = app.keys.admit(app.engine.store(), headers, permission, now, None).await;
+        let caller = admitted.map_err(|problem| refused(&problem))?.caller;
+        app.rates.take(&caller, now).map_err(|problem| refused(&problem))?;
         let request_id = RequestId::of(headers, || app.engine.random());
         Ok(PlacedCaller { caller, request_id, _place: place })
     }
@@ -84,6 +84,7 @@ impl Gate for ApiGate {
         let row = AuditRequest {
             tenant: Some(placed.caller.tenant),
             key: placed.caller.key,
+            person: None,
             operation: format!("gRPC {}", change.call),
             path: change.model,
             request_id: placed.request_id.0.clone(),

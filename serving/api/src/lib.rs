@@ -19,13 +19,14 @@ mod problem;
 mod routes;
 mod schemas;
 mod serve;
+mod sessions;
 mod settings;
 mod traces;
 mod watch_schemas;
 
 pub use document::openapi;
 pub use operations::{ALERT_RULES, DASHBOARD};
-pub use serve::{ApiError, router, serve, serve_with_grpc};
+pub use serve::{ApiError, Entrances, router, router_with_login, serve, serve_all};
 pub use settings::{
     ApiSettings, BODY_BYTES_MAX, EVENTS_PER_REQUEST_MAX, INFER_BODY_BYTES_MAX, KEY_MEMORY_MICROS, KEYS_REMEMBERED_MAX,
     PAGE_LIMIT_DEFAULT, SQL_MEMORY_BYTES_MAX, SQL_QUERIES_MAX, SQL_ROWS_MAX, SQL_TIME_MAX,

@@ -11,6 +11,7 @@ use axum::{Router, middleware};
 use dhow_commerce::{AccessStorage, StorageError};
 use dhow_engine::Engine;
 use dhow_inference::grpc::{GrpcError, serve_grpc};
+use dhow_login::Login;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -51,11 +52,16 @@ pub enum ApiError {
 
 /// The whole API over `engine`. Open access is as the settings say: [`serve`] is what ties it to a loopback address.
 pub fn router(engine: Arc<Engine>, settings: ApiSettings) -> Router {
-    router_of(app_of(engine, settings))
+    router_of(app_of(engine, settings, None))
 }
 
-fn app_of(engine: Arc<Engine>, settings: ApiSettings) -> Arc<App> {
-    Arc::new(App::new(engine, settings, &document()))
+/// The same, where people log in and nobody is let in without a key or a session.
+pub fn router_with_login(engine: Arc<Engine>, settings: ApiSettings, login: Arc<Login>) -> Router {
+    router_of(app_of(engine, settings, Some(login)))
+}
+
+fn app_of(engine: Arc<Engine>, settings: ApiSettings, login: Option<Arc<Login>>) -> Arc<App> {
+    Arc::new(App::new(engine, settings, login, &document()))
 }
 
 fn router_of(app: Arc<App>) -> Router {
@@ -84,27 +90,37 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ApiError> {
-    serve_with_grpc(engine, settings, listener, None, shutdown).await
+    serve_all(engine, settings, Entrances { listener, grpc: None, login: None }, shutdown).await
 }
 
-/// The same, with the calls of the Open Inference Protocol over gRPC on a listener of their own. Both know the same keys and
-/// count the same rates. Where one of the two fails, both end.
+/// Where requests come in.
+pub struct Entrances {
+    /// For HTTP.
+    pub listener: TcpListener,
+    /// For the Open Inference Protocol over gRPC, where it is served.
+    pub grpc: Option<TcpListener>,
+    /// Where people log in, if they do: then a server without a key may be reached from elsewhere.
+    pub login: Option<Arc<Login>>,
+}
+
+/// The same at several entrances: with the calls of the Open Inference Protocol over gRPC on a listener of their own, where
+/// there is one, and with people who log in, where they do. All know the same keys and count the same rates. Where one fails,
+/// all end.
 ///
 /// # Errors
 /// As [`serve`], for each of the addresses.
-pub async fn serve_with_grpc(
+pub async fn serve_all(
     engine: Arc<Engine>,
     settings: ApiSettings,
-    listener: TcpListener,
-    grpc: Option<TcpListener>,
+    Entrances { listener, grpc, login }: Entrances,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ApiError> {
-    let mut open = open_access(&engine, settings, listener.local_addr()?).await?;
-    if let Some(grpc) = &grpc {
+    let mut open = login.is_none() && open_access(&engine, settings, listener.local_addr()?).await?;
+    if let Some(grpc) = grpc.as_ref().filter(|_| login.is_none()) {
         open &= open_access(&engine, settings, grpc.local_addr()?).await?;
     }
     let settings = ApiSettings { open_access: open, ..settings };
-    let app = app_of(engine, settings);
+    let app = app_of(engine, settings, login);
     let (stopping, stopped) = watch::channel(false);
     let told = |mut stopped: watch::Receiver<bool>| async move {
         // A sender that is gone stops the server too.

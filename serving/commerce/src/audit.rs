@@ -42,6 +42,8 @@ pub struct AuditRequest {
     pub tenant: Option<TenantId>,
     /// The key that it was sent with; nothing where access is open, or a signature was asked for in place of a key.
     pub key: Option<KeyId>,
+    /// Who sent it, where a person who logged in did.
+    pub person: Option<String>,
     /// Method and route: `POST /v1/refunds`.
     pub operation: String,
     /// The path, with the ids that it names.
@@ -61,6 +63,8 @@ pub struct AuditRow {
     pub at: Timestamp,
     /// The key that it was sent with.
     pub key: Option<KeyId>,
+    /// The person who sent it, where one who logged in did.
+    pub person: Option<String>,
     /// Method and route.
     pub operation: String,
     /// The path.
@@ -94,6 +98,10 @@ impl AuditHash {
         for word in words.into_iter().chain(row.subjects.iter().map(String::as_str)) {
             // Lengths keep apart what would run together.
             hasher.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes());
+        }
+        if let Some(person) = &row.person {
+            // No word is as long as this says, so a person is taken for no subject; rows without one keep their hash.
+            hasher.update(&u64::MAX.to_le_bytes()).update(person.as_bytes());
         }
         Self(*hasher.finalize().as_bytes())
     }
@@ -217,6 +225,7 @@ mod tests {
             tenant: TenantId::default(),
             at: Timestamp::from_micros(7),
             key: None,
+            person: None,
             operation: "POST /v1/refunds".to_owned(),
             path: path.to_owned(),
             subjects: subjects.iter().map(|&subject| subject.to_owned()).collect(),
@@ -235,6 +244,9 @@ mod tests {
             row("a", "b", &["c"]),
             row("a", "b", &["c", ""]),
             AuditRow { status: Some(200), ..row("ab", "c", &[]) },
+            AuditRow { person: Some("c".to_owned()), ..row("a", "b", &[]) },
+            AuditRow { person: Some(String::new()), ..row("a", "b", &[]) },
+            AuditRow { person: Some("c".to_owned()), ..row("a", "b", &["c"]) },
         ];
         for (index, one) in rows.iter().enumerate() {
             assert!(rows[index + 1..].iter().all(|other| hash(one) != hash(other)), "{one:?}");

@@ -99,6 +99,7 @@ mod returns;
 mod roles;
 mod route_plans;
 mod service;
+mod sessions;
 mod settlement;
 mod shipment_storage;
 mod shipments;
@@ -204,6 +205,10 @@ pub use route_plans::{
     RoutePlanHead, RoutePlanProgress, RoutePlanState,
 };
 pub use service::{Commerce, CommerceError, FieldProblem, MarketplaceTables};
+pub use sessions::{
+    LOGIN_ATTEMPT_MICROS, LOGIN_ATTEMPTS_MAX, LoginSession, LoginStorage, RETURN_TO_BYTES_MAX, SESSIONS_PER_PERSON_MAX,
+    SessionSecret,
+};
 pub use shipment_storage::{ShipmentFilter, ShipmentStorage, ShipmentTransaction};
 pub use shipments::{
     CARRIER_EVENTS_MAX, CarrierNotice, DeliveryPlace, LineUnits, OrderShipment, SHIPMENTS_PER_ORDER_MAX, ShipmentInput,

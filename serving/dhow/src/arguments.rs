@@ -10,6 +10,7 @@ use dhow_events::{Region, TenantId, Timestamp};
 use dhow_offline::TableFormat;
 
 use crate::collect::CollectArguments;
+use crate::secret_keys::SecretsArguments;
 
 /// The data and ML platform of a marketplace: events in, decisions out.
 #[derive(Parser)]
@@ -92,6 +93,9 @@ pub enum Command {
     /// Writes what goes with the server's metrics: a dashboard for Grafana, alert rules for Prometheus.
     #[command(after_help = "Example:\n  dhow operations export monitoring")]
     Operations(OperationsArguments),
+    /// Makes and shows the keys that secrets are sealed with in the database.
+    #[command(after_help = "Example:\n  dhow secrets keys new secrets.key")]
+    Secrets(SecretsArguments),
     /// Prints the API's OpenAPI 3.1 document.
     Openapi,
 }

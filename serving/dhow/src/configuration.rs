@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::arguments::Arguments;
 use crate::customs_files::CustomsSection;
 use crate::failure::Failure;
+use crate::login_settings::LoginSection;
 use crate::shipping_settings::ShippingSection;
 
 /// Events from one checkpoint to the next where the configuration does not say.
@@ -88,6 +89,10 @@ pub struct Configuration {
     pub trusted_keys: Vec<PublicKey>,
     /// The key that registered models are signed with.
     pub signing_key_file: Option<PathBuf>,
+    /// Where people log in, if they do.
+    pub login: Option<LoginSection>,
+    /// Keys of secrets in the database: the first seals, all unseal.
+    pub secret_key_files: Vec<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
@@ -125,6 +130,16 @@ struct File {
     inference: InferenceSection,
     #[serde(default)]
     registry: RegistrySection,
+    #[serde(default)]
+    secrets: SecretsSection,
+    login: Option<LoginSection>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretsSection {
+    #[serde(default)]
+    key_files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -322,6 +337,8 @@ impl Configuration {
             telemetry: file.telemetry.telemetry()?,
             trusted_keys: file.registry.trusted()?,
             signing_key_file: file.registry.signing_key_file,
+            secret_key_files: file.secrets.key_files,
+            login: file.login,
             rail_secret: file.payments.secret()?,
             webhooks_to_loopback: file.webhooks.allow_loopback.unwrap_or(false),
             feed_kept_days: file.feed.kept_days.map_or(FEED_KEPT_DAYS, NonZeroU16::get),
@@ -415,6 +432,9 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
             file.registry.trusted_keys = value.split(',').map(|key| key.trim().to_owned()).collect();
         }
         "DHOW_REGISTRY_SIGNING_KEY_FILE" => file.registry.signing_key_file = Some(value.into()),
+        "DHOW_SECRETS_KEY_FILES" => {
+            file.secrets.key_files = value.split(',').map(|path| PathBuf::from(path.trim())).collect();
+        }
         "DHOW_SERVER_BIND" => file.server.bind = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_PARTITIONS" => file.log.partitions = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_LOG_KAFKA_BROKERS" => file.log.kafka_brokers = Some(value.to_owned()),
@@ -438,7 +458,7 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         "DHOW_FEATURES_DEFINITIONS" => file.features.definitions = Some(value.into()),
         _ if OTHER_VARIABLES.contains(&name) || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {}
         _ => {
-            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_FEED_KEPT_DAYS, DHOW_PAYMENTS_WEBHOOK_SECRET, DHOW_WEBHOOKS_ALLOW_LOOPBACK, DHOW_REGISTRY_TRUSTED_KEYS, DHOW_REGISTRY_SIGNING_KEY_FILE";
+            let known = "DHOW_HOME, DHOW_TENANT, DHOW_DATABASE_URL, DHOW_LAKE_URL, DHOW_LAKE_ENDPOINT, DHOW_LAKE_REGION, DHOW_SERVER_BIND, DHOW_SERVER_REQUESTS_PER_SECOND, DHOW_LOG_PARTITIONS, DHOW_LOG_KAFKA_BROKERS, DHOW_LOG_KAFKA_TOPIC, DHOW_LOG_KAFKA_ENTITY_PARTITIONS, DHOW_LOG_KAFKA_ENTITY_REPLICAS, DHOW_STREAM_CHECKPOINT_RECORDS, DHOW_FEATURES_DEFINITIONS, DHOW_FEATURES_EXPECTATIONS, DHOW_FEATURES_REDIS_URL, DHOW_FEED_KEPT_DAYS, DHOW_PAYMENTS_WEBHOOK_SECRET, DHOW_WEBHOOKS_ALLOW_LOOPBACK, DHOW_REGISTRY_TRUSTED_KEYS, DHOW_REGISTRY_SIGNING_KEY_FILE, DHOW_SECRETS_KEY_FILES";
             return Err(wrong(&format!("is not known; known are {known}")));
         }
     }

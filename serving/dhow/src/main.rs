@@ -20,7 +20,9 @@ mod fleet;
 mod forecast;
 mod forecast_file;
 mod ingest;
+mod key_files;
 mod logging;
+mod login_settings;
 mod model_keys;
 mod models;
 mod operations;
@@ -31,6 +33,7 @@ mod quality;
 mod reproduce;
 mod route;
 mod sea_files;
+mod secret_keys;
 mod series_file;
 mod serve;
 mod shipping_settings;
@@ -87,6 +90,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Forecast(forecast) => forecast::run(&forecast, &configuration),
             Command::Route(route) => route::run(&route),
             Command::Operations(operations) => operations::run(&operations),
+            Command::Secrets(secrets) => secret_keys::run(&secrets),
             Command::Openapi => {
                 println!("{}", dhow_api::openapi());
                 Ok(())

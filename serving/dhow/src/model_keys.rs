@@ -1,8 +1,5 @@
 //! Keys of models on the command line: makes and shows them, reads the configured ones, opens the registry with them.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use dhow_engine::Folders;
@@ -11,14 +8,8 @@ use dhow_registry::{ModelKeys, Registry, SigningKey};
 use crate::arguments::KeysAction;
 use crate::configuration::Configuration;
 use crate::failure::Failure;
+use crate::key_files;
 use crate::platform::fresh_seed;
-
-/// The owner reads and writes, and nobody else.
-const OWNER_ONLY: u32 = 0o600;
-/// The permission bits of others than the owner.
-const OTHERS: u32 = 0o077;
-/// More bytes than this are no key.
-const KEY_FILE_BYTES_MAX: u64 = 1_000;
 
 /// Runs `dhow models keys`.
 ///
@@ -51,32 +42,13 @@ pub fn open_registry(configuration: &Configuration) -> Result<Registry, Failure>
 }
 
 fn make(path: &Path) -> Result<SigningKey, Failure> {
-    let wrong = |error: io::Error| {
-        let why = match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                "it exists already, and a key is never written over; name another file".into()
-            }
-            _ => error.to_string(),
-        };
-        Failure::Input(format!("{}: {why}", path.display()))
-    };
     let seed = fresh_seed()?;
     let key = SigningKey::from_seed(&seed)?;
-    // What a key that exists has signed would be lost with it.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(path).map_err(wrong)?;
-    file.write_all(SigningKey::seed_text(&seed).as_bytes()).and_then(|()| file.sync_all()).map_err(wrong)?;
+    key_files::write_new(path, &SigningKey::seed_text(&seed))?;
     Ok(key)
 }
 
 fn read(path: &Path) -> Result<SigningKey, Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::Input(format!("{}: {error}", path.display()));
-    let metadata = std::fs::metadata(path).map_err(|error| wrong(&error))?;
-    if metadata.permissions().mode() & OTHERS != 0 {
-        return Err(wrong(&"others than its owner may use this signing key; `chmod 600` it"));
-    }
-    if metadata.len() > KEY_FILE_BYTES_MAX {
-        return Err(wrong(&dhow_registry::KeyError::NotSecret));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-    SigningKey::from_text(&text).map_err(|error| wrong(&error))
+    let text = key_files::read(path, "signing key")?;
+    SigningKey::from_text(&text).map_err(|error| key_files::wrong(path, &error))
 }

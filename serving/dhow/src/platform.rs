@@ -17,6 +17,7 @@ use crate::configuration::Configuration;
 use crate::customs_files::borders;
 use crate::failure::Failure;
 use crate::model_keys::configured;
+use crate::secret_keys;
 
 /// Connections to Redis of one process.
 const REDIS_CONNECTIONS: usize = 16;
@@ -113,6 +114,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         carriers: configuration.shipping.carriers()?,
         sea: configuration.shipping.sea()?,
         model_keys: configured(configuration)?,
+        secret_keys: secret_keys::configured(&configuration.secret_key_files)?,
         tenants: vec![configuration.tenant],
         rates: rates(clock.now())?,
         rail_secret: configuration.rail_secret.clone(),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dhow_api::{ApiSettings, serve_with_grpc};
+use dhow_api::{ApiSettings, Entrances, serve_all};
 use dhow_events::SystemClock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,6 +25,10 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
         Some(address) => Some(listen(address, "--grpc-bind").await?),
         None => None,
     };
+    let login = match &configuration.login {
+        Some(section) => Some(section.discover(configuration.tenant).await?),
+        None => None,
+    };
     let engine = platform::open(&configuration, Arc::new(SystemClock)).await?;
     for model in configuration.load.iter().chain(&arguments.load) {
         engine
@@ -39,6 +43,9 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
     if let Some(grpc) = &grpc {
         eprintln!("serving gRPC on {}", grpc.local_addr()?);
     }
+    if let Some(login) = &login {
+        eprintln!("people log in at {}", login.settings().issuer);
+    }
     let interrupted = async {
         // Without a signal handler the server runs until it is killed, which loses nothing.
         if let Err(error) = asked_to_stop().await {
@@ -46,7 +53,8 @@ pub async fn run(arguments: ServeArguments, configuration: Configuration) -> Res
             std::future::pending::<()>().await;
         }
     };
-    let served = serve_with_grpc(engine.clone(), api_settings(&configuration), listener, grpc, interrupted).await;
+    let entrances = Entrances { listener, grpc, login };
+    let served = serve_all(engine.clone(), api_settings(&configuration), entrances, interrupted).await;
     stop.send_replace(true);
     tasks.await??;
     engine.stop()?;

@@ -235,6 +235,67 @@ fn a_model_that_no_trusted_key_signed_gets_no_role_until_it_is_signed() {
 }
 
 #[test]
+fn a_key_of_secrets_is_made_once_for_its_owner_alone_and_one_that_is_none_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (key, config, data) = (path("secrets.key"), path("dhow.toml"), path("shop"));
+    let name = run(&["secrets", "keys", "new", &key]).trim().to_owned();
+    assert_eq!(name.len(), 16);
+    assert!(!fs::read_to_string(&key).unwrap().contains(&name));
+    assert_eq!(run(&["secrets", "keys", "show", &key]).trim(), name);
+    assert!(refused(&["secrets", "keys", "new", &key]).contains("never written over"));
+
+    let serve = |files: &str| {
+        fs::write(&config, format!("data_dir = \"{data}\"\n[secrets]\nkey_files = {files}\n")).unwrap();
+        refused(&["--config", &config, "serve", "--bind", "127.0.0.1:0"])
+    };
+    assert!(serve(&format!("[\"{key}\", \"{key}\"]")).contains("named twice"));
+    assert!(serve("[\"absent.key\"]").contains("absent.key"));
+    let other = path("models.key");
+    run(&["models", "keys", "new", &other]);
+    let said = serve(&format!("[\"{other}\"]"));
+    assert!(said.contains("models.key") && said.contains("dhow secrets keys new"), "{said}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(serve(&format!("[\"{key}\"]")).contains("chmod 600"));
+}
+
+#[test]
+fn a_server_whose_identity_provider_is_away_or_wrongly_configured_does_not_start_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (config, data, secret) = (path("dhow.toml"), path("shop"), path("login.secret"));
+    let serve = |change: &dyn Fn(&str) -> String| {
+        let login = format!(
+            "data_dir = \"{data}\"\n[login]\nissuer = \"http://127.0.0.1:1/shop\"\nclient_id = \"dhow\"\n\
+             client_secret_file = \"{secret}\"\nredirect_url = \"http://127.0.0.1:8080/v1/login/callback\"\n\
+             [login.roles]\n\"admins\" = \"owner\"\n"
+        );
+        fs::write(&config, change(&login)).unwrap();
+        let output = dhow(&["--config", &config, "serve", "--bind", "127.0.0.1:0"]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let as_it_is = |login: &str| login.to_owned();
+    let (code, said) = serve(&as_it_is);
+    assert!(code == Some(2) && said.contains("login.secret"), "{said}");
+    fs::write(&secret, "a secret\n").unwrap();
+    let (code, said) = serve(&as_it_is);
+    assert!(code == Some(2) && said.contains("chmod 600"), "{said}");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, said) = serve(&as_it_is);
+    assert!(code == Some(1) && said.contains("the identity provider http://127.0.0.1:1/shop"), "{said}");
+    for (from, to, why) in [
+        ("\"owner\"", "\"king\"", "king"),
+        ("http://127.0.0.1:1/shop", "http://id.example", "login.issuer"),
+        ("/v1/login/callback", "/", "login.redirect_url"),
+        ("client_id = \"dhow\"\n", "", "client_id"),
+        ("client_id", "colour = 7\nclient_id", "colour"),
+    ] {
+        let (code, said) = serve(&|login: &str| login.replace(from, to));
+        assert!(code == Some(2) && said.contains(why), "{why}: {said}");
+    }
+}
+
+#[test]
 fn a_parquet_file_with_the_wrong_columns_is_refused_by_the_column() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("shop");

@@ -18,7 +18,8 @@ const HEAVY: [(&str, &[&str]); 13] = [
     ("rdkafka", &["pipelines/kafka"]),
     ("sqlx", &["serving/store"]),
     ("utoipa", &["serving/api"]),
-    ("reqwest", &["serving/webhooks"]),
+    // Two clients: one that goes wherever a stranger's URL leads, one that goes to the provider that was configured.
+    ("reqwest", &["serving/webhooks", "serving/login"]),
     ("tonic", &["serving/inference"]),
 ];
 

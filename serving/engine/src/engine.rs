@@ -17,7 +17,7 @@ use dhow_offline::{Lake, LakeStorage, LakeWriter};
 use dhow_online::{FeatureReads, OnlineSettings, OnlineStore};
 use dhow_redis::{RedisReader, RedisSettings};
 use dhow_registry::{ModelKeys, Registry};
-use dhow_store::{Store, StoreSettings};
+use dhow_store::{SecretKeys, Store, StoreSettings};
 use dhow_streams::{Log, Offsets, Position, Sink, Watermark, WorkerSettings, run_worker};
 use dhow_training::FraudVector;
 use dhow_webhooks::WebhookSender;
@@ -124,6 +124,8 @@ pub struct EngineSettings {
     pub sea: SeaChart,
     /// What registered models are signed with, and whose signatures are asked for.
     pub model_keys: ModelKeys,
+    /// What signing secrets of webhooks are sealed with in the database.
+    pub secret_keys: SecretKeys,
     /// Tenants whose models and catalogue are loaded.
     pub tenants: Vec<TenantId>,
     /// The exchange rates in force.
@@ -158,6 +160,20 @@ fn open_features(
     let loaded = OnlineStore::load(features.clone(), settings, snapshot).map_err(failed("feature snapshot"))?;
     let online = Arc::new(loaded.unwrap_or_else(|| OnlineStore::new(features.clone(), settings)));
     Ok((online.clone(), Some(online)))
+}
+
+/// The database, its secrets sealed with the key in force, where there is one.
+async fn open_store(url: &str, keys: SecretKeys) -> Result<Store, EngineError> {
+    let store = Store::connect(url, StoreSettings::default()).await.map_err(failed("database"))?;
+    let (store, sealed) = store.with_secret_keys(keys).await.map_err(failed("database"))?;
+    match store.secrets_sealed_by() {
+        Some(key) => tracing::info!(key, sealed_now = sealed, "signing secrets of webhooks are sealed in the database"),
+        None => tracing::warn!(
+            "signing secrets of webhooks stand in clear in the database: no key is configured in `secrets.key_files`; \
+             `dhow secrets keys new FILE` makes one"
+        ),
+    }
+    Ok(store)
 }
 
 /// The running platform.
@@ -212,8 +228,7 @@ impl Engine {
         let features = Arc::new(settings.features);
         let vector = FraudVector::new(&features).map_err(failed("feature definitions"))?;
         let log = settings.log.open(&folders.log, settings.clock.clone()).map_err(failed("log"))?;
-        let store =
-            Store::connect(&settings.database_url, StoreSettings::default()).await.map_err(failed("database"))?;
+        let store = open_store(&settings.database_url, settings.secret_keys).await?;
         let erased = Erased::open(&store).await?;
         let can_erase = matches!(settings.log, LogPlace::Local(_)) && settings.redis.is_none();
         let registry = Registry::open_with(&folders.registry, settings.model_keys).map_err(failed("model registry"))?;

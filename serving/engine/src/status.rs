@@ -43,6 +43,8 @@ pub struct Status {
     pub decisions_waiting: usize,
     /// Why the stream worker ended, if it did.
     pub worker_failure: Option<String>,
+    /// The key that signing secrets of webhooks are sealed with in the database; nothing where they stand in clear.
+    pub secrets_sealed_by: Option<String>,
 }
 
 impl Engine {
@@ -80,6 +82,7 @@ impl Engine {
             answers: shared.answered.of(tenant),
             decisions_waiting: self.decisions_waiting(),
             worker_failure: self.worker_failure(),
+            secrets_sealed_by: self.store().secrets_sealed_by().map(str::to_owned),
         })
     }
 }

@@ -76,14 +76,14 @@ fn row(
     outcome: AuditOutcome,
     status: Option<u16>,
 ) -> AuditRow {
-    let AuditRequest { tenant: _, key, operation, path, request_id, at } = request.clone();
-    AuditRow { tenant, at, key, operation, path, subjects, request_id, outcome, status }
+    let AuditRequest { tenant: _, key, person, operation, path, request_id, at } = request.clone();
+    AuditRow { tenant, at, key, person, operation, path, subjects, request_id, outcome, status }
 }
 
 async fn insert(connection: &mut AnyConnection, row: &AuditRow) -> Result<(), StorageError> {
     sqlx::query(
-        "INSERT INTO audit_log (tenant, at, key_id, operation, path, subjects, request_id, outcome, status) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO audit_log (tenant, at, key_id, operation, path, subjects, request_id, outcome, status, person) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(row.tenant.to_string())
     .bind(row.at.micros())
@@ -94,6 +94,7 @@ async fn insert(connection: &mut AnyConnection, row: &AuditRow) -> Result<(), St
     .bind(row.request_id.clone())
     .bind(row.outcome.to_string())
     .bind(row.status.map(i64::from))
+    .bind(row.person.clone())
     .execute(connection)
     .await
     .map_err(storage_error)?;
@@ -110,6 +111,29 @@ impl Store {
         let change = AuditedChange::of_this_task();
         if let Some(change) = &change {
             change.write(&mut transaction, None, subjects).await?;
+        }
+        transaction.commit().await.map_err(storage_error)?;
+        if let Some(change) = change {
+            change.done();
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Commits a transaction that begins or ends a person's session, with its row where a request asked for it: the request
+    /// does not say whose it is, the session does.
+    pub(crate) async fn commit_audited_of(
+        &self,
+        mut transaction: Transaction<'static, Any>,
+        tenant: TenantId,
+        person: &str,
+    ) -> Result<(), StorageError> {
+        let change = AuditedChange::of_this_task();
+        if let Some(change) = &change {
+            let request = AuditRequest { person: Some(person.to_owned()), ..change.0.request.clone() };
+            let row = row(&request, tenant, Vec::new(), AuditOutcome::Changed, None);
+            insert(&mut transaction, &row).await?;
         }
         transaction.commit().await.map_err(storage_error)?;
         if let Some(change) = change {
@@ -290,6 +314,7 @@ fn audit_row(fields: &Fields<'_>) -> Result<AuditRow, StorageError> {
         tenant: fields.parsed("tenant")?,
         at: fields.time("at")?,
         key: fields.optional_parsed("key_id")?,
+        person: fields.optional_text("person")?,
         operation: fields.text("operation")?,
         path: fields.text("path")?,
         subjects: fields.json("subjects")?,

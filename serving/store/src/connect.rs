@@ -10,10 +10,10 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Executor};
 
-use crate::WritePoints;
 use crate::feature_lists::KnownLists;
 use crate::migrations;
 use crate::rows::{Fields, storage_error};
+use crate::{SecretKeys, WritePoints};
 
 /// Bounds of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,25 @@ pub enum StoreError {
         /// What it said.
         why: String,
     },
+    /// Secrets are sealed with keys that are not there.
+    #[error(
+        "secrets in {database} are sealed with keys that are not configured: {keys}; name their files in \
+         `secrets.key_files`, after the one that seals"
+    )]
+    SecretKeysMissing {
+        /// Which database, without its password.
+        database: String,
+        /// The ids of the keys.
+        keys: String,
+    },
+    /// Secrets could not be brought under the key in force.
+    #[error("the secrets in {database} cannot be sealed: {why}")]
+    Secrets {
+        /// Which database, without its password.
+        database: String,
+        /// What went wrong.
+        why: String,
+    },
     /// The schema could not be brought up to date.
     #[error("cannot bring the schema of {database} up to date: {why}")]
     Schema {
@@ -110,12 +129,13 @@ const IDLE_UNTESTED_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Store {
     kind: DatabaseKind,
-    database: String,
+    pub(crate) database: String,
     readers: AnyPool,
     writers: AnyPool,
     settings: StoreSettings,
     points: Option<Arc<WritePoints>>,
     known_lists: Arc<KnownLists>,
+    pub(crate) secret_keys: Arc<SecretKeys>,
 }
 
 /// The URL of the SQLite database in the file `path`.
@@ -164,7 +184,16 @@ impl Store {
             // It works on a thread with the priority of whoever made it, which is not to be a task beside the requests.
             drop(writers.acquire().await.map_err(|error| refused(&error))?);
         }
-        Ok(Self { kind, database, readers, writers, settings, points: None, known_lists: Arc::default() })
+        Ok(Self {
+            kind,
+            database,
+            readers,
+            writers,
+            settings,
+            points: None,
+            known_lists: Arc::default(),
+            secret_keys: Arc::default(),
+        })
     }
 
     /// Copies what SQLite's transactions wrote ahead into the database's file, beside them, so that no commit has to,
@@ -212,6 +241,10 @@ impl Store {
 
     pub(crate) fn known_lists(&self) -> Arc<KnownLists> {
         Arc::clone(&self.known_lists)
+    }
+
+    pub(crate) fn secret_keys(&self) -> Arc<SecretKeys> {
+        Arc::clone(&self.secret_keys)
     }
 
     /// Which kind of database it is.

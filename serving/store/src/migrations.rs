@@ -31,8 +31,10 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (20, "permissions", include_str!("../migrations/0020_permissions.sql")),
     (22, "watches", include_str!("../migrations/0022_watches.sql")),
     (23, "sale_regions", include_str!("../migrations/0023_sale_regions.sql")),
-    (28, "subscriptions", include_str!("../migrations/0028_subscriptions.sql")),
-    (29, "suppliers", include_str!("../migrations/0029_suppliers.sql")),
+    (24, "subscriptions", include_str!("../migrations/0024_subscriptions.sql")),
+    (25, "suppliers", include_str!("../migrations/0025_suppliers.sql")),
+    (26, "sealed_secrets", include_str!("../migrations/0026_sealed_secrets.sql")),
+    (27, "login", include_str!("../migrations/0027_login.sql")),
 ];
 
 /// What the words in braces mean to each database.

@@ -37,7 +37,7 @@ impl Storage for Store {
 
     async fn begin(&self) -> Result<StoreTransaction, StorageError> {
         let transaction = self.writer(Durability::Synced).await?;
-        Ok(StoreTransaction::new(self.kind(), transaction, self.points(), self.known_lists()))
+        Ok(StoreTransaction::new(self, transaction))
     }
 
     async fn product(&self, tenant: TenantId, id: ProductId) -> Result<Option<Product>, StorageError> {
@@ -123,7 +123,7 @@ impl Storage for Store {
         tenant: TenantId,
         id: WebhookEndpointId,
     ) -> Result<Option<StoredWebhookEndpoint>, StorageError> {
-        webhooks::find(&mut *self.reader().await?, "", tenant, id).await
+        webhooks::find(&mut *self.reader().await?, "", &self.secret_keys(), tenant, id).await
     }
 
     async fn webhook_endpoints(&self, tenant: TenantId) -> Result<Vec<WebhookEndpoint>, StorageError> {

@@ -20,14 +20,14 @@ use dhow_events::{
 use dhow_ledger::{Account, Asset, Balance, Batch};
 use sqlx::{Any, AnyConnection, Transaction};
 
-use crate::WritePoints;
 use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, agreements, auctions, billing, cases, checkout_writes, checkouts, credit, decisions, declarations,
-    disputes, feed, idempotency, ledger, models, outbox, products, reorders, reservations, returns, route_plans,
-    sellers, shipments, suppliers, transfers, watches, webhook_deliveries, webhooks,
+    DatabaseKind, SecretKeys, Store, WritePoints, agreements, auctions, billing, cases, checkout_writes, checkouts,
+    credit, decisions, declarations, disputes, feed, idempotency, ledger, models, outbox, products, reorders,
+    reservations, returns, route_plans, sellers, shipments, suppliers, transfers, watches, webhook_deliveries,
+    webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -36,19 +36,23 @@ pub struct StoreTransaction {
     inner: Transaction<'static, Any>,
     points: Option<Arc<WritePoints>>,
     known_lists: Arc<KnownLists>,
+    secret_keys: Arc<SecretKeys>,
     /// What it changes, for the audit log: ids, and whose they are.
     subjects: Vec<String>,
     tenant: Option<TenantId>,
 }
 
 impl StoreTransaction {
-    pub(crate) const fn new(
-        kind: DatabaseKind,
-        inner: Transaction<'static, Any>,
-        points: Option<Arc<WritePoints>>,
-        known_lists: Arc<KnownLists>,
-    ) -> Self {
-        Self { kind, inner, points, known_lists, subjects: Vec::new(), tenant: None }
+    pub(crate) fn new(store: &Store, inner: Transaction<'static, Any>) -> Self {
+        Self {
+            kind: store.kind(),
+            inner,
+            points: store.points(),
+            known_lists: store.known_lists(),
+            secret_keys: store.secret_keys(),
+            subjects: Vec::new(),
+            tenant: None,
+        }
     }
 
     fn changes(&mut self, tenant: TenantId, subject: String) {
@@ -334,12 +338,14 @@ impl StorageTransaction for StoreTransaction {
         id: WebhookEndpointId,
     ) -> Result<Option<StoredWebhookEndpoint>, StorageError> {
         let kind = self.kind;
-        webhooks::hold(self.next().await, kind, tenant, id).await
+        let keys = self.secret_keys.clone();
+        webhooks::hold(self.next().await, kind, &keys, tenant, id).await
     }
 
     async fn put_webhook_endpoint(&mut self, endpoint: &StoredWebhookEndpoint) -> Result<(), StorageError> {
         self.changes(endpoint.endpoint.tenant, endpoint.endpoint.id.to_string());
-        webhooks::put(self.next().await, endpoint).await
+        let keys = self.secret_keys.clone();
+        webhooks::put(self.next().await, &keys, endpoint).await
     }
 
     async fn delete_webhook_endpoint(&mut self, tenant: TenantId, id: WebhookEndpointId) -> Result<bool, StorageError> {

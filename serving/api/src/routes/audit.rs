@@ -21,8 +21,11 @@ pub(crate) struct AuditRowAnswer {
     /// When the request came.
     #[schema(value_type = String)]
     at: Timestamp,
-    /// The API key that it was sent with; null where access is open, or a rail's signature stands in its place.
+    /// The API key that it was sent with; null where access is open, a person logged in, or a rail's signature stands in its
+    /// place.
     key: Option<String>,
+    /// The person who sent it, as the identity provider names them; null where nobody logged in.
+    person: Option<String>,
     /// Method and route.
     #[schema(example = "POST /v1/refunds")]
     operation: String,
@@ -47,6 +50,7 @@ impl AuditRowAnswer {
             place,
             at: row.at,
             key: row.key.map(|key| key.to_string()),
+            person: row.person,
             operation: row.operation,
             path: row.path,
             subjects: row.subjects,

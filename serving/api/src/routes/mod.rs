@@ -26,6 +26,7 @@ mod health;
 pub(crate) mod inference;
 mod keys;
 mod ledger;
+mod login;
 mod model_trials;
 mod models;
 mod pay_later;
@@ -209,6 +210,9 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(model_trials::get_trial, model_trials::put_trial, model_trials::delete_trial))
         .routes(routes!(model_trials::post_outcomes))
         .routes(routes!(models::get_status))
+        .routes(routes!(login::get_login))
+        .routes(routes!(login::get_login_callback))
+        .routes(routes!(login::post_logout))
         .routes(routes!(keys::get_roles))
         .routes(routes!(keys::get_api_keys, keys::post_api_keys))
         .routes(routes!(keys::delete_api_key))

@@ -97,7 +97,7 @@ pub(crate) struct StatusAnswer {
     /// The caller's tenant.
     #[schema(value_type = String)]
     tenant: TenantId,
-    /// `open` while no key exists, otherwise `key`.
+    /// `open` while no key exists, otherwise `key`, or `session` where a person logged in.
     access: &'static str,
     /// `running`, or `failed`: the log says why.
     worker: &'static str,
@@ -117,6 +117,8 @@ pub(crate) struct StatusAnswer {
     products: usize,
     /// Requests answered since the start.
     requests: u64,
+    /// How signing secrets of webhooks stand in the database: `sealed`, or `clear` where no key is configured.
+    webhook_secrets: &'static str,
     /// The models in force.
     models: Vec<ModelInForce>,
     /// What the monitor found of the features that fraud scores were served with.
@@ -180,7 +182,11 @@ pub(crate) async fn get_status(State(app): State<Shared>, caller: Caller) -> Res
     Ok(Json(StatusAnswer {
         now: status.now,
         tenant: caller.tenant,
-        access: if caller.key.is_none() { "open" } else { "key" },
+        access: match (caller.key, caller.session) {
+            (Some(_), _) => "key",
+            (None, Some(_)) => "session",
+            (None, None) => "open",
+        },
         worker: if status.worker_failure.is_none() { "running" } else { "failed" },
         log_events: status.log_events,
         applied_events: status.applied_events,
@@ -191,6 +197,7 @@ pub(crate) async fn get_status(State(app): State<Shared>, caller: Caller) -> Res
         duplicate_events: status.duplicate_events,
         products: status.products,
         requests: app.metrics.request_count(),
+        webhook_secrets: if status.secrets_sealed_by.is_some() { "sealed" } else { "clear" },
         models: status.models.into_iter().map(in_force).collect(),
         feature_health: status.feature_health.into(),
     }))

@@ -9,7 +9,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use dhow_commerce::{sign, signing_secret};
+use dhow_engine::EngineSettings;
 use dhow_events::{Clock, MINUTE_MICROS, SystemClock};
+use dhow_store::{SecretKey, SecretKeys};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -144,6 +146,36 @@ async fn a_repeated_request_makes_one_endpoint_and_shows_no_secret_again() {
     assert!(first["secret"].as_str().unwrap().starts_with("whsec_"));
     assert_eq!(again["secret"], Value::Null);
     assert_eq!(world.get(PATH).await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_verify_after_a_restart_that_sealed_the_secret_and_a_start_without_its_key_is_refused() {
+    let keys = |numbers: &[u8]| {
+        let key = |number: &u8| SecretKey::from_random(&[*number; 32]).unwrap();
+        SecretKeys::new(numbers.iter().map(key).collect()).unwrap()
+    };
+    let mut world = World::new().await;
+    let receiver = Receiver::start().await;
+    let (_, secret) = receiver.subscribe(&world, &["dhow.stock_changed"]).await;
+    let cup = world.product("Cup", 500, 3).await;
+    for (count, configured) in [&[][..], &[1], &[2, 1], &[2]].into_iter().enumerate() {
+        if count > 0 {
+            // Another process draws other ids.
+            let id_seed = [count as u8; 32];
+            let change = |settings| EngineSettings { secret_keys: keys(configured), id_seed, ..settings };
+            world = world.restarted_with(change).await;
+            set_stock(&world, &cup, 3 + count as i64).await;
+        }
+        let messages = receiver.until(|messages| messages.len() == count + 1).await;
+        let Message { id, timestamp, signatures, body } = &messages[count];
+        let signed = sign(&signing_secret(&secret).unwrap(), id, timestamp, body.as_bytes());
+        assert_eq!(*signatures, signed, "with {configured:?}");
+        let stand = if configured.is_empty() { "clear" } else { "sealed" };
+        assert_eq!(world.get("/v1/status").await.json()["webhook_secrets"], stand);
+    }
+    let refused = world.refused_with(|settings| EngineSettings { secret_keys: keys(&[1]), ..settings }).await;
+    let needed = SecretKey::from_random(&[2; 32]).unwrap();
+    assert!(refused.contains(needed.id()) && refused.contains("secrets.key_files"), "{refused}");
 }
 
 /// A public library of Standard Webhooks behind an HTTP server.

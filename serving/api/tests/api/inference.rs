@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dhow_api::ApiSettings;
+use dhow_api::{ApiSettings, Entrances};
 use dhow_commerce::Permission;
 use dhow_events::{Clock, TenantId, Timestamp};
 use dhow_registry::{Alias, EmbedderSettings, ModelCard, OnnxImport, Registry, Task, import_onnx};
@@ -99,7 +99,8 @@ async fn tritons_python_clients_pass_over_http_and_grpc() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async move { drop(stopped.await) };
     let settings = ApiSettings::default();
-    let server = tokio::spawn(dhow_api::serve_with_grpc(world.engine.clone(), settings, http, Some(grpc), shutdown));
+    let entrances = Entrances { listener: http, grpc: Some(grpc), login: None };
+    let server = tokio::spawn(dhow_api::serve_all(world.engine.clone(), settings, entrances, shutdown));
     let run = move || Command::new(python_with("tritonclient")).arg(script).args(arguments).output();
     let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
     let (told, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -17,6 +17,7 @@ mod following;
 mod fraud;
 mod hooks;
 mod inference;
+mod login;
 mod models;
 mod monitoring;
 mod operation;
@@ -26,6 +27,8 @@ mod persons;
 mod planning;
 mod product_files;
 mod promises;
+#[path = "../../../login/tests/login/provider.rs"]
+mod provider;
 mod returns;
 mod risk;
 mod routes;

@@ -11,7 +11,8 @@ use dhow_commerce::{AccessStorage, ApiKey, ApiKeySecret, ExchangeRates, Permissi
 use dhow_customs::{Borders, ComplianceRules, HsTable, TariffHead, TariffTable, TariffTables};
 use dhow_definitions::FeatureSet;
 use dhow_engine::{
-    CarrierSettings, Engine, EngineSettings, Folders, LogPlace, MonitorSettings, Port, SeaChart, StorefrontSettings,
+    CarrierSettings, Engine, EngineError, EngineSettings, Folders, LogPlace, MonitorSettings, Port, SeaChart,
+    StorefrontSettings,
 };
 use dhow_events::*;
 use dhow_links::LinkSettings;
@@ -19,6 +20,7 @@ use dhow_offline::FolderStorage;
 use dhow_online::OnlineSettings;
 use dhow_registry::ModelKeys;
 use dhow_shipping::{SeaLeg, SeaNetwork, SeaPoint};
+use dhow_store::SecretKeys;
 use dhow_streams::LocalLogSettings;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -139,6 +141,24 @@ impl World {
 
     /// The same platform after its process ended; `between` changes what it has left.
     pub async fn restarted(self, between: impl FnOnce(&Path)) -> Self {
+        Self::on(self.ended(between).await, ApiSettings::default(), Arc::new(SystemClock)).await
+    }
+
+    /// The same platform after its process ended, with other settings.
+    pub async fn restarted_with(self, settings: impl FnOnce(EngineSettings) -> EngineSettings) -> Self {
+        let folder = self.ended(|_| {}).await;
+        Self::opened(folder, ApiSettings::default(), Arc::new(SystemClock), settings).await.unwrap()
+    }
+
+    /// Why the same platform does not start with other settings.
+    pub async fn refused_with(self, settings: impl FnOnce(EngineSettings) -> EngineSettings) -> String {
+        let folder = self.ended(|_| {}).await;
+        let opened = Self::opened(folder, ApiSettings::default(), Arc::new(SystemClock), settings).await;
+        opened.err().expect("it is refused").to_string()
+    }
+
+    /// What its process left behind.
+    async fn ended(self, between: impl FnOnce(&Path)) -> Arc<tempfile::TempDir> {
         let folder = self.folder.clone();
         drop(self);
         // Its tasks end a moment later, and with them the hold on the log.
@@ -148,17 +168,26 @@ impl World {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         between(folder.path());
-        Self::on(folder, ApiSettings::default(), Arc::new(SystemClock)).await
+        folder
     }
 
     async fn on(folder: Arc<tempfile::TempDir>, settings: ApiSettings, stopwatch: Arc<dyn Clock>) -> Self {
+        Self::opened(folder, settings, stopwatch, |settings| settings).await.unwrap()
+    }
+
+    async fn opened(
+        folder: Arc<tempfile::TempDir>,
+        settings: ApiSettings,
+        stopwatch: Arc<dyn Clock>,
+        change: impl FnOnce(EngineSettings) -> EngineSettings,
+    ) -> Result<Self, EngineError> {
         let clock = Arc::new(ManualClock::new(START.parse().unwrap()));
-        let engine = Engine::open(engine_settings(folder.path(), clock.clone(), stopwatch)).await.unwrap();
+        let engine = Engine::open(change(engine_settings(folder.path(), clock.clone(), stopwatch))).await?;
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let _end = engine.spawn_tasks(stopped).unwrap();
         let router = router(engine.clone(), settings);
         let document = Document::new(&serde_json::from_str(&dhow_api::openapi()).unwrap());
-        Self { engine, router, clock, document, stop, folder }
+        Ok(Self { engine, router, clock, document, stop, folder })
     }
 
     pub fn ask<'a>(&'a self, method: &'a str, path: impl Into<String>) -> Ask<'a> {
@@ -249,6 +278,7 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
             .collect(),
         sea: sea_chart(),
         model_keys: ModelKeys::default(),
+        secret_keys: SecretKeys::default(),
         monitor: MonitorSettings { window_vectors: MONITOR_WINDOW, ..MonitorSettings::default() },
         tenants: vec![TenantId::default()],
         rates: ExchangeRates::new(clock.now(), rates).unwrap(),

@@ -11,6 +11,7 @@ use crate::world::*;
 
 fn request(tenant: TenantId, number: usize) -> AuditRequest {
     AuditRequest {
+        person: None,
         tenant: Some(tenant),
         key: Some(KeyId::from_u128(7)),
         operation: "PUT /v1/products/{id}/stock".to_owned(),

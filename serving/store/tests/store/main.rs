@@ -20,7 +20,9 @@ mod reorders;
 mod returns;
 mod route_plans;
 mod sale_regions;
+mod secrets;
 mod server;
+mod sessions;
 mod shipments;
 mod suppliers;
 mod watches;
@@ -157,6 +159,18 @@ on_both_databases! {
         a_reader_misses_nothing_that_commits_late_while_many_write_and_relay,
         a_relay_that_dies_at_any_step_gives_each_event_one_place,
         a_page_holds_the_types_asked_for_and_an_old_or_foreign_cursor_is_told_so,
+    }
+    sessions {
+        a_login_is_taken_once_in_time_whoever_takes_it_at_once,
+        as_many_logins_as_may_be_are_under_way_and_one_more_ends_the_oldest,
+        a_session_is_found_by_the_hash_of_its_secret_until_it_is_ended_and_a_person_has_a_bounded_number,
+        the_audit_log_names_who_logged_in_and_out_and_finds_a_name_that_was_put_in_or_taken_out,
+    }
+    secrets {
+        where_a_key_is_configured_no_secret_is_readable_in_the_database_and_messages_are_signed_as_before,
+        a_sealed_secret_in_another_endpoints_row_or_another_tenants_or_changed_is_refused,
+        a_new_key_takes_over_from_the_one_before_wherever_the_process_dies,
+        a_start_without_the_key_of_a_stored_secret_is_refused_and_names_the_key,
     }
     webhooks {
         every_event_of_an_endpoints_types_is_delivered_whatever_dies_on_the_way,
