@@ -1,4 +1,4 @@
-//! Suppliers in SQL.
+//! Suppliers in SQL: one row each with its papers, and the list by state; which step a supplier may take is decided elsewhere.
 
 use dhow_commerce::{Cursor, Page, PageRequest, StorageError, Supplier, SupplierState};
 use dhow_events::{SellerId, TenantId};

@@ -26,7 +26,7 @@ impl Operation {
             "pay-later" => "agr",
             "payments" => "pay",
             "transfers" => "trf",
-            "sellers" => "sel",
+            "sellers" | "suppliers" => "sel",
             "decisions" | "fraud" => "dec",
             "checkouts" => "chk",
             "orders" => "ord",
