@@ -1,11 +1,13 @@
 //! Solves benchmark files for some CPU seconds each, checks the plans and prints their costs and the gaps to the best known
 //! solutions beside them; it prints no routes.
 //!
-//! `solve FILE … [--cpu-seconds S] [--iterations N] [--seed N] [--vehicles-first]`; a best known cost is read from the `.sol` file next to its
+//! `solve FILE … [--cpu-seconds S] [--iterations N] [--seed N] [--threads N] [--vehicles-first]`;
+//! the seconds are those of the main thread; a best known cost is read from the `.sol` file next to its
 //! instance.
 
 use dhow_routes::formats::{ReadOptions, SolutionFile, read};
-use dhow_routes::{Budget, LocalSearchSolver, MAX_ITERATIONS, Solver, check};
+use dhow_routes::{Budget, MAX_ITERATIONS, Solver, ThreadedSolver, check};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// CPU seconds of this thread, by the kernel's count.
@@ -20,6 +22,7 @@ struct Settings {
     iterations: u64,
     seed: u64,
     vehicles_first: bool,
+    threads: NonZeroUsize,
 }
 
 /// What came of one file.
@@ -43,8 +46,8 @@ fn solve(path: &Path, settings: &Settings) -> Result<Outcome, Box<dyn std::error
     };
     let begin = cpu_seconds();
     let budget = Budget { iterations: settings.iterations, seed: settings.seed };
-    let plan =
-        LocalSearchSolver.solve_paced(&instance.problem, &budget, &|| (cpu_seconds() - begin) / settings.seconds)?;
+    let progress = || (cpu_seconds() - begin) / settings.seconds;
+    let plan = ThreadedSolver { threads: settings.threads }.solve_paced(&instance.problem, &budget, &progress)?;
     let used = cpu_seconds() - begin;
     if let Some(first) = check(&instance.problem, &plan).first() {
         return Err(format!("{}: {}: {}", path.display(), first.path, first.message).into());
@@ -67,7 +70,8 @@ fn solve(path: &Path, settings: &Settings) -> Result<Outcome, Box<dyn std::error
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut settings = Settings { seconds: 10.0, iterations: MAX_ITERATIONS, seed: 1, vehicles_first: false };
+    let (iterations, threads) = (MAX_ITERATIONS, NonZeroUsize::MIN);
+    let mut settings = Settings { seconds: 10.0, iterations, seed: 1, vehicles_first: false, threads };
     let mut files: Vec<PathBuf> = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -75,6 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--cpu-seconds" => settings.seconds = arguments.next().ok_or("--cpu-seconds needs a number")?.parse()?,
             "--iterations" => settings.iterations = arguments.next().ok_or("--iterations needs a number")?.parse()?,
             "--seed" => settings.seed = arguments.next().ok_or("--seed needs a number")?.parse()?,
+            "--threads" => settings.threads = arguments.next().ok_or("--threads needs a number")?.parse()?,
             "--vehicles-first" => settings.vehicles_first = true,
             file => files.push(file.into()),
         }

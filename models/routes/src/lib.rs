@@ -46,6 +46,7 @@ mod schedule;
 mod search;
 mod segment;
 mod solver;
+mod threads;
 mod timeline;
 mod travel;
 pub mod vroom;
@@ -66,4 +67,5 @@ pub use problem::{
 };
 pub use schedule::plan_of;
 pub use solver::{Budget, LocalSearchSolver, MAX_ITERATIONS, SolveError, Solver};
+pub use threads::ThreadedSolver;
 pub use travel::{Leg, Place, Rounding, Travel};

@@ -5,7 +5,7 @@ use crate::general::{Item, Stability, Tours, without_breaks};
 use crate::plan::{Plan, Step};
 use crate::problem::{COST_SCALE, MAX_FIXED_COST, Problem};
 use crate::schedule::plan_of;
-use crate::solver::{Budget, SolveError, solve_from};
+use crate::solver::{Budget, ONE_THREAD, SolveError, solve_from};
 
 /// Where a stop goes in a live plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub fn reoptimise(
     let price = stability_price.clamp(0, MAX_FIXED_COST).saturating_mul(COST_SCALE);
     let stability = Stability { vehicle_of: before.clone(), price };
     let tours = Tours::new(problem, Some(&steps_of(problem, plan)));
-    let new = solve_from(tours, Some(stability), budget, progress, None)?;
+    let new = solve_from(tours, Some(stability), budget, progress, None, ONE_THREAD)?;
     let after = vehicles_of(problem, &new);
     let moved: Vec<usize> = (0..before.len()).filter(|&s| before[s].is_some() && before[s] != after[s]).collect();
     Ok(Reoptimised { price: moved.len() as i64 * stability_price.clamp(0, MAX_FIXED_COST), plan: new, moved })

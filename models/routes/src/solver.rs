@@ -5,8 +5,9 @@ use crate::general::{self, Stability, Tours};
 use crate::plan::{Plan, Step};
 use crate::problem::{Feature, Problem};
 use crate::schedule::plan_of;
-use crate::search::{Begin, Tell, Watcher, search};
+use crate::search::{Begin, Tell, Watcher, divides, search};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 
 /// Most ruin-and-recreate steps of one call.
 pub const MAX_ITERATIONS: u64 = 100_000_000_000;
@@ -81,7 +82,7 @@ pub struct LocalSearchSolver;
 
 impl Solver for LocalSearchSolver {
     fn solve_paced(&self, problem: &Problem, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
-        solve_from(Tours::new(problem, None), None, budget, progress, None)
+        solve_from(Tours::new(problem, None), None, budget, progress, None, ONE_THREAD)
     }
 
     fn solve_watched(
@@ -91,7 +92,7 @@ impl Solver for LocalSearchSolver {
         progress: &dyn Fn() -> f64,
         watch: &mut dyn FnMut(&Plan),
     ) -> Result<Plan, SolveError> {
-        solve_from(Tours::new(problem, None), None, budget, progress, Some(watch))
+        solve_from(Tours::new(problem, None), None, budget, progress, Some(watch), ONE_THREAD)
     }
 }
 
@@ -113,6 +114,14 @@ const HONOURED: &[Feature] = &[
 const NOT_BESIDE_RELOADS: &[Feature] =
     &[Feature::Backhauls, Feature::Shipments, Feature::SpeedFactor, Feature::Traffic];
 
+/// What is not said to run on several threads.
+pub(crate) const ONE_THREAD: NonZeroUsize = NonZeroUsize::MIN;
+
+/// True when several threads search parts of one plan; else each is of use with a plan of its own.
+pub(crate) fn shares_threads(problem: &Problem, threads: NonZeroUsize) -> bool {
+    divides(problem, threads.get()) && is_for_the_core(problem)
+}
+
 /// True when the core search honours all that the problem asks for.
 fn is_for_the_core(problem: &Problem) -> bool {
     let features = problem.features();
@@ -120,7 +129,8 @@ fn is_for_the_core(problem: &Problem) -> bool {
     features.iter().all(|feature| HONOURED.contains(feature) && !(has_reloads && NOT_BESIDE_RELOADS.contains(feature)))
 }
 
-/// Plans beginning with these tours; a change of vehicles has its price where that is given.
+/// Plans beginning with these tours, on so many threads where they can share the work; a change of vehicles has its price where
+/// that is given.
 ///
 /// # Errors
 /// When the budget is out of range.
@@ -130,6 +140,7 @@ pub(crate) fn solve_from(
     budget: &Budget,
     progress: &dyn Fn() -> f64,
     watch: Option<&mut dyn FnMut(&Plan)>,
+    threads: NonZeroUsize,
 ) -> Result<Plan, SolveError> {
     if budget.iterations > MAX_ITERATIONS {
         return Err(SolveError::BudgetTooLarge { iterations: budget.iterations });
@@ -146,5 +157,5 @@ pub(crate) fn solve_from(
     let begin = Begin { orders: tours.steps(), stability: stability.as_ref() };
     let mut tell = watch.map(|watch| move |orders: &[Vec<Step>]| watch(&plan_of(problem, orders)));
     let mut watcher = Watcher::new(tell.as_mut().map(|tell| tell as &mut Tell));
-    Ok(plan_of(problem, &search(problem, budget.seed, &begin, &share, &mut watcher)))
+    Ok(plan_of(problem, &search(problem, budget.seed, &begin, &share, &mut watcher, threads.get())))
 }

@@ -832,7 +832,8 @@ pub struct RouteSolveArguments {
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// Plan on so many threads, each with its own seed, and take the best plan.
+    /// Plan on so many threads, at most 256: on parts of one plan where each gets 250 stops and their coordinates are known, else
+    /// each with its own seed, and take the best plan.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: u32,
     /// Write the plan: CVRPLIB's solution file, or VROOM's answer for VROOM's JSON.

@@ -3,6 +3,7 @@
 use super::construct::construct;
 use super::ensemble::Found;
 use super::fleet::Squeeze;
+use super::parts::{part_count, search_parts};
 use super::random::Random;
 use super::recreate::Recreate;
 use super::ruin::ruin;
@@ -23,6 +24,11 @@ const DEAREST_ABSENCE: f64 = 1.5;
 const FADING_SHARE: f64 = 0.8;
 /// By how much its cost changes at a time, in times the prize.
 const FADING_STEP: f64 = 0.01;
+/// Share of the work of one round in parts, the share of what is left that a round may take, and the fewest steps that a part is
+/// worth being split off for.
+const ROUND_SHARE: f64 = 0.005;
+const LAST_ROUND_SHARE: f64 = 0.5;
+const FEWEST_ROUND_STEPS: f64 = 64.0;
 /// Steps between two looks at the progress.
 const STEPS_PER_LOOK: u64 = 64;
 /// Share of the work after which the number of all steps is estimated.
@@ -38,12 +44,14 @@ pub(super) struct Course<'c, 'w> {
     pub(super) visit: &'c mut dyn FnMut(&State, f64),
     /// Is told better plans.
     pub(super) watcher: &'c mut Watcher<'w>,
+    /// How many threads search parts of a large plan.
+    pub(super) threads: usize,
 }
 
 /// Anneals until the course's end, gently when there are routes to begin with; the best plan met is in `state.best`. Returns the steps done.
 pub(super) fn anneal(state: &mut State, random: &mut Random, course: Course) -> u64 {
-    let Course { progress, end, visit, watcher } = course;
-    let mut annealer = Annealer::new(random, progress, watcher);
+    let Course { progress, end, visit, watcher, threads } = course;
+    let mut annealer = Annealer::new(random, progress, watcher, threads);
     let live = !state.used.is_empty();
     let per_stop = annealer.open(state);
     let hottest = if live { LOWEST_START } else { TEMPERATURES.0 };
@@ -58,6 +66,9 @@ pub(super) struct Annealer<'c, 'w> {
     pub(super) random: &'c mut Random,
     progress: &'c dyn Fn(u64) -> f64,
     watcher: &'c mut Watcher<'w>,
+    threads: usize,
+    /// Into how many parts the plan is divided.
+    parts: usize,
     steps: u64,
     /// Mean cost of a leg of the first plan, in which temperatures are measured.
     mean_leg: f64,
@@ -70,8 +81,10 @@ impl<'c, 'w> Annealer<'c, 'w> {
         random: &'c mut Random,
         progress: &'c dyn Fn(u64) -> f64,
         watcher: &'c mut Watcher<'w>,
+        threads: usize,
     ) -> Annealer<'c, 'w> {
-        Annealer { recreate: Recreate::default(), random, progress, watcher, steps: 0, mean_leg: 0.0, fades: true }
+        let recreate = Recreate::default();
+        Annealer { recreate, random, progress, watcher, threads, parts: 1, steps: 0, mean_leg: 0.0, fades: true }
     }
 
     /// The share of the work done.
@@ -89,15 +102,16 @@ impl<'c, 'w> Annealer<'c, 'w> {
         }
         state.keep_if_best();
         self.mean_leg = mean_leg(state);
+        self.parts = part_count(state, self.threads);
         self.steps = Squeeze::new(state, &mut self.recreate, self.random, self.mean_leg).run(state, self.progress);
         let (trial, begun) = (self.steps, self.done());
         loop {
             self.run(state, LOWEST_START);
             let done = self.done();
             if done >= (begun + TRIAL_SHARE).min(1.0) {
-                return (self.steps - trial) as f64
-                    / (done - begun).max(f64::MIN_POSITIVE)
-                    / state.instance.stops as f64;
+                // As fast as one thread was in the trial, so fast is each of those that search parts.
+                let steps = ((self.steps - trial) * self.threads.min(self.parts) as u64) as f64;
+                return steps / (done - begun).max(f64::MIN_POSITIVE) / state.instance.stops as f64;
             }
         }
     }
@@ -118,26 +132,50 @@ impl<'c, 'w> Annealer<'c, 'w> {
             }
             fading.go_on(state, share);
             visit(state, share);
-            self.run(state, first * (TEMPERATURES.1 / first).powf(share));
+            let temperature = first * (TEMPERATURES.1 / first).powf(share);
+            match self.round_steps(done) {
+                Some(steps) => self.run_parts(state, temperature, steps),
+                None => self.run(state, temperature),
+            }
         }
+    }
+
+    /// How many steps each part gets in a round; none where the plan is searched as a whole.
+    fn round_steps(&self, done: f64) -> Option<u64> {
+        let share = ROUND_SHARE.min((1.0 - done) * LAST_ROUND_SHARE);
+        let steps = self.steps as f64 / done * share / self.parts as f64;
+        (self.parts > 1 && steps >= FEWEST_ROUND_STEPS).then_some(steps as u64)
+    }
+
+    /// A round in parts, at a temperature as a share of the mean leg.
+    fn run_parts(&mut self, state: &mut State, temperature: f64, steps: u64) {
+        let temperature = temperature * self.mean_leg;
+        let search = |state: &mut State, recreate: &mut Recreate, random: &mut Random| {
+            (0..steps).for_each(|_| step(state, recreate, random, temperature));
+        };
+        search_parts(state, (self.parts, self.threads), self.random, &search);
+        self.steps += steps * self.parts as u64;
     }
 
     /// Steps between two looks, at a temperature as a share of the mean leg.
     fn run(&mut self, state: &mut State, temperature: f64) {
         let temperature = temperature * self.mean_leg;
-        for _ in 0..STEPS_PER_LOOK {
-            state.begin();
-            let around = ruin(state, self.random);
-            state.remove_partners();
-            state.fit_vehicles();
-            let limit = state.cost_before() as f64 - temperature * (1.0 - self.random.unit()).ln();
-            if self.recreate.run(state, self.random, around, limit) && (state.cost as f64) < limit {
-                state.keep_if_best();
-            } else {
-                state.undo();
-            }
-        }
+        (0..STEPS_PER_LOOK).for_each(|_| step(state, &mut self.recreate, self.random, temperature));
         self.steps += STEPS_PER_LOOK;
+    }
+}
+
+/// One step of ruin and recreate, taken back where it is too dear at this temperature, which is a cost.
+fn step(state: &mut State, recreate: &mut Recreate, random: &mut Random, temperature: f64) {
+    state.begin();
+    let around = ruin(state, random);
+    state.remove_partners();
+    state.fit_vehicles();
+    let limit = state.cost_before() as f64 - temperature * (1.0 - random.unit()).ln();
+    if recreate.run(state, random, around, limit) && (state.cost as f64) < limit {
+        state.keep_if_best();
+    } else {
+        state.undo();
     }
 }
 

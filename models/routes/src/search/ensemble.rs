@@ -27,8 +27,9 @@ pub(super) fn anneal_and_cross(
     random: &mut Random,
     progress: &dyn Fn(u64) -> f64,
     watcher: &mut Watcher,
+    threads: usize,
 ) {
-    let mut annealer = Annealer::new(random, progress, watcher);
+    let mut annealer = Annealer::new(random, progress, watcher, threads);
     let steps_per_stop = annealer.open(state);
     if steps_per_stop < FEWEST_STEPS || state.instance.has_plenty_of_each() {
         let first = first_temperature(steps_per_stop, state.instance.stops);

@@ -11,6 +11,7 @@ mod instance;
 mod metric;
 mod neighbours;
 mod pairs;
+mod parts;
 mod random;
 mod recreate;
 mod route;
@@ -28,6 +29,7 @@ use anneal::{Course, anneal};
 use ensemble::anneal_and_cross;
 use genetic::Genetic;
 use instance::Instance;
+pub(crate) use parts::divides;
 use random::Random;
 use recreate::Recreate;
 use state::{ABSENT, State};
@@ -41,7 +43,7 @@ pub(crate) struct Begin<'b> {
     pub(crate) stability: Option<&'b Stability>,
 }
 
-/// Searches for the best orders of stops and reloads, one per vehicle. `progress` says, given the steps done, what share of the work is
+/// Searches for the best orders of stops and reloads, one per vehicle, on so many threads where the problem `divides`. `progress` says, given the steps done, what share of the work is
 /// done; the search ends at 1. The watcher is told better plans.
 pub(crate) fn search(
     problem: &Problem,
@@ -49,6 +51,7 @@ pub(crate) fn search(
     begin: &Begin,
     progress: &dyn Fn(u64) -> f64,
     watcher: &mut Watcher,
+    threads: usize,
 ) -> Vec<Vec<Step>> {
     let places = instance::places(problem);
     let instance = Instance::new(problem, &places);
@@ -57,10 +60,10 @@ pub(crate) fn search(
     let live = begin.orders.iter().any(|order| !order.is_empty());
     begin_with(&mut state, begin);
     match Genetic::of(&instance).filter(|_| !live) {
-        Some(genetic) => genetic.run(&mut state, &mut random, progress, watcher),
-        None if !live => anneal_and_cross(&mut state, &mut random, progress, watcher),
+        Some(genetic) => genetic.run(&mut state, &mut random, progress, watcher, threads),
+        None if !live => anneal_and_cross(&mut state, &mut random, progress, watcher, threads),
         None => {
-            let course = Course { progress, end: &|_| 1.0, visit: &mut |_, _| (), watcher };
+            let course = Course { progress, end: &|_| 1.0, visit: &mut |_, _| (), watcher, threads };
             anneal(&mut state, &mut random, course);
         }
     }

@@ -23,10 +23,10 @@ const MOST_WHOLE: usize = 3;
 /// Removes strings around a random stop, or whole routes, and returns the stop.
 pub(super) fn ruin(state: &mut State, random: &mut Random) -> usize {
     let instance = state.instance;
-    let served = instance.stops - state.absent.len();
+    let served = state.stop_count() - state.absent.len();
     state.joins_trips = instance.has_reloads() && random.unit() < JOIN_CHANCE;
     if served == 0 {
-        return random.below(instance.stops);
+        return state.any_stop(random);
     }
     // A string is about as long as a trip: longer ones would take down whatever lies between two reloads.
     let mean_length = served as f64 / state.trips() as f64;
@@ -41,7 +41,7 @@ pub(super) fn ruin(state: &mut State, random: &mut Random) -> usize {
         strings = 1 + random.below(MOST_WHOLE);
     }
     state.made_way = whole;
-    let seed = random.below(instance.stops);
+    let seed = state.any_stop(random);
     let mut ruined = Ruined { routes: [ABSENT; MOST_STRINGS], count: 0 };
     for &stop in std::iter::once(&(seed as u32)).chain(instance.near(seed)) {
         if ruined.count >= strings.min(MOST_STRINGS) {

@@ -3,6 +3,7 @@
 
 use super::ensemble::Found;
 use super::instance::Instance;
+use super::random::Random;
 use super::route::Route;
 use super::trips::Refill;
 use std::ops::Range;
@@ -23,6 +24,8 @@ pub(super) struct State<'a> {
     spare: Vec<[i64; 2]>,
     /// Per class, routes without stops.
     unused: Vec<Vec<u32>>,
+    /// The stops that the plan is of; empty when it is of all.
+    own_stops: Vec<u32>,
     pub(super) absent: Vec<u32>,
     /// No unused vehicle may be put to use.
     pub(super) closed: bool,
@@ -84,6 +87,7 @@ impl<'a> State<'a> {
             used_at: vec![ABSENT; count],
             spare: vec![[0; 2]; count],
             unused,
+            own_stops: Vec::new(),
             absent: (0..instance.stops as u32).collect(),
             closed: false,
             joins_trips: false,
@@ -124,6 +128,17 @@ impl<'a> State<'a> {
     pub(super) fn openable(&self) -> impl Iterator<Item = u32> + '_ {
         let unused = if self.closed { &[] } else { self.unused.as_slice() };
         unused.iter().filter_map(|routes| routes.last().copied())
+    }
+
+    /// How many stops the plan is of.
+    pub(super) fn stop_count(&self) -> usize {
+        if self.own_stops.is_empty() { self.instance.stops } else { self.own_stops.len() }
+    }
+
+    /// One of its stops, each as likely.
+    pub(super) fn any_stop(&self, random: &mut Random) -> usize {
+        let drawn = random.below(self.stop_count());
+        self.own_stops.get(drawn).map_or(drawn, |&stop| stop as usize)
     }
 
     /// How many trips there are.
@@ -298,9 +313,14 @@ impl<'a> State<'a> {
                 self.route_of[stop as usize] = route;
             }
         }
-        let (stops, route_of) = (self.instance.stops, &self.route_of);
+        let route_of = &self.route_of;
+        let is_absent = |stop: &u32| route_of[*stop as usize] == ABSENT;
         self.absent.clear();
-        self.absent.extend((0..stops as u32).filter(|&stop| route_of[stop as usize] == ABSENT));
+        if self.own_stops.is_empty() {
+            self.absent.extend((0..self.instance.stops as u32).filter(is_absent));
+        } else {
+            self.absent.extend(self.own_stops.iter().copied().filter(is_absent));
+        }
         self.cost = self.absent.iter().map(|&stop| self.absence[stop as usize]).sum::<i64>()
             + self.used.iter().map(|&route| self.routes[route as usize].cost).sum::<i64>()
             + self.away_costs();
@@ -420,6 +440,91 @@ impl<'a> State<'a> {
                 target.join_trips(instance, position, spare_route);
             }
         }
+    }
+
+    /// Takes these routes, and stops that are on none, out as a plan of their own, which knows no other stop. All parts must be
+    /// put back by `rejoin` before the whole is asked for anything; stops have no routes of their own then.
+    pub(super) fn split_off(&mut self, routes: &[u32], absent: &[u32]) -> State<'a> {
+        let instance = self.instance;
+        let own: Vec<Route> = routes.iter().map(|&route| std::mem::take(&mut self.routes[route as usize])).collect();
+        let count = own.len();
+        let served = own.iter().flat_map(|route| route.stops(instance));
+        let own_stops: Vec<u32> = served.chain(absent.iter().copied()).collect();
+        let orders = own.iter().map(|route| route.order().to_vec()).collect();
+        let mut part = State {
+            instance,
+            routes: own,
+            route_of: vec![ABSENT; instance.stops],
+            used: Vec::new(),
+            used_at: Vec::new(),
+            spare: Vec::new(),
+            unused: Vec::new(),
+            own_stops,
+            absent: Vec::new(),
+            closed: self.closed,
+            joins_trips: false,
+            made_way: false,
+            spare_route: Route::default(),
+            homes: Vec::new(),
+            away_cost: 0,
+            absence: self.absence.clone(),
+            cost: 0,
+            journal: Journal { step: 1, touched_in: vec![0; count], ..Journal::default() },
+            best: Best { orders, is_stale: vec![false; count], ..Best::default() },
+        };
+        part.count_uses();
+        part.count_absent();
+        part.best.cost = part.cost;
+        part.begin();
+        part
+    }
+
+    /// Puts all parts of the plan back, each with the routes that were split off for it; the best plans of all parts are together
+    /// one of the whole.
+    pub(super) fn rejoin(&mut self, parts: Vec<(Vec<u32>, State<'a>)>) {
+        let best_cost: i64 = parts.iter().map(|(_, part)| part.best.cost).sum();
+        let is_better = best_cost < self.best.cost;
+        for (routes, part) in parts {
+            let State { routes: own, best, .. } = part;
+            for ((route, own), order) in routes.into_iter().zip(own).zip(best.orders) {
+                self.routes[route as usize] = own;
+                if is_better {
+                    self.best.orders[route as usize] = order;
+                }
+            }
+        }
+        if is_better {
+            self.best.cost = best_cost;
+        }
+        self.best.stale = (0..self.routes.len() as u32).collect();
+        self.best.is_stale.fill(true);
+        self.count_uses();
+        self.count_absent();
+        self.begin();
+    }
+
+    /// Finds which routes are used, from nothing.
+    fn count_uses(&mut self) {
+        let count = self.routes.len();
+        self.used.clear();
+        self.used_at = vec![ABSENT; count];
+        self.spare = vec![[0; 2]; count];
+        self.unused = vec![Vec::new(); self.instance.classes.len()];
+        for route in (0..count as u32).rev() {
+            self.note_spare(route);
+            let Route { class, .. } = self.routes[route as usize];
+            if self.routes[route as usize].is_unused() {
+                self.unused[class].push(route);
+            } else {
+                self.used_at[route as usize] = self.used.len() as u32;
+                self.used.push(route);
+            }
+        }
+    }
+
+    /// Routes without stops, by class.
+    pub(super) fn unused(&self) -> &[Vec<u32>] {
+        &self.unused
     }
 
     /// Keeps the lists of used and unused routes true.

@@ -28,9 +28,11 @@ use crate::general::Tours;
 use crate::plan::{Plan, Step};
 use crate::problem::{Problem, ProblemError};
 use crate::schedule::plan_of;
-use crate::solver::{Budget, SolveError, solve_from};
+use crate::solver::{Budget, ONE_THREAD, SolveError, solve_from};
+use crate::threads::plan_on_threads;
 use input::{Task, VroomVehicle};
 use serde_json::{Map, Value, json};
+use std::num::NonZeroUsize;
 
 /// Why a VROOM request is refused, with a JSON Pointer into it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -137,7 +139,7 @@ impl Request {
     /// # Errors
     /// When the budget is out of range.
     pub fn solve_paced(&self, budget: &Budget, progress: &dyn Fn() -> f64) -> Result<Plan, SolveError> {
-        self.solve_told(budget, progress, None)
+        self.solve_told(budget, progress, None, ONE_THREAD)
     }
 
     /// The same, while `watch` is shown better plans as they are found, about fifty of them at most.
@@ -150,7 +152,22 @@ impl Request {
         progress: &dyn Fn() -> f64,
         watch: &mut dyn FnMut(&Plan),
     ) -> Result<Plan, SolveError> {
-        self.solve_told(budget, progress, Some(watch))
+        self.solve_told(budget, progress, Some(watch), ONE_THREAD)
+    }
+
+    /// The same on several threads, as [`crate::ThreadedSolver`] does it.
+    ///
+    /// # Errors
+    /// When the budget is out of range.
+    pub fn solve_on_threads(
+        &self,
+        threads: NonZeroUsize,
+        budget: &Budget,
+        progress: &dyn Fn() -> f64,
+    ) -> Result<Plan, SolveError> {
+        let solve =
+            |budget: &Budget, progress: &dyn Fn() -> f64, threads| self.solve_told(budget, progress, None, threads);
+        plan_on_threads(&self.problem, threads, budget, progress, &solve)
     }
 
     fn solve_told(
@@ -158,13 +175,14 @@ impl Request {
         budget: &Budget,
         progress: &dyn Fn() -> f64,
         watch: Option<&mut dyn FnMut(&Plan)>,
+        threads: NonZeroUsize,
     ) -> Result<Plan, SolveError> {
         if self.plan_mode {
             return Ok(plan_of(&self.problem, &self.steps));
         }
         let given = self.steps.iter().any(|steps| !steps.is_empty());
         let tours = Tours::new(&self.problem, given.then_some(self.steps.as_slice()));
-        solve_from(tours, None, budget, progress, watch)
+        solve_from(tours, None, budget, progress, watch, threads)
     }
 
     /// The same until `stop` says so.

@@ -10,6 +10,7 @@ mod reasons;
 mod reloads;
 mod rich;
 mod search;
+mod threads;
 mod traffic;
 mod vroom;
 

@@ -5,11 +5,11 @@ use super::*;
 use dhow_routes::{Parts, Rounding, Shipment};
 
 /// One stop: x, y, amount, opening, width of the window, release, prize, kind.
-type Row = (f64, f64, i64, i64, i64, i64, i64, u8);
+pub type Row = (f64, f64, i64, i64, i64, i64, i64, u8);
 
 /// Stops in the plane around a depot. By kind, a stop is the first of a shipment to the next stop, optional, a backhaul, or
 /// released late; the kinds are mixed as one draw says.
-fn rich_problem(rows: Vec<Row>, kinds: u8) -> Problem {
+pub fn rich_problem(rows: Vec<Row>, kinds: u8) -> Problem {
     let mut points = vec![[50.0, 50.0]];
     points.extend(rows.iter().map(|row| [row.0, row.1]));
     let mut shipments: Vec<Shipment> = Vec::new();
@@ -28,13 +28,14 @@ fn rich_problem(rows: Vec<Row>, kinds: u8) -> Problem {
         stops.push(stop);
     }
     let vehicle = |i: usize| Vehicle {
-        max_duration_s: (i == 1).then_some(400),
-        cost_per_duty_hour: if i == 2 { 1_800 } else { 0 },
-        fixed_cost: 20 * i as i64,
+        max_duration_s: (i % 4 == 1).then_some(400),
+        cost_per_duty_hour: if i % 4 == 2 { 1_800 } else { 0 },
+        fixed_cost: 20 * (i % 4) as i64,
         ..Vehicle::new(i.to_string(), 0).carrying(&[12]).working(0, 1_000)
     };
     let profiles = vec![Travel::Planar { points, rounding: Rounding::Nearest }];
-    let parts = Parts { stops, shipments, vehicles: (0..4).map(vehicle).collect(), profiles };
+    let count = (stops.len() / 6).max(4);
+    let parts = Parts { stops, shipments, vehicles: (0..count).map(vehicle).collect(), profiles };
     Problem::from_parts(parts).expect("the generator keeps the ranges")
 }
 

@@ -1,11 +1,10 @@
 //! `dhow route solve`: plans, checks, compares with simple plans and writes what is asked for.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use dhow_events::{Clock, SystemClock};
-use dhow_routes::{
-    Budget, Kpis, LocalSearchSolver, Plan, Problem, Solver, check, kpis, map, nearest_neighbour, savings,
-};
+use dhow_routes::{Budget, Kpis, Plan, Problem, Solver, ThreadedSolver, check, kpis, map, nearest_neighbour, savings};
 use serde_json::{Value, json};
 
 use super::Source;
@@ -25,7 +24,7 @@ pub fn run(arguments: &RouteSolveArguments) -> Result<(), Failure> {
     let source = Source::read(&arguments.problem)?;
     let problem = source.problem();
     let begin = SystemClock.now();
-    let plan = best_of_threads(&source, arguments)?;
+    let plan = planned(&source, arguments)?;
     let seconds = SystemClock.now().micros_since(begin) as f64 / 1e6;
     let violations = check(problem, &plan);
     let keeps_given_steps = matches!(&source, Source::Vroom(request) if request.is_plan_mode());
@@ -47,35 +46,18 @@ pub fn run(arguments: &RouteSolveArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Plans with each thread's own seed, counted up from the one given, and takes the best plan; of equals the lowest seed's.
-fn best_of_threads(source: &Source, arguments: &RouteSolveArguments) -> Result<Plan, Failure> {
-    let one = |thread: u64| plan(source, arguments, arguments.seed.wrapping_add(thread));
-    let plans: Vec<Result<Plan, Failure>> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..u64::from(arguments.threads)).map(|thread| scope.spawn(move || one(thread))).collect();
-        let mut plans = vec![one(0)];
-        let lost = || Err(Failure::Failed("a planning thread broke down".to_owned()));
-        plans.extend(others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| lost())));
-        plans
-    });
-    let stops = source.problem().stops();
-    let weight = |plan: &Plan| -> i64 {
-        let missed = plan.unassigned.iter().map(|left| &stops[left.stop]).filter(|stop| stop.prize.is_none());
-        missed.map(|stop| 1 + i64::from(stop.priority)).sum()
-    };
-    let plans = plans.into_iter().collect::<Result<Vec<Plan>, Failure>>()?;
-    let best = plans.into_iter().min_by_key(|plan| (weight(plan), plan.cost));
-    best.ok_or_else(|| Failure::Input("--threads must be at least 1".to_owned()))
-}
-
-fn plan(source: &Source, arguments: &RouteSolveArguments, seed: u64) -> Result<Plan, Failure> {
+fn planned(source: &Source, arguments: &RouteSolveArguments) -> Result<Plan, Failure> {
     let unlimited = arguments.cpu_seconds.is_none() && arguments.iterations.is_none();
     let seconds = arguments.seconds.or(unlimited.then_some(SECONDS));
     let limit = Limit::starting_now(seconds, arguments.cpu_seconds)?;
-    let budget = Budget { iterations: arguments.iterations.unwrap_or(dhow_routes::MAX_ITERATIONS), seed };
+    let iterations = arguments.iterations.unwrap_or(dhow_routes::MAX_ITERATIONS);
+    let budget = Budget { iterations, seed: arguments.seed };
+    let threads = usize::try_from(arguments.threads).ok().and_then(NonZeroUsize::new);
+    let threads = threads.ok_or_else(|| Failure::Input("--threads must be at least 1".to_owned()))?;
     let progress = || limit.share();
     Ok(match source {
-        Source::Vroom(request) => request.solve_paced(&budget, &progress)?,
-        Source::File(instance) => LocalSearchSolver.solve_paced(&instance.problem, &budget, &progress)?,
+        Source::Vroom(request) => request.solve_on_threads(threads, &budget, &progress)?,
+        Source::File(instance) => ThreadedSolver { threads }.solve_paced(&instance.problem, &budget, &progress)?,
     })
 }
 

@@ -57,6 +57,7 @@ impl Genetic {
         random: &mut Random,
         progress: &dyn Fn(u64) -> f64,
         watcher: &mut Watcher,
+        threads: usize,
     ) {
         let mut found: Vec<Vec<Vec<u32>>> = Vec::new();
         let mut gather = |state: &State, share: f64| {
@@ -66,7 +67,7 @@ impl Genetic {
             }
         };
         let end = |steps_per_stop: f64| annealed_share(self.ground.stops, steps_per_stop);
-        let course = Course { progress, end: &end, visit: &mut gather, watcher };
+        let course = Course { progress, end: &end, visit: &mut gather, watcher, threads };
         let steps = anneal(state, random, course);
         found.push(state.best.orders.iter().filter(|order| !order.is_empty()).cloned().collect());
         found.retain(|routes| routes.len() <= self.ground.vehicles);
