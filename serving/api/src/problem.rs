@@ -199,6 +199,7 @@ impl From<CommerceError> for Problem {
             CommerceError::ShippingRefused(_) => Self::new(StatusCode::CONFLICT, "shipping_refused", words),
             CommerceError::DeclarationRefused(_) => Self::new(StatusCode::CONFLICT, "declaration_refused", words),
             CommerceError::SupplierRefused(_) => Self::new(StatusCode::CONFLICT, "supplier_refused", words),
+            CommerceError::CategoryInUse(_) => Self::new(StatusCode::CONFLICT, "category_in_use", words),
             CommerceError::BillingRefused(_) => Self::new(StatusCode::CONFLICT, "billing_refused", words),
             CommerceError::PlanLimit { .. } => Self::new(StatusCode::CONFLICT, "plan_limit_reached", words),
             CommerceError::Carrier(CarrierError::Refused(_)) => {

@@ -44,6 +44,35 @@ pub(crate) struct ProductInput {
     #[schema(required = false, example = "002,!NG,NG-LA")]
     sale_regions: String,
     weight_grams: i64,
+    /// Pictures, films and papers, the first one first; at most 50.
+    #[schema(required = false)]
+    media: Vec<MediaReference>,
+    /// What its category declares, by key: texts, numbers, true or false.
+    #[schema(required = false, value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    attributes: (),
+}
+
+/// Where a picture, a film or a paper of a product is.
+#[derive(ToSchema)]
+pub(crate) struct MediaReference {
+    /// `image`, `video` or `document`.
+    #[schema(example = "image")]
+    kind: String,
+    /// Its address, with `https`; at most 2,000 bytes.
+    #[schema(example = "https://cdn.example/kettle.jpg")]
+    url: String,
+    /// What stands in its place for those who do not see it; at most 300 bytes.
+    #[schema(required = false)]
+    alt: String,
+}
+
+/// What the marketplace decided about a product last.
+#[derive(ToSchema)]
+pub(crate) struct ProductReview {
+    by: String,
+    /// Words for the seller.
+    note: String,
+    at: String,
 }
 
 /// From how many units on a price holds.
@@ -88,8 +117,14 @@ pub(crate) struct Product {
     /// Where it may be sold, in capitals and sorted.
     sale_regions: String,
     weight_grams: i64,
-    /// `listed` or `delisted`.
+    media: Vec<MediaReference>,
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    attributes: (),
+    /// `in_review`, `listed`, `rejected` or `delisted`.
     state: String,
+    /// Null before a first review.
+    #[schema(required)]
+    review: Option<ProductReview>,
     /// Grows by one with every change; the ETag without its quotes.
     version: i64,
     created_at: String,

@@ -16,6 +16,10 @@ worded! {
         ProductsRead = "products:read",
         /// Create and change products.
         ProductsWrite = "products:write",
+        /// Put products that wait on offer, and reject products.
+        ProductsReview = "products:review",
+        /// Write the category tree.
+        CategoriesWrite = "categories:write",
         /// Read stock.
         StockRead = "stock:read",
         /// Count stock.

@@ -1,11 +1,15 @@
 //! Products and their stock: what may be listed and what a stored product holds; saving one is in `products`.
 
+use std::collections::BTreeMap;
+
 use dhow_events::{Category, Money, ProductId, Region, SaleRegions, SellerId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::FieldProblem;
+use crate::media::{self, MediaReference};
 use crate::prices::{self, PriceList};
 use crate::words::worded;
+use crate::{FieldProblem, PRODUCT_ATTRIBUTES_MAX, ProductReview};
 
 /// The longest title, in bytes of UTF-8.
 pub const TITLE_BYTES_MAX: usize = 300;
@@ -21,8 +25,12 @@ const WEIGHT_GRAMS_MAX: i64 = 1_000_000_000;
 worded! {
     /// Whether a product can be bought.
     ProductState {
+        /// Waits for the marketplace's review.
+        InReview = "in_review",
         /// On offer.
         Listed = "listed",
+        /// The marketplace does not want it on offer.
+        Rejected = "rejected",
         /// Taken off offer.
         Delisted = "delisted",
     }
@@ -55,6 +63,12 @@ pub struct ProductInput {
     pub sale_regions: SaleRegions,
     /// The weight of one unit.
     pub weight_grams: i64,
+    /// Pictures, films and papers, the first one first.
+    #[serde(default)]
+    pub media: Vec<MediaReference>,
+    /// What its category declares, by key.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, Value>,
 }
 
 impl ProductInput {
@@ -83,6 +97,11 @@ impl ProductInput {
         range("/price/amount", self.price.amount_minor, PRICE_MINOR_MAX, "minor units");
         range("/weight_grams", self.weight_grams, WEIGHT_GRAMS_MAX, "grams");
         problems.extend(prices::check(&self.prices));
+        problems.extend(media::check(&self.media));
+        if self.attributes.len() > PRODUCT_ATTRIBUTES_MAX {
+            let message = format!("has {} entries; at most {PRODUCT_ATTRIBUTES_MAX} are taken", self.attributes.len());
+            problems.push(FieldProblem::new("/attributes", message));
+        }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }
@@ -99,6 +118,9 @@ pub struct Product {
     pub input: ProductInput,
     /// Whether it can be bought.
     pub state: ProductState,
+    /// What the marketplace decided about it last; nothing before a first decision.
+    #[serde(default)]
+    pub review: Option<ProductReview>,
     /// Grows by one with every change, from 1; the product's ETag.
     pub version: i64,
     /// When it was first listed.

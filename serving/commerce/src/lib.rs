@@ -67,6 +67,8 @@ mod bookings;
 mod cart;
 mod cases;
 mod catalogue;
+mod categories;
+mod category_storage;
 mod checkout;
 mod commissions;
 mod credit;
@@ -82,6 +84,8 @@ mod fraud_rules;
 mod idempotency;
 mod identity;
 mod instalments;
+mod media;
+mod moderation;
 mod orders;
 mod outbox;
 mod paging;
@@ -145,6 +149,11 @@ pub use cases::{
 pub use catalogue::{
     DESCRIPTION_BYTES_MAX, Product, ProductInput, ProductState, REFERENCE_BYTES_MAX, StockLevel, TITLE_BYTES_MAX,
 };
+pub use categories::{
+    ATTRIBUTE_TEXT_BYTES_MAX, ATTRIBUTE_VALUES_MAX, AttributeDeclaration, AttributeKind, CATEGORIES_MAX,
+    CATEGORY_ATTRIBUTES_MAX, CATEGORY_TEXT_BYTES_MAX, CategoryNode, CategoryTree, PRODUCT_ATTRIBUTES_MAX,
+};
+pub use category_storage::{CategoryStorage, CategoryTransaction};
 pub use commissions::{OrderCommission, SellerStanding, SellerTerms};
 pub use credit::{
     CreditChange, CreditHistory, CreditSummary, Eligibility, PAY_LATER_PLANS_MAX, PLAN_NAME_BYTES_MAX, PayLaterPlan,
@@ -173,6 +182,8 @@ pub use fraud_rules::{
 };
 pub use idempotency::{Answered, Claim, IDEMPOTENCY_KEY_BYTES_MAX, Idempotency};
 pub use identity::IdSource;
+pub use media::{MEDIA_ALT_BYTES_MAX, MEDIA_MAX, MEDIA_URL_BYTES_MAX, MediaKind, MediaReference};
+pub use moderation::{ProductReview, REVIEW_NOTE_BYTES_MAX};
 pub use orders::{Checkout, Order, OrderLine, Payment, RefusalReason, Settlement, Shortage};
 pub use outbox::{OUTBOX_BATCH_MAX, Outbox, OutboxEvent, OutboxRecord, RelayError, relay_batch};
 pub use paging::{Cursor, CursorError, PAGE_LIMIT_MAX, Page, PageRequest};

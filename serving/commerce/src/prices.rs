@@ -204,6 +204,8 @@ mod tests {
             region: Region::new("GB").expect("a valid region"),
             sale_regions: dhow_events::SaleRegions::default(),
             weight_grams: 1,
+            media: Vec::new(),
+            attributes: std::collections::BTreeMap::new(),
         }
     }
 

@@ -6,16 +6,17 @@ use std::str::FromStr;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord, WriterBuilder};
 use dhow_events::{Money, ProductId};
+use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
 
-use crate::{FieldProblem, PriceList, Product, ProductInput, ProductState};
+use crate::{FieldProblem, Product, ProductInput, ProductState};
 
 /// The most rows of a file.
 pub const PRODUCT_FILE_ROWS_MAX: usize = 1_000;
 /// The most problems that are told of one file.
 pub const PRODUCT_FILE_PROBLEMS_MAX: usize = 100;
 /// The columns in the order in which they are written; the header of a file may name them in any order.
-pub const PRODUCT_FILE_COLUMNS: [&str; 13] = [
+pub const PRODUCT_FILE_COLUMNS: [&str; 15] = [
     "id",
     "state",
     "seller",
@@ -29,9 +30,11 @@ pub const PRODUCT_FILE_COLUMNS: [&str; 13] = [
     "sale_regions",
     "weight_grams",
     "prices",
+    "media",
+    "attributes",
 ];
 /// Columns that a file may leave out, and fields that may be empty.
-const OPTIONAL: [&str; 5] = ["id", "state", "description", "sale_regions", "prices"];
+const OPTIONAL: [&str; 7] = ["id", "state", "description", "sale_regions", "prices", "media", "attributes"];
 
 /// A row of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +57,12 @@ pub fn write_product_file<'a>(products: impl IntoIterator<Item = &'a Product>) -
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(PRODUCT_FILE_COLUMNS)?;
     for Product { id, state, input, .. } in products {
-        let prices = match input.prices.as_slice() {
-            [] => String::new(),
-            prices => serde_json::to_string(prices).map_err(csv::Error::custom)?,
+        let json = |text: serde_json::Result<String>| text.map_err(csv::Error::custom);
+        let prices = if input.prices.is_empty() { String::new() } else { json(serde_json::to_string(&input.prices))? };
+        let media = if input.media.is_empty() { String::new() } else { json(serde_json::to_string(&input.media))? };
+        let attributes = match input.attributes.is_empty() {
+            true => String::new(),
+            false => json(serde_json::to_string(&input.attributes))?,
         };
         writer.write_record([
             id.to_string(),
@@ -72,6 +78,8 @@ pub fn write_product_file<'a>(products: impl IntoIterator<Item = &'a Product>) -
             input.sale_regions.to_string(),
             input.weight_grams.to_string(),
             prices,
+            media,
+            attributes,
         ])?;
     }
     writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
@@ -199,7 +207,8 @@ impl Fields<'_> {
             (self.parsed("category"), self.parsed("price_amount"), self.parsed("price_currency"));
         let (region, sale_regions, weight_grams) =
             (self.parsed("region"), self.parsed("sale_regions"), self.parsed("weight_grams"));
-        let prices = self.prices();
+        let prices = self.json("prices", "price lists");
+        let (media, attributes) = (self.json("media", "media references"), self.json("attributes", "attributes"));
         let input = ProductInput {
             seller: seller?,
             reference: reference?,
@@ -211,6 +220,8 @@ impl Fields<'_> {
             region: region?,
             sale_regions: sale_regions?,
             weight_grams: weight_grams?,
+            media: media?,
+            attributes: attributes?,
         };
         if let Err(wrong) = input.check() {
             wrong.iter().for_each(|problem| self.problems.add_field(self.line, problem));
@@ -241,19 +252,20 @@ impl Fields<'_> {
         let state =
             if text.trim().is_empty() { Some(ProductState::Listed) } else { ProductState::from_word(text.trim()) };
         if state.is_none() {
-            let message = format!("is `{}`; it must be `listed` or `delisted`", shown(&text));
+            let message = format!("is `{}`; it must be `listed` or `delisted`, or as it was told", shown(&text));
             self.problems.add(self.line, "state", message);
         }
         state
     }
 
-    fn prices(&mut self) -> Option<Vec<PriceList>> {
-        let text = self.text("prices")?;
+    /// What a column has as JSON; an empty field is none.
+    fn json<T: DeserializeOwned + Default>(&mut self, column: &'static str, what: &str) -> Option<T> {
+        let text = self.text(column)?;
         if text.trim().is_empty() {
-            return Some(Vec::new());
+            return Some(T::default());
         }
         let read = serde_json::from_str(&text);
-        read.map_err(|error| self.problems.add(self.line, "prices", format!("is no JSON of price lists: {error}"))).ok()
+        read.map_err(|error| self.problems.add(self.line, column, format!("is no JSON of {what}: {error}"))).ok()
     }
 }
 
@@ -269,7 +281,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
-    use crate::PriceBreak;
+    use crate::{PriceBreak, PriceList};
 
     fn product() -> impl Strategy<Value = Product> {
         let text = || "[ a-z,;\"'\r\n\t=@üж日]{0,12}";
@@ -292,7 +304,10 @@ mod tests {
                     region: Region::new("GB").expect("a region"),
                     sale_regions: regions.parse().expect("places"),
                     weight_grams,
+                    media: Vec::new(),
+                    attributes: BTreeMap::new(),
                 },
+                review: None,
                 state: if listed { ProductState::Listed } else { ProductState::Delisted },
                 version: 1,
                 created_at: Timestamp::from_micros(0),

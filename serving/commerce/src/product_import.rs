@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dhow_events::facts::ProductDelisted;
-use dhow_events::{Fact, ProductId, TenantId, Timestamp};
+use dhow_events::{ProductId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::categories::wrong_categories;
 use crate::idempotency::{claim, save_answer};
 use crate::product_file::{Problems, ProductRow, read_product_file};
 use crate::products::{new_product, next_version, write};
 use crate::{
-    Answered, Commerce, CommerceError, Idempotency, OutboxEvent, PaymentRail, Product, ProductState, Storage,
-    StorageTransaction,
+    Answered, CategoryTransaction, CategoryTree, Commerce, CommerceError, Idempotency, OutboxEvent, PaymentRail,
+    Product, ProductState, Storage, StorageTransaction,
 };
 
 /// What a file of products came to, or would come to.
@@ -49,20 +50,25 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let ids: Vec<ProductId> = rows.iter().filter_map(|row| row.id).collect();
         let stored = transaction.find_products(tenant, &ids).await?;
         let stored: BTreeMap<ProductId, Product> = stored.into_iter().map(|product| (product.id, product)).collect();
-        let rows = self.checked(rows, &stored)?;
+        let tree = transaction.categories(tenant).await?;
+        let rows = self.checked(rows, &stored, tree.as_ref())?;
         let mut outcome = ProductImport { dry_run, ..ProductImport::default() };
         let (mut events, mut sellers) = (Vec::new(), BTreeSet::new());
         for row in &rows {
             let known = row.id.and_then(|id| stored.get(&id));
+            let state = match row.state {
+                ProductState::Delisted => ProductState::Delisted,
+                _ => self.wanted_on_offer(known, &row.input),
+            };
             let product = match known {
-                Some(known) if known.input == row.input && known.state == row.state => {
+                Some(known) if known.input == row.input && [row.state, state].contains(&known.state) => {
                     outcome.unchanged += 1;
                     continue;
                 }
-                Some(known) => next_version(known, row.input.clone(), row.state, now),
+                Some(known) => next_version(known, row.input.clone(), state, now),
                 None => {
                     let id = row.id.unwrap_or_else(|| ProductId::at(now, self.ids.random()));
-                    Product { state: row.state, ..new_product(tenant, id, &row.input, now) }
+                    Product { state, ..new_product(tenant, id, &row.input, now) }
                 }
             };
             *(if known.is_some() { &mut outcome.changed } else { &mut outcome.created }) += 1;
@@ -90,6 +96,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         &self,
         rows: Vec<ProductRow>,
         stored: &BTreeMap<ProductId, Product>,
+        tree: Option<&CategoryTree>,
     ) -> Result<Vec<ProductRow>, CommerceError> {
         let mut problems = Problems::default();
         for row in &rows {
@@ -99,6 +106,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 }
                 other => other?,
             }
+            let wrong = wrong_categories(tree, &row.input);
+            wrong.iter().for_each(|problem| problems.add_field(row.line, problem));
             if let Some(known) = row.id.and_then(|id| stored.get(&id))
                 && known.input.seller != row.input.seller
             {
@@ -116,16 +125,10 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         product: &Product,
         now: Timestamp,
     ) -> Result<Vec<OutboxEvent>, CommerceError> {
-        let mut facts: Vec<Fact> = Vec::new();
-        match known {
-            None => facts.push(self.listed(product)?),
-            Some(known) if known.input != product.input || product.state == ProductState::Listed => {
-                facts.push(self.changed(known, &product.input)?);
-            }
-            Some(_) => {}
-        }
-        if product.state == ProductState::Delisted {
-            facts.push(ProductDelisted { product: product.id }.into());
+        let mut facts = self.told(known, product)?;
+        if product.state == ProductState::Delisted && known.is_none_or(|known| known.input != product.input) {
+            let said = known.map_or_else(|| self.listed(product), |known| self.changed(known, &product.input))?;
+            facts = vec![said, ProductDelisted { product: product.id }.into()];
         }
         let event = |fact| self.event(product.tenant, product.id.to_string(), now, fact);
         Ok(facts.into_iter().map(event).collect())

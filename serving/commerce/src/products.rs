@@ -1,8 +1,9 @@
 //! Use cases of the catalogue: listing, changing and delisting products, counting stock, and taking over a catalogue.
 
-use dhow_events::facts::{ProductDelisted, ProductListed, ProductPriceChanged, StockChanged};
+use dhow_events::facts::{ProductListed, ProductPriceChanged, StockChanged};
 use dhow_events::{Fact, ProductId, TenantId, Timestamp};
 
+use crate::categories::check_categories;
 use crate::idempotency::{claim, save_answer};
 use crate::prices::check_rates;
 use crate::{
@@ -86,26 +87,23 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         }
         let stored = transaction.find_products(tenant, &[id]).await?.pop();
         expected.check(stored.as_ref().map(|product| product.version))?;
-        let is_new_on_offer = stored.as_ref().is_none_or(|product| product.state != ProductState::Listed);
-        let product = match stored {
-            None => {
-                let product = new_product(tenant, id, input, now);
-                self.put(&mut transaction, &product, self.listed(&product)?, now).await?;
-                product
-            }
+        let state = self.wanted_on_offer(stored.as_ref(), input);
+        let product = match &stored {
+            None => Product { state, ..new_product(tenant, id, input, now) },
             Some(stored) if stored.input.seller != input.seller => {
                 let message = format!("is {}; the product belongs to {}", input.seller, stored.input.seller);
                 return Err(CommerceError::invalid("/seller", message));
             }
-            Some(stored) if stored.input == *input && stored.state == ProductState::Listed => stored,
-            Some(stored) => {
-                let fact = self.changed(&stored, input)?;
-                let product = next_version(&stored, input.clone(), ProductState::Listed, now);
-                self.put(&mut transaction, &product, fact, now).await?;
-                product
-            }
+            Some(stored) if stored.input == *input && stored.state == state => stored.clone(),
+            Some(stored) => next_version(stored, input.clone(), state, now),
         };
-        if is_new_on_offer {
+        if stored.as_ref() != Some(&product) {
+            check_categories(&mut transaction, tenant, [input]).await?;
+            write(&mut transaction, &product).await?;
+            self.tell(&mut transaction, stored.as_ref(), &product, now).await?;
+        }
+        let was_on_offer = stored.is_some_and(|stored| stored.state == ProductState::Listed);
+        if state == ProductState::Listed && !was_on_offer {
             self.check_product_limit(&mut transaction, tenant, input.seller).await?;
         }
         save_answer(&mut transaction, tenant, key.map(Idempotency::key), &product).await?;
@@ -132,7 +130,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
             return Ok(stored);
         }
         let product = next_version(&stored, stored.input.clone(), ProductState::Delisted, now);
-        self.put(&mut transaction, &product, ProductDelisted { product: id }.into(), now).await?;
+        write(&mut transaction, &product).await?;
+        self.tell(&mut transaction, Some(&stored), &product, now).await?;
         transaction.commit().await?;
         Ok(product)
     }
@@ -210,16 +209,17 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         if problems.is_empty() { Ok(()) } else { Err(CommerceError::Invalid(problems)) }
     }
 
-    async fn put(
+    /// Writes the events of a change of a product.
+    pub(crate) async fn tell(
         &self,
         transaction: &mut S::Transaction,
+        stored: Option<&Product>,
         product: &Product,
-        fact: Fact,
         now: Timestamp,
     ) -> Result<(), CommerceError> {
-        write(transaction, product).await?;
-        let event = self.event(product.tenant, product.id.to_string(), now, fact);
-        Ok(transaction.append_events(&[event], now).await?)
+        let event = |fact| self.event(product.tenant, product.id.to_string(), now, fact);
+        let events: Vec<_> = self.told(stored, product)?.into_iter().map(event).collect();
+        Ok(transaction.append_events(&events, now).await?)
     }
 
     pub(crate) fn changed(&self, stored: &Product, input: &ProductInput) -> Result<Fact, CommerceError> {
@@ -262,7 +262,7 @@ pub(crate) async fn write<X: StorageTransaction>(transaction: &mut X, product: &
 
 pub(crate) fn new_product(tenant: TenantId, id: ProductId, input: &ProductInput, now: Timestamp) -> Product {
     let state = ProductState::Listed;
-    Product { tenant, id, input: input.clone(), state, version: 1, created_at: now, updated_at: now }
+    Product { tenant, id, input: input.clone(), state, review: None, version: 1, created_at: now, updated_at: now }
 }
 
 pub(crate) fn next_version(stored: &Product, input: ProductInput, state: ProductState, now: Timestamp) -> Product {

@@ -130,6 +130,8 @@ const MERCHANDISER: &[Permission] = &[
     Permission::SuppliersWrite,
     Permission::ProductsRead,
     Permission::ProductsWrite,
+    Permission::ProductsReview,
+    Permission::CategoriesWrite,
     Permission::StockRead,
     Permission::StockWrite,
     Permission::SearchRead,

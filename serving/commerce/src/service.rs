@@ -125,6 +125,9 @@ pub enum CommerceError {
     /// A supplier, or its papers, do not allow it as they stand (409).
     #[error("{0}")]
     SupplierRefused(String),
+    /// A category goes that products are in (409).
+    #[error("{0}")]
+    CategoryInUse(String),
     /// A subscription does not allow it as it stands (409).
     #[error("{0}")]
     BillingRefused(String),
@@ -250,6 +253,7 @@ pub struct Commerce<S, R> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: IdSource,
     pub(crate) carriers: Carriers,
+    pub(crate) reviews_products: bool,
 }
 
 impl<S: Storage, R: PaymentRail> Commerce<S, R> {
@@ -264,7 +268,8 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         ids: IdSource,
     ) -> Self {
         let MarketplaceTables { commission, prices } = tables;
-        Self { storage, rail, fraud, rates, commission, prices, clock, ids, carriers: Carriers::default() }
+        let (carriers, reviews_products) = (Carriers::default(), false);
+        Self { storage, rail, fraud, rates, commission, prices, clock, ids, carriers, reviews_products }
     }
 
     /// The database, for reads.

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AfterSaleStorage, AfterSaleTransaction, ApiKey, Auction, AuctionBid, AuctionState, AuditEntry, AuditOutcome,
-    AuditRequest, AuditVerification, BillingStorage, BillingTransaction, CaseState, Checkout, Claim, CreditStorage,
-    CreditTransaction, DecisionKind, DecisionOutcome, DecisionRecord, DeclarationStorage, DeclarationTransaction,
-    FeedHead, FeedPart, FraudCase, Idempotency, KeyHash, Order, OrderState, OutboxEvent, OutboxRecord, Page,
-    PageRequest, Payment, Permissions, Product, RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation,
-    RoutePlan, RoutePlanHead, RoutePlanProgress, RoutePlanState, SellerStanding, SellerTerms, Settlement,
-    ShipmentStorage, ShipmentTransaction, Shortage, StockLevel, StoredWebhookEndpoint, SupplierStorage,
-    SupplierTransaction, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WatchTransaction,
-    WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    AuditRequest, AuditVerification, BillingStorage, BillingTransaction, CaseState, CategoryStorage,
+    CategoryTransaction, Checkout, Claim, CreditStorage, CreditTransaction, DecisionKind, DecisionOutcome,
+    DecisionRecord, DeclarationStorage, DeclarationTransaction, FeedHead, FeedPart, FraudCase, Idempotency, KeyHash,
+    Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Permissions, Product, ProductState,
+    RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation, RoutePlan, RoutePlanHead, RoutePlanProgress,
+    RoutePlanState, SellerStanding, SellerTerms, Settlement, ShipmentStorage, ShipmentTransaction, Shortage,
+    StockLevel, StoredWebhookEndpoint, SupplierStorage, SupplierTransaction, Transfer, TransferFilter, UnitsOnTheirWay,
+    Waiting, WatchStorage, WatchTransaction, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
 };
 
 /// Why the database did not do what it was asked.
@@ -112,6 +112,7 @@ pub struct ModelServing {
 pub trait Storage:
     AfterSaleStorage
     + BillingStorage
+    + CategoryStorage
     + CreditStorage
     + DeclarationStorage
     + WatchStorage
@@ -149,10 +150,11 @@ pub trait Storage:
         ids: &[ProductId],
     ) -> impl Future<Output = Result<Vec<Product>, StorageError>> + Send;
 
-    /// A page of products.
+    /// A page of products, in a state where one is given.
     fn products(
         &self,
         tenant: TenantId,
+        state: Option<ProductState>,
         page: &PageRequest,
     ) -> impl Future<Output = Result<Page<Product>, StorageError>> + Send;
 
@@ -444,6 +446,7 @@ pub trait Storage:
 pub trait StorageTransaction:
     AfterSaleTransaction
     + BillingTransaction
+    + CategoryTransaction
     + CreditTransaction
     + DeclarationTransaction
     + WatchTransaction

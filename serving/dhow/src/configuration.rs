@@ -81,6 +81,8 @@ pub struct Configuration {
     pub telemetry: Option<Telemetry>,
     /// What the payment rail signs its messages with.
     pub rail_secret: Option<Vec<u8>>,
+    /// Whether products wait for a review before they are on offer.
+    pub reviews_products: bool,
     /// Days for which the feed's events are kept.
     pub feed_kept_days: u16,
     /// Whether webhooks may be sent to this machine.
@@ -122,6 +124,8 @@ struct File {
     payments: PaymentsSection,
     #[serde(default)]
     feed: FeedSection,
+    #[serde(default)]
+    catalogue: CatalogueSection,
     #[serde(default)]
     telemetry: TelemetrySection,
     #[serde(default)]
@@ -196,6 +200,12 @@ impl TelemetrySection {
         }
         Ok(self.otlp_endpoint.map(|otlp_endpoint| Telemetry { otlp_endpoint, sample_ratio }))
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogueSection {
+    reviews_products: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -341,6 +351,7 @@ impl Configuration {
             login: file.login,
             rail_secret: file.payments.secret()?,
             webhooks_to_loopback: file.webhooks.allow_loopback.unwrap_or(false),
+            reviews_products: file.catalogue.reviews_products.unwrap_or(false),
             feed_kept_days: file.feed.kept_days.map_or(FEED_KEPT_DAYS, NonZeroU16::get),
         })
     }
@@ -452,6 +463,9 @@ fn apply_variable(file: &mut File, name: &str, value: &str) -> Result<(), Failur
         }
         "DHOW_WEBHOOKS_ALLOW_LOOPBACK" => {
             file.webhooks.allow_loopback = Some(value.parse().map_err(|e| wrong(&e))?);
+        }
+        "DHOW_CATALOGUE_REVIEWS_PRODUCTS" => {
+            file.catalogue.reviews_products = Some(value.parse().map_err(|e| wrong(&e))?);
         }
         "DHOW_FEED_KEPT_DAYS" => file.feed.kept_days = Some(value.parse().map_err(|e| wrong(&e))?),
         "DHOW_PAYMENTS_WEBHOOK_SECRET" => file.payments.webhook_secret = Some(value.to_owned()),

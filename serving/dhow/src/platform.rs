@@ -120,6 +120,7 @@ pub async fn open(configuration: &Configuration, clock: Arc<dyn Clock>) -> Resul
         rail_secret: configuration.rail_secret.clone(),
         feed_kept_micros: i64::from(configuration.feed_kept_days) * DAY_MICROS,
         webhooks_to_loopback: configuration.webhooks_to_loopback,
+        reviews_products: configuration.reviews_products,
         clock,
         stopwatch: Arc::new(SystemClock),
         id_seed: fresh_seed()?,

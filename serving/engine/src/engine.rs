@@ -136,6 +136,8 @@ pub struct EngineSettings {
     pub feed_kept_micros: i64,
     /// Whether webhooks may be sent to this machine, by plain HTTP too.
     pub webhooks_to_loopback: bool,
+    /// Whether products wait for a review before they are on offer.
+    pub reviews_products: bool,
     /// The clock of events and decisions.
     pub clock: Arc<dyn Clock>,
     /// The clock that latencies are measured by.
@@ -275,6 +277,7 @@ impl Engine {
         let carriers = carriers(&settings.carriers, &clock)?;
         let commerce =
             Commerce::new(store.clone(), rail, desk.clone(), rates, tables, clock, ids).with_carriers(carriers);
+        let commerce = commerce.with_reviews(settings.reviews_products);
         let (decision_queue, decisions) = queue();
         let engine = Arc::new(Self {
             folders,

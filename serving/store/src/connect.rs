@@ -111,6 +111,14 @@ impl DatabaseKind {
             Self::Postgres => " FOR UPDATE",
         }
     }
+
+    /// What keeps the rows of a `SELECT` as they are until the transaction ends, while others read them, too.
+    pub(crate) const fn share_lock(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR SHARE",
+        }
+    }
 }
 
 /// What a commit promises.

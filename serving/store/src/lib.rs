@@ -13,6 +13,7 @@ mod audit;
 mod backtests;
 mod billing;
 mod cases;
+mod categories;
 mod checkout_writes;
 mod checkouts;
 mod connect;

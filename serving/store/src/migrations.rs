@@ -35,6 +35,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (25, "suppliers", include_str!("../migrations/0025_suppliers.sql")),
     (26, "sealed_secrets", include_str!("../migrations/0026_sealed_secrets.sql")),
     (27, "login", include_str!("../migrations/0027_login.sql")),
+    (28, "catalogue", include_str!("../migrations/0028_catalogue.sql")),
 ];
 
 /// What the words in braces mean to each database.

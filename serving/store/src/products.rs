@@ -25,7 +25,10 @@ fn product(row: &AnyRow) -> Result<Product, StorageError> {
             region: fields.parsed("region")?,
             sale_regions: fields.parsed("sale_regions")?,
             weight_grams: fields.integer("weight_grams")?,
+            media: fields.json("media")?,
+            attributes: fields.json("attributes")?,
         },
+        review: fields.json("review")?,
         state: fields.word("state", ProductState::from_word)?,
         version: fields.integer("version")?,
         created_at: fields.time("created_at")?,
@@ -51,20 +54,20 @@ pub(crate) async fn find(
 pub(crate) async fn page(
     connection: &mut AnyConnection,
     tenant: TenantId,
+    state: Option<ProductState>,
     page: &PageRequest,
 ) -> Result<Page<Product>, StorageError> {
     let (created_at, id) = page.after().map_or((i64::MIN, String::new()), |at| (at.created_at.micros(), at.id.clone()));
-    let rows = sqlx::query(
-        "SELECT * FROM products WHERE tenant = $1 AND (created_at, id) > ($2, $3) \
-         ORDER BY created_at, id LIMIT $4",
-    )
-    .bind(tenant.to_string())
-    .bind(created_at)
-    .bind(id)
-    .bind(i64::from(page.limit()) + 1)
-    .fetch_all(connection)
-    .await
-    .map_err(storage_error)?;
+    // A state that is not asked for does not stand in the statement, so that the database takes the index of what is.
+    let of_state = if state.is_some() { "AND state = $5 " } else { "" };
+    let sql = format!(
+        "SELECT * FROM products WHERE tenant = $1 AND (created_at, id) > ($2, $3) {of_state}\
+         ORDER BY created_at, id LIMIT $4"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(tenant.to_string()).bind(created_at).bind(id);
+    let query = query.bind(i64::from(page.limit()) + 1);
+    let query = state.iter().fold(query, |query, state| query.bind(state.to_string()));
+    let rows = query.fetch_all(connection).await.map_err(storage_error)?;
     let products = rows.iter().map(product).collect::<Result<_, _>>()?;
     let place = |product: &Product| Cursor { created_at: product.created_at, id: product.id.to_string() };
     Ok(Page::from_items(products, page.limit(), place))
@@ -74,14 +77,15 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
     let sql = match product.version {
         1 => {
             "INSERT INTO products (tenant, id, version, seller, reference, title, description, category, price_minor, \
-             price_currency, region, weight_grams, state, updated_at, created_at, prices, sale_regions) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             price_currency, region, weight_grams, state, updated_at, created_at, prices, sale_regions, media, attributes, \
+             review) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
              ON CONFLICT (tenant, id) DO NOTHING"
         }
         _ => {
             "UPDATE products SET version = $3, seller = $4, reference = $5, title = $6, description = $7, category = $8, \
              price_minor = $9, price_currency = $10, region = $11, weight_grams = $12, state = $13, updated_at = $14, \
-             prices = $16, sale_regions = $17 \
+             prices = $16, sale_regions = $17, media = $18, attributes = $19, review = $20 \
              WHERE tenant = $1 AND id = $2 AND version = $3 - 1 AND created_at = $15"
         }
     };
@@ -104,6 +108,9 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
         .bind(product.created_at.micros())
         .bind(to_json("price lists", &input.prices)?)
         .bind(input.sale_regions.to_string())
+        .bind(to_json("media references", &input.media)?)
+        .bind(to_json("attributes", &input.attributes)?)
+        .bind(to_json("a review", &product.review)?)
         .execute(connection)
         .await
         .map_err(storage_error)?;

@@ -2,13 +2,14 @@
 
 use dhow_commerce::{
     AfterSaleStorage, Agreement, AgreementFilter, Auction, AuctionBid, AuctionState, BillingStorage, CaseFilter,
-    Checkout, CreditHistory, CreditStorage, CustomsDeclaration, DecisionFilter, DecisionRecord, DeclarationFilter,
-    DeclarationStorage, Dispute, DisputeFilter, FeedHead, FeedPart, FraudCase, ModelServing, Order, OrderFilter,
-    OrderShipment, OutboxEvent, OutboxRecord, Page, PageRequest, PayLaterPlan, PriceAlert, Product, ReorderBudgets,
-    ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan, RoutePlanHead, RoutePlanState, SavedSearch,
-    SellerInvoice, SellerSubscription, SellerTerms, ShipmentFilter, ShipmentStorage, StockLevel, Storage, StorageError,
-    StoredWebhookEndpoint, Supplier, SupplierState, SupplierStorage, Transfer, TransferFilter, UnitsOnTheirWay,
-    Waiting, WatchStorage, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    CategoryStorage, CategoryTree, Checkout, CreditHistory, CreditStorage, CustomsDeclaration, DecisionFilter,
+    DecisionRecord, DeclarationFilter, DeclarationStorage, Dispute, DisputeFilter, FeedHead, FeedPart, FraudCase,
+    ModelServing, Order, OrderFilter, OrderShipment, OutboxEvent, OutboxRecord, Page, PageRequest, PayLaterPlan,
+    PriceAlert, Product, ProductState, ReorderBudgets, ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan,
+    RoutePlanHead, RoutePlanState, SavedSearch, SellerInvoice, SellerSubscription, SellerTerms, ShipmentFilter,
+    ShipmentStorage, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Supplier, SupplierState,
+    SupplierStorage, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WebhookDelivery,
+    WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
     AgreementId, AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId,
@@ -19,9 +20,9 @@ use dhow_ledger::{Balances, Batch};
 
 use crate::connect::Durability;
 use crate::{
-    Store, StoreTransaction, agreements, at_once, auctions, billing, cases, checkouts, credit, decisions, declarations,
-    disputes, feed, idempotency, ledger, models, outbox, products, reorders, returns, route_plans, sellers, shipments,
-    suppliers, transfers, watches, webhook_deliveries, webhooks,
+    Store, StoreTransaction, agreements, at_once, auctions, billing, cases, categories, checkouts, credit, decisions,
+    declarations, disputes, feed, idempotency, ledger, models, outbox, products, reorders, returns, route_plans,
+    sellers, shipments, suppliers, transfers, watches, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -48,8 +49,13 @@ impl Storage for Store {
         products::find(&mut *self.reader().await?, tenant, ids).await
     }
 
-    async fn products(&self, tenant: TenantId, page: &PageRequest) -> Result<Page<Product>, StorageError> {
-        products::page(&mut *self.reader().await?, tenant, page).await
+    async fn products(
+        &self,
+        tenant: TenantId,
+        state: Option<ProductState>,
+        page: &PageRequest,
+    ) -> Result<Page<Product>, StorageError> {
+        products::page(&mut *self.reader().await?, tenant, state, page).await
     }
 
     async fn stock(&self, tenant: TenantId, product: ProductId) -> Result<Option<StockLevel>, StorageError> {
@@ -423,6 +429,12 @@ impl BillingStorage for Store {
 
     async fn products_on_offer(&self, tenant: TenantId, seller: SellerId) -> Result<i64, StorageError> {
         billing::products_on_offer(&mut *self.reader().await?, tenant, seller).await
+    }
+}
+
+impl CategoryStorage for Store {
+    async fn categories(&self, tenant: TenantId) -> Result<Option<CategoryTree>, StorageError> {
+        categories::find(&mut *self.reader().await?, "", tenant).await
     }
 }
 

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dhow_commerce::{
-    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Agreement, Auction, AuctionBid, BillingTransaction, Checkout, Claim,
-    CreditChange, CreditHistory, CreditTransaction, CustomsDeclaration, DecisionRecord, DeclarationTransaction,
-    Dispute, FeedHead, FraudCase, Idempotency, LineUnits, ModelServing, Order, OrderShipment, OutboxEvent,
-    PayLaterPlan, Payment, PriceAlert, Product, RailQuote, ReorderBudgets, ReorderProposal, Return, RoutePlan,
-    RoutePlanProgress, RoutePlanState, SavedSearch, SellerInvoice, SellerStanding, SellerSubscription, SellerTerms,
-    Settlement, ShipmentTransaction, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock,
+    AUDIT_SUBJECTS_MAX, AfterSaleTransaction, Agreement, Auction, AuctionBid, BillingTransaction, CategoryTransaction,
+    CategoryTree, Checkout, Claim, CreditChange, CreditHistory, CreditTransaction, CustomsDeclaration, DecisionRecord,
+    DeclarationTransaction, Dispute, FeedHead, FraudCase, Idempotency, LineUnits, ModelServing, Order, OrderShipment,
+    OutboxEvent, PayLaterPlan, Payment, PriceAlert, Product, RailQuote, ReorderBudgets, ReorderProposal, Return,
+    RoutePlan, RoutePlanProgress, RoutePlanState, SavedSearch, SellerInvoice, SellerStanding, SellerSubscription,
+    SellerTerms, Settlement, ShipmentTransaction, Shortage, StockLevel, StorageError, StorageTransaction, StoredStock,
     StoredWebhookEndpoint, Supplier, SupplierTransaction, Transfer, WatchTransaction, WebhookDelivery,
 };
 use dhow_events::{
-    AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId, PriceAlertId,
-    ProductId, ReorderId, ReturnId, SavedSearchId, SellerId, ShipmentId, TenantId, Timestamp, TransferId,
+    AuctionId, BuyerId, Category, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId,
+    PriceAlertId, ProductId, ReorderId, ReturnId, SavedSearchId, SellerId, ShipmentId, TenantId, Timestamp, TransferId,
     WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Batch};
@@ -24,10 +24,10 @@ use crate::audit::AuditedChange;
 use crate::feature_lists::KnownLists;
 use crate::rows::storage_error;
 use crate::{
-    DatabaseKind, SecretKeys, Store, WritePoints, agreements, auctions, billing, cases, checkout_writes, checkouts,
-    credit, decisions, declarations, disputes, feed, idempotency, ledger, models, outbox, products, reorders,
-    reservations, returns, route_plans, sellers, shipments, suppliers, transfers, watches, webhook_deliveries,
-    webhooks,
+    DatabaseKind, SecretKeys, Store, WritePoints, agreements, auctions, billing, cases, categories, checkout_writes,
+    checkouts, credit, decisions, declarations, disputes, feed, idempotency, ledger, models, outbox, products,
+    reorders, reservations, returns, route_plans, sellers, shipments, suppliers, transfers, watches,
+    webhook_deliveries, webhooks,
 };
 
 /// A transaction of a [`Store`](crate::Store); dropped without a commit, it is rolled back.
@@ -559,6 +559,27 @@ impl BillingTransaction for StoreTransaction {
 
     async fn products_on_offer(&mut self, tenant: TenantId, seller: SellerId) -> Result<i64, StorageError> {
         billing::products_on_offer(self.next().await, tenant, seller).await
+    }
+}
+
+impl CategoryTransaction for StoreTransaction {
+    async fn categories(&mut self, tenant: TenantId) -> Result<Option<CategoryTree>, StorageError> {
+        let lock = self.kind.share_lock();
+        categories::find(self.next().await, lock, tenant).await
+    }
+
+    async fn hold_categories(&mut self, tenant: TenantId) -> Result<Option<CategoryTree>, StorageError> {
+        let lock = self.kind.row_lock();
+        categories::find(self.next().await, lock, tenant).await
+    }
+
+    async fn used_categories(&mut self, tenant: TenantId) -> Result<Vec<Category>, StorageError> {
+        categories::used(self.next().await, tenant).await
+    }
+
+    async fn put_categories(&mut self, tree: &CategoryTree) -> Result<bool, StorageError> {
+        self.changes(tree.tenant, "categories".to_owned());
+        categories::put(self.next().await, tree).await
     }
 }
 

@@ -49,19 +49,25 @@ pub(super) fn search_parts(
         let split = state.split_off(&part.routes, &part.absent);
         parts.push((part.routes, split, Random::new(random.bits())));
     }
-    let waiting = Mutex::new(parts.iter_mut());
-    let work = || {
+    on_threads(threads, parts.iter_mut(), &|(_, part, random): &mut (Vec<u32>, State, Random)| {
+        search(part, &mut Recreate::default(), random);
+    });
+    state.rejoin(parts.into_iter().map(|(routes, part, _)| (routes, part)).collect());
+}
+
+/// Does the work on each item, the caller's thread beside others.
+fn on_threads<T>(threads: usize, items: impl Iterator<Item = T> + Send, work: &(dyn Fn(T) + Sync)) {
+    let waiting = Mutex::new(items);
+    let run = || {
         let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
-        while let Some((_, part, random)) = next() {
-            search(part, &mut Recreate::default(), random);
+        while let Some(item) = next() {
+            work(item);
         }
     };
     std::thread::scope(|scope| {
-        (1..threads).for_each(|_| drop(scope.spawn(work)));
-        work();
+        (1..threads).for_each(|_| drop(scope.spawn(run)));
+        run();
     });
-    drop(waiting);
-    state.rejoin(parts.into_iter().map(|(routes, part, _)| (routes, part)).collect());
 }
 
 /// A used route: the middle of its stops, how many there are, and its index.

@@ -4,6 +4,7 @@ pub(crate) mod answers;
 mod auctions;
 mod audit;
 mod billing;
+mod categories;
 mod checkouts;
 mod customers;
 mod customs;
@@ -169,6 +170,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::get_transfers))
         .routes(routes!(payments::get_transfer))
         .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
+        .routes(routes!(categories::get_categories, categories::put_categories))
+        .routes(routes!(categories::post_product_reviews))
         .routes(routes!(suppliers::get_suppliers))
         .routes(routes!(suppliers::get_supplier, suppliers::put_supplier))
         .routes(routes!(suppliers::post_documents))

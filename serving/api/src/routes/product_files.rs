@@ -46,8 +46,8 @@ pub(crate) struct ProductImportAnswer {
 /// List, change and delist products by a file: all of its rows or none.
 ///
 /// CSV in UTF-8, with a header and at most 1,000 rows: `id`, `state`, `seller`, `reference`, `title`, `description`, `category`,
-/// `price_amount` (minor units), `price_currency`, `region`, `sale_regions`, `weight_grams` and `prices` (JSON), in any order;
-/// `id`, `state`, `description`, `sale_regions` and `prices` may be left out. A row without an id makes a new product. Where
+/// `price_amount` (minor units), `price_currency`, `region`, `sale_regions`, `weight_grams`, `prices`, `media` and `attributes` (JSON), in any order;
+/// `id`, `state`, `description`, `sale_regions` and the last three may be left out. A row without an id makes a new product. Where
 /// anything is wrong nothing is taken in, and each wrong field is told of at `/<line>/<column>`, the first 100 of them.
 #[utoipa::path(
     post, path = "/v1/products/import", tag = "commerce",
@@ -86,7 +86,7 @@ pub(crate) async fn get_product_export(
 ) -> Result<Response, Problem> {
     let limit = parameters.limit.unwrap_or(PAGE_LIMIT_MAX);
     let page = page_request(Some(limit), parameters.cursor.as_deref(), ProductId::KIND.prefix)?;
-    let page = app.engine.store().products(caller.tenant, &page).await?;
+    let page = app.engine.store().products(caller.tenant, None, &page).await?;
     let file = write_product_file(&page.items).map_err(Problem::internal)?;
     let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], file).into_response();
     if let Some(next) = page.next {

@@ -4,30 +4,43 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use dhow_commerce::{CommerceError, Page, Product, ProductInput, StockLevel, Storage};
+use dhow_commerce::{CommerceError, Page, Product, ProductInput, ProductState, StockLevel, Storage};
 use dhow_events::ProductId;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::checkouts::replayed;
 use crate::access::Caller;
 use crate::app::Shared;
-use crate::input::{JsonBody, PageParameters, Parameters, PathId, etag, expected_version, idempotency, page_request};
+use crate::input::{JsonBody, Parameters, PathId, etag, expected_version, idempotency, page_request};
 use crate::problem::Problem;
 use crate::schemas;
 
+/// Which products.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ProductParameters {
+    /// Only in this state: `in_review`, `listed`, `rejected` or `delisted`.
+    #[param(value_type = Option<String>)]
+    state: Option<ProductState>,
+    /// The most items, 1 to 100; 20 where it is absent.
+    limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
 /// List products, oldest first.
 #[utoipa::path(
-    get, path = "/v1/products", tag = "commerce", params(PageParameters),
+    get, path = "/v1/products", tag = "commerce", params(ProductParameters),
     responses((status = 200, body = schemas::ProductPage)),
 )]
 pub(crate) async fn get_products(
     State(app): State<Shared>,
     caller: Caller,
-    Parameters(parameters): Parameters<PageParameters>,
+    Parameters(parameters): Parameters<ProductParameters>,
 ) -> Result<Json<Page<Product>>, Problem> {
     let page = page_request(parameters.limit, parameters.cursor.as_deref(), ProductId::KIND.prefix)?;
-    Ok(Json(app.engine.store().products(caller.tenant, &page).await?))
+    Ok(Json(app.engine.store().products(caller.tenant, parameters.state, &page).await?))
 }
 
 /// List a new product.

@@ -4,6 +4,7 @@ mod access;
 mod auctions;
 mod audit;
 mod billing;
+mod catalogue;
 mod clients;
 mod commerce;
 mod compatibility;

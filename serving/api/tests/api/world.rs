@@ -285,6 +285,7 @@ pub fn engine_settings(folder: &Path, clock: Arc<ManualClock>, stopwatch: Arc<dy
         rail_secret: Some(RAIL_SECRET.to_vec()),
         feed_kept_micros: 30 * DAY_MICROS,
         webhooks_to_loopback: true,
+        reviews_products: false,
         clock,
         stopwatch,
         id_seed: [7; 32],

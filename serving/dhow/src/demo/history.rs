@@ -232,6 +232,8 @@ pub fn offer(id: ProductId, listed: &ProductListed, on_hand: i64) -> ImportedPro
         region: listed.region,
         sale_regions: listed.sale_regions.clone().unwrap_or_default(),
         weight_grams: listed.weight_grams,
+        media: Vec::new(),
+        attributes: std::collections::BTreeMap::new(),
     };
     ImportedProduct { id, input, on_hand }
 }

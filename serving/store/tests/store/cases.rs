@@ -285,7 +285,7 @@ pub async fn a_tenant_sees_and_changes_nothing_of_another(world: World) {
     assert_eq!(store.order(other, checkout.orders[0].id).await.expect("it is read"), None);
     assert_eq!(store.decision(other, checkout.fraud.decision).await.expect("it is read"), None);
     let page = |prefix: &str| PageRequest::new(10, None, prefix).expect("a valid page");
-    assert!(store.products(other, &page("prd")).await.expect("a page").items.is_empty());
+    assert!(store.products(other, None, &page("prd")).await.expect("a page").items.is_empty());
     assert!(store.orders(other, &OrderFilter::default(), &page("ord")).await.expect("a page").items.is_empty());
     assert!(store.decisions(other, &DecisionFilter::default(), &page("dec")).await.expect("a page").items.is_empty());
     let refused = world.shop.submit_checkout(other, &cart(&[(CUP, 1)]), None).await;
@@ -315,7 +315,7 @@ pub async fn pages_hold_every_item_once(world: World) {
         let mut next: Option<String> = None;
         loop {
             let page = PageRequest::new(limit, next.as_deref(), "prd").expect("a valid page");
-            let page = store.products(tenant(), &page).await.expect("a page");
+            let page = store.products(tenant(), None, &page).await.expect("a page");
             products.extend(page.items.iter().map(|product| (product.created_at, product.id)));
             let Some(cursor) = page.next else { break };
             next = Some(cursor);

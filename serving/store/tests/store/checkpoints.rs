@@ -54,7 +54,7 @@ fn a_checkpoint_keeps_the_write_ahead_file_short_and_waits_for_no_reader() {
         let page = world
             .shop
             .storage()
-            .products(tenant(), &PageRequest::new(10, None, "prd").expect("a page"))
+            .products(tenant(), None, &PageRequest::new(10, None, "prd").expect("a page"))
             .await
             .expect("they are read");
         assert_eq!(page.items.len(), 10);

@@ -4,6 +4,7 @@ mod auctions;
 mod audit;
 mod billing;
 mod cases;
+mod catalogue;
 mod checkpoints;
 mod deaths;
 mod declarations;
@@ -69,6 +70,12 @@ on_both_databases! {
         every_model_that_the_database_names_is_found_and_where,
         keys_of_the_version_before_the_split_grant_what_they_granted,
         of_keys_that_may_make_keys_one_stays_whoever_revokes_at_once,
+    }
+    catalogue {
+        products_fit_into_the_category_tree_with_the_attributes_that_it_declares,
+        a_tree_that_is_wrong_is_refused_where_it_is_wrong,
+        no_product_ends_in_a_category_that_goes_at_the_same_time,
+        a_product_waits_for_its_review_and_again_when_its_words_change,
     }
     suppliers {
         a_supplier_shows_what_its_papers_show_until_they_run_out,

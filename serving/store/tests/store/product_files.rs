@@ -24,7 +24,7 @@ fn file(rows: &[String]) -> Vec<u8> {
 
 async fn all(world: &World) -> Vec<Product> {
     let page = PageRequest::new(100, None, ProductId::KIND.prefix).expect("a page");
-    world.shop.storage().products(tenant(), &page).await.expect("they are read").items
+    world.shop.storage().products(tenant(), None, &page).await.expect("they are read").items
 }
 
 fn counts(import: ProductImport) -> [usize; 3] {

@@ -249,6 +249,12 @@ impl World {
         open(&self.url, self.partners(), self.clock.clone(), seed).await
     }
 
+    /// Another process, where products wait for a review.
+    pub async fn reviewing_process(&self) -> Arc<Shop> {
+        let shop = Arc::into_inner(self.another_process(3).await).expect("nobody else has it");
+        Arc::new(shop.with_reviews(true))
+    }
+
     /// A process whose requests wait for the database as long as it takes.
     pub async fn patient_process(&self) -> Arc<Shop> {
         let acquire_timeout = std::time::Duration::from_secs(300);
@@ -344,6 +350,8 @@ pub fn input(seller: u128, price_usd_minor: i64) -> ProductInput {
         region: Region::new("GB").expect("a valid region"),
         sale_regions: dhow_events::SaleRegions::default(),
         weight_grams: 300,
+        media: Vec::new(),
+        attributes: std::collections::BTreeMap::new(),
     }
 }
 

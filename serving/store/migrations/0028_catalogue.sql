@@ -1,0 +1,13 @@
+-- Media, attributes and reviews of products; the category tree of each tenant.
+
+ALTER TABLE products ADD COLUMN media TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE products ADD COLUMN attributes TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE products ADD COLUMN review TEXT NOT NULL DEFAULT 'null';
+CREATE INDEX products_by_state ON products (tenant, state, created_at, id);
+
+CREATE TABLE category_trees (
+    tenant TEXT NOT NULL,
+    version BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (tenant)
+);
