@@ -128,6 +128,7 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/products/{id}", Need::Of(Permission::ProductsRead)),
     ("PUT", "/v1/products/{id}", Need::Of(Permission::ProductsWrite)),
     ("POST", "/v1/products/{id}/reviews", Need::Of(Permission::ProductsReview)),
+    ("GET", "/v1/products/{id}/variants", Need::Of(Permission::ProductsRead)),
     ("GET", "/v1/categories", Need::Of(Permission::ProductsRead)),
     ("PUT", "/v1/categories", Need::Of(Permission::CategoriesWrite)),
     ("GET", "/v1/products/{id}/stock", Need::Of(Permission::StockRead)),

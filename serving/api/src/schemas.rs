@@ -50,6 +50,19 @@ pub(crate) struct ProductInput {
     /// What its category declares, by key: texts, numbers, true or false.
     #[schema(required = false, value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     attributes: (),
+    /// What it is a variant of; null where it stands by itself.
+    variant: Option<Variant>,
+}
+
+/// What a product is a variant of, and in what it differs from the others.
+#[derive(ToSchema)]
+pub(crate) struct Variant {
+    /// The seller's name for all that are variants of each other; 1 to 100 bytes.
+    #[schema(example = "kettle")]
+    group: String,
+    /// One to five; every variant of a group has the same names, and no two the same values.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    options: (),
 }
 
 /// Where a picture, a film or a paper of a product is.
@@ -120,6 +133,8 @@ pub(crate) struct Product {
     media: Vec<MediaReference>,
     #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     attributes: (),
+    #[schema(required)]
+    variant: Option<Variant>,
     /// `in_review`, `listed`, `rejected` or `delisted`.
     state: String,
     /// Null before a first review.

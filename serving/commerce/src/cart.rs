@@ -269,6 +269,7 @@ mod tests {
                 weight_grams: 100,
                 media: Vec::new(),
                 attributes: std::collections::BTreeMap::new(),
+                variant: None,
             },
             state: ProductState::Listed,
             review: None,

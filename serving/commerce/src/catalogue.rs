@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::media::{self, MediaReference};
 use crate::prices::{self, PriceList};
 use crate::words::worded;
-use crate::{FieldProblem, PRODUCT_ATTRIBUTES_MAX, ProductReview};
+use crate::{FieldProblem, PRODUCT_ATTRIBUTES_MAX, ProductReview, Variant};
 
 /// The longest title, in bytes of UTF-8.
 pub const TITLE_BYTES_MAX: usize = 300;
@@ -69,6 +69,9 @@ pub struct ProductInput {
     /// What its category declares, by key.
     #[serde(default)]
     pub attributes: BTreeMap<String, Value>,
+    /// What it is a variant of; nothing where it stands by itself.
+    #[serde(default)]
+    pub variant: Option<Variant>,
 }
 
 impl ProductInput {
@@ -98,6 +101,7 @@ impl ProductInput {
         range("/weight_grams", self.weight_grams, WEIGHT_GRAMS_MAX, "grams");
         problems.extend(prices::check(&self.prices));
         problems.extend(media::check(&self.media));
+        problems.extend(self.variant.iter().flat_map(Variant::check));
         if self.attributes.len() > PRODUCT_ATTRIBUTES_MAX {
             let message = format!("has {} entries; at most {PRODUCT_ATTRIBUTES_MAX} are taken", self.attributes.len());
             problems.push(FieldProblem::new("/attributes", message));

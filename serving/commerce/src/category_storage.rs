@@ -1,15 +1,23 @@
-//! What commerce asks of a database about categories; products stand in `storage`.
+//! What commerce asks of a database about categories and variants; other products stand in `storage`.
 
 use std::future::Future;
 
-use dhow_events::{Category, TenantId};
+use dhow_events::{Category, SellerId, TenantId};
 
-use crate::{CategoryTree, StorageError};
+use crate::{CategoryTree, Product, StorageError};
 
 /// The part of [`crate::Storage`] that reads categories; it fails as the rest does.
 pub trait CategoryStorage {
     /// A tenant's tree; nothing before the first one was written.
     fn categories(&self, tenant: TenantId) -> impl Future<Output = Result<Option<CategoryTree>, StorageError>> + Send;
+
+    /// A seller's products of one group of variants, by their options; a group has [`crate::VARIANTS_MAX`] at most.
+    fn variants(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+        group: &str,
+    ) -> impl Future<Output = Result<Vec<Product>, StorageError>> + Send;
 }
 
 /// The part of [`crate::StorageTransaction`] that reads and writes categories.
@@ -25,6 +33,14 @@ pub trait CategoryTransaction {
         &mut self,
         tenant: TenantId,
     ) -> impl Future<Output = Result<Option<CategoryTree>, StorageError>> + Send;
+
+    /// A seller's products of one group of variants, by their options.
+    fn variants(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        group: &str,
+    ) -> impl Future<Output = Result<Vec<Product>, StorageError>> + Send;
 
     /// The categories that products are in, on offer or not.
     fn used_categories(&mut self, tenant: TenantId)

@@ -116,6 +116,7 @@ mod supplier_storage;
 mod suppliers;
 mod texts;
 mod transfers;
+mod variants;
 mod watch_storage;
 mod watches;
 mod webhook_deliveries;
@@ -240,6 +241,7 @@ pub use suppliers::{
     SupplierLine, SupplierProfile, SupplierState,
 };
 pub use transfers::{PaymentChange, Transfer, TransferFilter, TransferShare, TransferState};
+pub use variants::{VARIANT_OPTIONS_MAX, VARIANT_TEXT_BYTES_MAX, VARIANTS_MAX, Variant};
 pub use watch_storage::{WatchStorage, WatchTransaction};
 pub use watches::{
     Notice, PRICE_ALERTS_MAX, PRICE_ALERTS_PER_BUYER_MAX, PriceAlert, PriceAlertInput, SAVED_SEARCH_NAME_BYTES_MAX,

@@ -206,6 +206,7 @@ mod tests {
             weight_grams: 1,
             media: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
+            variant: None,
         }
     }
 

@@ -16,7 +16,7 @@ pub const PRODUCT_FILE_ROWS_MAX: usize = 1_000;
 /// The most problems that are told of one file.
 pub const PRODUCT_FILE_PROBLEMS_MAX: usize = 100;
 /// The columns in the order in which they are written; the header of a file may name them in any order.
-pub const PRODUCT_FILE_COLUMNS: [&str; 15] = [
+pub const PRODUCT_FILE_COLUMNS: [&str; 16] = [
     "id",
     "state",
     "seller",
@@ -32,9 +32,10 @@ pub const PRODUCT_FILE_COLUMNS: [&str; 15] = [
     "prices",
     "media",
     "attributes",
+    "variant",
 ];
 /// Columns that a file may leave out, and fields that may be empty.
-const OPTIONAL: [&str; 7] = ["id", "state", "description", "sale_regions", "prices", "media", "attributes"];
+const OPTIONAL: [&str; 8] = ["id", "state", "description", "sale_regions", "prices", "media", "attributes", "variant"];
 
 /// A row of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub fn write_product_file<'a>(products: impl IntoIterator<Item = &'a Product>) -
         let json = |text: serde_json::Result<String>| text.map_err(csv::Error::custom);
         let prices = if input.prices.is_empty() { String::new() } else { json(serde_json::to_string(&input.prices))? };
         let media = if input.media.is_empty() { String::new() } else { json(serde_json::to_string(&input.media))? };
+        let variant =
+            input.variant.as_ref().map_or(Ok(String::new()), |variant| json(serde_json::to_string(variant)))?;
         let attributes = match input.attributes.is_empty() {
             true => String::new(),
             false => json(serde_json::to_string(&input.attributes))?,
@@ -80,6 +83,7 @@ pub fn write_product_file<'a>(products: impl IntoIterator<Item = &'a Product>) -
             prices,
             media,
             attributes,
+            variant,
         ])?;
     }
     writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))
@@ -209,6 +213,7 @@ impl Fields<'_> {
             (self.parsed("region"), self.parsed("sale_regions"), self.parsed("weight_grams"));
         let prices = self.json("prices", "price lists");
         let (media, attributes) = (self.json("media", "media references"), self.json("attributes", "attributes"));
+        let variant = self.json("variant", "a variant");
         let input = ProductInput {
             seller: seller?,
             reference: reference?,
@@ -222,6 +227,7 @@ impl Fields<'_> {
             weight_grams: weight_grams?,
             media: media?,
             attributes: attributes?,
+            variant: variant?,
         };
         if let Err(wrong) = input.check() {
             wrong.iter().for_each(|problem| self.problems.add_field(self.line, problem));
@@ -306,6 +312,7 @@ mod tests {
                     weight_grams,
                     media: Vec::new(),
                     attributes: BTreeMap::new(),
+                    variant: None,
                 },
                 review: None,
                 state: if listed { ProductState::Listed } else { ProductState::Delisted },

@@ -10,6 +10,7 @@ use crate::categories::wrong_categories;
 use crate::idempotency::{claim, save_answer};
 use crate::product_file::{Problems, ProductRow, read_product_file};
 use crate::products::{new_product, next_version, write};
+use crate::variants::check_variant;
 use crate::{
     Answered, CategoryTransaction, CategoryTree, Commerce, CommerceError, Idempotency, OutboxEvent, PaymentRail,
     Product, ProductState, Storage, StorageTransaction,
@@ -72,6 +73,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
                 }
             };
             *(if known.is_some() { &mut outcome.changed } else { &mut outcome.created }) += 1;
+            check_variant(&mut transaction, &product).await.map_err(|error| at_line(row.line, error))?;
             write(&mut transaction, &product).await?;
             events.extend(self.told_of(known, &product, now)?);
             if product.state == ProductState::Listed && known.is_none_or(|known| known.state != ProductState::Listed) {
@@ -133,4 +135,12 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         let event = |fact| self.event(product.tenant, product.id.to_string(), now, fact);
         Ok(facts.into_iter().map(event).collect())
     }
+}
+
+/// The same error at a line of a file.
+fn at_line(line: u64, error: CommerceError) -> CommerceError {
+    let CommerceError::Invalid(wrong) = error else { return error };
+    let mut problems = Problems::default();
+    wrong.iter().for_each(|problem| problems.add_field(line, problem));
+    problems.end(()).map_or_else(CommerceError::Invalid, |()| CommerceError::Invalid(wrong))
 }

@@ -6,6 +6,7 @@ use dhow_events::{Fact, ProductId, TenantId, Timestamp};
 use crate::categories::check_categories;
 use crate::idempotency::{claim, save_answer};
 use crate::prices::check_rates;
+use crate::variants::check_variant;
 use crate::{
     Answered, Commerce, CommerceError, Idempotency, PaymentRail, Product, ProductInput, ProductState, StockLevel,
     Storage, StorageTransaction,
@@ -99,6 +100,7 @@ impl<S: Storage, R: PaymentRail> Commerce<S, R> {
         };
         if stored.as_ref() != Some(&product) {
             check_categories(&mut transaction, tenant, [input]).await?;
+            check_variant(&mut transaction, &product).await?;
             write(&mut transaction, &product).await?;
             self.tell(&mut transaction, stored.as_ref(), &product, now).await?;
         }

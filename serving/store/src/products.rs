@@ -1,9 +1,9 @@
 //! Products and stock in SQL.
 
 use dhow_commerce::{
-    Cursor, Page, PageRequest, Product, ProductInput, ProductState, StockLevel, StorageError, StoredStock,
+    Cursor, Page, PageRequest, Product, ProductInput, ProductState, StockLevel, StorageError, StoredStock, Variant,
 };
-use dhow_events::{ProductId, TenantId};
+use dhow_events::{ProductId, SellerId, TenantId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -27,6 +27,7 @@ fn product(row: &AnyRow) -> Result<Product, StorageError> {
             weight_grams: fields.integer("weight_grams")?,
             media: fields.json("media")?,
             attributes: fields.json("attributes")?,
+            variant: variant(&fields)?,
         },
         review: fields.json("review")?,
         state: fields.word("state", ProductState::from_word)?,
@@ -34,6 +35,25 @@ fn product(row: &AnyRow) -> Result<Product, StorageError> {
         created_at: fields.time("created_at")?,
         updated_at: fields.time("updated_at")?,
     })
+}
+
+fn variant(fields: &Fields) -> Result<Option<Variant>, StorageError> {
+    let group = fields.optional_text("variant_group")?;
+    group.map(|group| Ok(Variant { group, options: fields.json("variant_options")? })).transpose()
+}
+
+/// A seller's products of one group, by their options.
+pub(crate) async fn variants(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    seller: SellerId,
+    group: &str,
+) -> Result<Vec<Product>, StorageError> {
+    let sql =
+        "SELECT * FROM products WHERE tenant = $1 AND seller = $2 AND variant_group = $3 ORDER BY variant_options";
+    let query = sqlx::query(sql).bind(tenant.to_string()).bind(seller.to_string()).bind(group.to_owned());
+    let rows = query.fetch_all(connection).await.map_err(storage_error)?;
+    rows.iter().map(product).collect()
 }
 
 pub(crate) async fn find(
@@ -78,14 +98,16 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
         1 => {
             "INSERT INTO products (tenant, id, version, seller, reference, title, description, category, price_minor, \
              price_currency, region, weight_grams, state, updated_at, created_at, prices, sale_regions, media, attributes, \
-             review) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
+             review, variant_group, variant_options) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+             $21, $22) \
              ON CONFLICT (tenant, id) DO NOTHING"
         }
         _ => {
             "UPDATE products SET version = $3, seller = $4, reference = $5, title = $6, description = $7, category = $8, \
              price_minor = $9, price_currency = $10, region = $11, weight_grams = $12, state = $13, updated_at = $14, \
-             prices = $16, sale_regions = $17, media = $18, attributes = $19, review = $20 \
+             prices = $16, sale_regions = $17, media = $18, attributes = $19, review = $20, \
+             variant_group = $21, variant_options = $22 \
              WHERE tenant = $1 AND id = $2 AND version = $3 - 1 AND created_at = $15"
         }
     };
@@ -111,6 +133,8 @@ pub(crate) async fn put(connection: &mut AnyConnection, product: &Product) -> Re
         .bind(to_json("media references", &input.media)?)
         .bind(to_json("attributes", &input.attributes)?)
         .bind(to_json("a review", &product.review)?)
+        .bind(input.variant.as_ref().map(|variant| variant.group.clone()))
+        .bind(input.variant.as_ref().map(|variant| to_json("options", &variant.options)).transpose()?)
         .execute(connection)
         .await
         .map_err(storage_error)?;

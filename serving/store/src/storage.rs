@@ -433,6 +433,10 @@ impl BillingStorage for Store {
 }
 
 impl CategoryStorage for Store {
+    async fn variants(&self, tenant: TenantId, seller: SellerId, group: &str) -> Result<Vec<Product>, StorageError> {
+        products::variants(&mut *self.reader().await?, tenant, seller, group).await
+    }
+
     async fn categories(&self, tenant: TenantId) -> Result<Option<CategoryTree>, StorageError> {
         categories::find(&mut *self.reader().await?, "", tenant).await
     }

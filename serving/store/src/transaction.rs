@@ -573,6 +573,15 @@ impl CategoryTransaction for StoreTransaction {
         categories::find(self.next().await, lock, tenant).await
     }
 
+    async fn variants(
+        &mut self,
+        tenant: TenantId,
+        seller: SellerId,
+        group: &str,
+    ) -> Result<Vec<Product>, StorageError> {
+        products::variants(self.next().await, tenant, seller, group).await
+    }
+
     async fn used_categories(&mut self, tenant: TenantId) -> Result<Vec<Category>, StorageError> {
         categories::used(self.next().await, tenant).await
     }

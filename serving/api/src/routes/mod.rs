@@ -172,6 +172,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(payments::get_seller_terms, payments::put_seller_terms))
         .routes(routes!(categories::get_categories, categories::put_categories))
         .routes(routes!(categories::post_product_reviews))
+        .routes(routes!(products::get_variants))
         .routes(routes!(suppliers::get_suppliers))
         .routes(routes!(suppliers::get_supplier, suppliers::put_supplier))
         .routes(routes!(suppliers::post_documents))

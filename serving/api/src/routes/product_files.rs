@@ -46,8 +46,9 @@ pub(crate) struct ProductImportAnswer {
 /// List, change and delist products by a file: all of its rows or none.
 ///
 /// CSV in UTF-8, with a header and at most 1,000 rows: `id`, `state`, `seller`, `reference`, `title`, `description`, `category`,
-/// `price_amount` (minor units), `price_currency`, `region`, `sale_regions`, `weight_grams`, `prices`, `media` and `attributes` (JSON), in any order;
-/// `id`, `state`, `description`, `sale_regions` and the last three may be left out. A row without an id makes a new product. Where
+/// `price_amount` (minor units), `price_currency`, `region`, `sale_regions`, `weight_grams`, `prices`, `media`, `attributes` and `variant` (JSON), in any
+/// order;
+/// `id`, `state`, `description`, `sale_regions` and the last four may be left out. A row without an id makes a new product. Where
 /// anything is wrong nothing is taken in, and each wrong field is told of at `/<line>/<column>`, the first 100 of them.
 #[utoipa::path(
     post, path = "/v1/products/import", tag = "commerce",

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dhow_commerce::{CommerceError, Page, Product, ProductInput, ProductState, StockLevel, Storage};
 use dhow_events::ProductId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::checkouts::replayed;
@@ -107,6 +107,28 @@ pub(crate) async fn put_product(
         Err(error) => return Err(error.into()),
     };
     Ok(([(header::ETAG, etag(product.version))], Json(product)).into_response())
+}
+
+/// All variants of what a product is a variant of.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProductVariants {
+    /// By their options, the product itself among them; at most 200.
+    #[schema(value_type = Vec<schemas::Product>)]
+    items: Vec<Product>,
+}
+
+/// List the variants of a product: all of its seller's group, on offer or not; only the product where it is none.
+#[utoipa::path(
+    get, path = "/v1/products/{id}/variants", tag = "commerce",
+    params(("id" = String, Path, description = "The product.")),
+    responses((status = 200, body = ProductVariants)),
+)]
+pub(crate) async fn get_variants(
+    State(app): State<Shared>,
+    caller: Caller,
+    PathId(id): PathId<ProductId>,
+) -> Result<Json<ProductVariants>, Problem> {
+    Ok(Json(ProductVariants { items: app.engine.commerce().variants(caller.tenant, id).await? }))
 }
 
 /// How many units there are.

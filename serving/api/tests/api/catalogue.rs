@@ -89,3 +89,19 @@ async fn a_product_that_is_rejected_is_told_why_and_is_bought_and_found_by_nobod
     assert_eq!((back.status, &back.json()["state"]), (200, &json!("listed")), "{back:?}");
     world.until("/v1/search?q=kettle", |answer| answer["total"] == 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variants_are_listed_from_any_of_them() {
+    let world = World::new().await;
+    let shirt = |size: &str| kettle(json!({ "variant": { "group": "kettle", "options": { "size": size } } }));
+    let small = world.post("/v1/products", &shirt("S")).await.json();
+    let large = world.post("/v1/products", &shirt("L")).await.json();
+    for one in [&small, &large] {
+        let listed = world.get(format!("/v1/products/{}/variants", one["id"].as_str().expect("an id"))).await.json();
+        assert_eq!(listed, json!({ "items": [&large, &small] }));
+    }
+    let again = world.post("/v1/products", &shirt("S")).await;
+    assert_eq!((again.status, again.pointers()), (422, vec!["/variant/options".to_owned()]), "{again:?}");
+    let absent = world.get("/v1/products/prd_01890a5d-ac96-774b-bcce-b302099a8057/variants").await;
+    assert_eq!(absent.status, 404);
+}

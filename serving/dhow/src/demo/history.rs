@@ -234,6 +234,7 @@ pub fn offer(id: ProductId, listed: &ProductListed, on_hand: i64) -> ImportedPro
         weight_grams: listed.weight_grams,
         media: Vec::new(),
         attributes: std::collections::BTreeMap::new(),
+        variant: None,
     };
     ImportedProduct { id, input, on_hand }
 }

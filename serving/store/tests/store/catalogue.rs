@@ -192,3 +192,54 @@ pub async fn a_product_waits_for_its_review_and_again_when_its_words_change(worl
     assert!(matches!(review(9, ProductState::Listed, "").await, Err(CommerceError::Transition(_))));
     assert_eq!(told().await.len(), before + facts.len());
 }
+
+pub async fn variants_of_a_group_differ_in_the_same_options_however_many_are_made_at_once(world: World) {
+    let shop = world.shop.clone();
+    let shirt = |seller: u128, group: &str, options: Value| ProductInput {
+        variant: Some(Variant { group: group.to_owned(), options: serde_json::from_value(options).expect("options") }),
+        ..input(seller, 500)
+    };
+    let create = async |input: ProductInput| shop.create_product(tenant(), &input, None).await;
+    let red = create(shirt(1, "shirt", json!({ "size": "M", "colour": "red" }))).await.expect("the first one").value;
+    for (options, wrong) in [
+        (json!({ "size": "M", "colour": "red" }), "/variant/options"),
+        (json!({ "size": "M" }), "/variant/options"),
+        (json!({}), "/variant/options"),
+        (json!({ "size": "", "colour": "red" }), "/variant/options/size"),
+    ] {
+        assert_eq!(pointers(create(shirt(1, "shirt", options.clone())).await), [wrong], "{options}");
+    }
+    for (seller, group) in [(2, "shirt"), (1, "trousers")] {
+        create(shirt(seller, group, json!({ "size": "M", "colour": "red" }))).await.expect("another group");
+    }
+    let making = (0..8).map(|number| {
+        let (shop, input) =
+            (shop.clone(), shirt(1, "shirt", json!({ "size": (number % 4).to_string(), "colour": "blue" })));
+        tokio::spawn(async move { shop.create_product(tenant(), &input, None).await.is_ok() })
+    });
+    let made =
+        join_all(making.collect::<Vec<_>>()).await.into_iter().filter(|made| *made.as_ref().expect("it ends")).count();
+    assert_eq!(made, 4, "one of each size");
+    let variants = shop.variants(tenant(), red.id).await.expect("they are read");
+    let sizes: Vec<&str> =
+        variants.iter().map(|one| one.input.variant.as_ref().expect("one").options["size"].as_str()).collect();
+    assert_eq!(sizes, ["0", "1", "2", "3", "M"]);
+    let alone = create(input(1, 700)).await.expect("it is none").value;
+    assert_eq!(shop.variants(tenant(), alone.id).await.expect("it is read"), [alone]);
+    let moved = ProductInput { variant: None, ..red.input.clone() };
+    let moved = shop.save_product(tenant(), red.id, &moved, ExpectedVersion::Any, None).await.expect("it leaves").value;
+    assert_eq!(moved.input.variant, None);
+
+    let file = "seller,reference,title,category,price_amount,price_currency,region,weight_grams,variant\n";
+    let row = |size: &str| {
+        let variant = format!("\"{{\"\"group\"\":\"\"hat\"\",\"\"options\"\":{{\"\"size\"\":\"\"{size}\"\"}}}}\"");
+        format!("{},a,Hat,home/kitchen,1,USD,GB,1,{variant}\n", SellerId::from_u128(1))
+    };
+    let import = async |rows: [&str; 2]| {
+        let text = format!("{file}{}{}", row(rows[0]), row(rows[1]));
+        shop.import_product_file(tenant(), text.as_bytes(), false, None).await
+    };
+    let Err(CommerceError::Invalid(problems)) = import(["S", "S"]).await else { panic!("they are alike") };
+    assert_eq!(problems[0].pointer, "/3/variant/options");
+    assert_eq!(import(["S", "L"]).await.expect("they differ").value.created, 2);
+}

@@ -76,6 +76,7 @@ on_both_databases! {
         a_tree_that_is_wrong_is_refused_where_it_is_wrong,
         no_product_ends_in_a_category_that_goes_at_the_same_time,
         a_product_waits_for_its_review_and_again_when_its_words_change,
+        variants_of_a_group_differ_in_the_same_options_however_many_are_made_at_once,
     }
     suppliers {
         a_supplier_shows_what_its_papers_show_until_they_run_out,

@@ -352,6 +352,7 @@ pub fn input(seller: u128, price_usd_minor: i64) -> ProductInput {
         weight_grams: 300,
         media: Vec::new(),
         attributes: std::collections::BTreeMap::new(),
+        variant: None,
     }
 }
 
