@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use dhow_events::{ProductId, TenantId};
 use serde::{Deserialize, Serialize};
 
-use crate::category_storage::CategoryTransaction;
-use crate::{
-    CategoryStorage, Commerce, CommerceError, FieldProblem, PaymentRail, Product, Storage, StorageTransaction,
-};
+use crate::{Commerce, CommerceError, FieldProblem, PaymentRail, Product, Storage, StorageTransaction};
 
 /// The most variants of one group.
 pub const VARIANTS_MAX: usize = 200;
