@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn of_many_problems_the_first_are_told_and_the_rest_are_counted() {
-        let rows = format!("{}\n", ["x"; 13].join(",")).repeat(50);
+        let rows = format!("{}\n", ["x"; PRODUCT_FILE_COLUMNS.len()].join(",")).repeat(50);
         let problems = read_product_file(format!("{}\n{rows}", PRODUCT_FILE_COLUMNS.join(",")).as_bytes());
         let problems = problems.expect_err("nothing is right");
         assert_eq!(problems.len(), PRODUCT_FILE_PROBLEMS_MAX + 1);
