@@ -185,6 +185,8 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/transfers/{id}", Need::Of(Permission::TransfersRead)),
     ("GET", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersRead)),
     ("PUT", "/v1/sellers/{id}/terms", Need::Of(Permission::SellersWrite)),
+    ("GET", "/v1/sellers/{id}/statement", Need::Of(Permission::TransfersRead)),
+    ("GET", "/v1/sellers/{id}/statement/lines", Need::Of(Permission::TransfersRead)),
     ("GET", "/v1/suppliers", Need::Of(Permission::SuppliersRead)),
     ("GET", "/v1/suppliers/{id}", Need::Of(Permission::SuppliersRead)),
     ("PUT", "/v1/suppliers/{id}", Need::Of(Permission::SuppliersWrite)),

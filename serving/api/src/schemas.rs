@@ -423,6 +423,61 @@ pub(crate) struct SellerTerms {
     contract_ppm: Option<u32>,
 }
 
+/// All lines of a statement of one purpose.
+#[derive(ToSchema)]
+pub(crate) struct StatementSum {
+    /// What was done.
+    #[schema(example = "capture done")]
+    purpose: String,
+    lines_count: i64,
+    /// Before commission; what the seller has to give back is below zero.
+    gross_minor: i64,
+    /// The commission in it; below zero where it was given back.
+    commission_minor: i64,
+    /// What it changed of what the seller is owed: gross less commission.
+    net_minor: i64,
+}
+
+/// What was booked for a seller in a currency within a period.
+#[derive(ToSchema)]
+pub(crate) struct Statement {
+    seller: String,
+    /// The currency of all amounts.
+    #[schema(example = "USD")]
+    currency: String,
+    /// Its first instant.
+    #[schema(format = DateTime)]
+    from: String,
+    /// The first instant after it.
+    #[schema(format = DateTime)]
+    until: String,
+    /// What was owed before; below zero where the seller owed.
+    opening_minor: i64,
+    /// By what was done; their nets lead from `opening_minor` to `closing_minor`.
+    sums: Vec<StatementSum>,
+    /// What was owed after.
+    closing_minor: i64,
+}
+
+/// What one step changed of what a seller is owed.
+#[derive(ToSchema)]
+pub(crate) struct StatementLine {
+    /// The number of its batch in the journal; rises from line to line.
+    number: i64,
+    #[schema(format = DateTime)]
+    at: String,
+    /// What was done.
+    #[schema(example = "capture done")]
+    purpose: String,
+    /// A transfer's id, or the seller's and the number of an invoice.
+    reference: String,
+    /// The seller's order; null for payouts and invoices.
+    order: Option<String>,
+    gross_minor: i64,
+    commission_minor: i64,
+    net_minor: i64,
+}
+
 /// What a payment rail tells.
 #[derive(ToSchema)]
 pub(crate) struct RailNotice {

@@ -110,6 +110,7 @@ mod shipments;
 mod shipping;
 mod signatures;
 mod simulator;
+mod statements;
 mod states;
 mod storage;
 mod supplier_storage;
@@ -229,6 +230,7 @@ pub use shipments::{
 pub use shipping::Carriers;
 pub use signatures::{read_signed, sign, signing_secret};
 pub use simulator::{SimulatedRail, trigger};
+pub use statements::{STATEMENT_LINES_MAX, Statement, StatementLine, StatementPeriod, StatementSum, statement_csv};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
 pub use storage::{
     AccessStorage, AuditStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError,

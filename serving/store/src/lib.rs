@@ -44,6 +44,7 @@ mod secret_keys;
 mod sellers;
 mod sessions;
 mod shipments;
+mod statements;
 mod storage;
 mod suppliers;
 mod transaction;

@@ -36,6 +36,7 @@ const VERSIONS: &[(i64, &str, &str)] = &[
     (26, "sealed_secrets", include_str!("../migrations/0026_sealed_secrets.sql")),
     (27, "login", include_str!("../migrations/0027_login.sql")),
     (28, "catalogue", include_str!("../migrations/0028_catalogue.sql")),
+    (29, "statements", include_str!("../migrations/0029_statements.sql")),
 ];
 
 /// What the words in braces mean to each database.

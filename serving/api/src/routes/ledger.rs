@@ -22,7 +22,7 @@ const JOURNAL_BATCHES_MAX: u32 = 10_000;
 /// The media type of Parquet files.
 const PARQUET_TYPE: &str = "application/vnd.apache.parquet";
 /// The header with the number after which the next part of the journal begins.
-const NEXT_AFTER: &str = "next-after";
+pub(super) const NEXT_AFTER: &str = "next-after";
 
 /// An account's totals in one asset, in its minor units, as texts.
 #[derive(Debug, Serialize, ToSchema)]

@@ -45,6 +45,7 @@ mod search;
 mod segment;
 mod shipments;
 mod sql;
+mod statements;
 mod suppliers;
 mod texts;
 mod trial_schemas;
@@ -184,6 +185,8 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(billing::post_usage))
         .routes(routes!(billing::get_invoices))
         .routes(routes!(payments::post_notice))
+        .routes(routes!(statements::get_statement))
+        .routes(routes!(statements::get_statement_lines))
         .routes(routes!(watches::get_saved_searches, watches::post_saved_searches))
         .routes(routes!(watches::get_saved_search, watches::delete_saved_search))
         .routes(routes!(watches::get_price_alerts, watches::post_price_alerts))

@@ -42,7 +42,8 @@ async fn furnished(world: &World) -> Value {
         "/v1/payments/{id}": payment, "/v1/payments/{id}/capture": payment, "/v1/payments/{id}/void": payment,
         "/v1/fraud/decisions/{id}": decision, "/v1/decisions/{id}": decision,
         "/v1/trust/sellers/{id}": seller(), "/v1/trust/buyers/{id}": buyer(), "/v1/customers/{id}": buyer(),
-        "/v1/sellers/{id}/terms": seller(),
+        "/v1/sellers/{id}/terms": seller(), "/v1/sellers/{id}/statement": seller(),
+        "/v1/sellers/{id}/statement/lines": seller(),
         "/v1/webhook-endpoints/{id}/deliveries": hook, "/v1/webhook-endpoints/{id}/rotate-secret": hook,
     })
 }

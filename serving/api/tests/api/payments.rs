@@ -100,6 +100,29 @@ async fn from_a_payment_to_a_payout_over_http() {
     assert_eq!(parquet.header("content-type"), "application/vnd.apache.parquet");
     assert_eq!((&parquet.bytes[..4], &parquet.bytes[parquet.bytes.len() - 4..]), (&b"PAR1"[..], &b"PAR1"[..]));
 
+    let path = format!("/v1/sellers/{}/statement", seller());
+    let statement = world.get(format!("{path}?currency=USD&from=2020-01-01T00:00:00Z")).await;
+    assert_eq!(statement.status, 200, "{statement:?}");
+    let sums: Vec<Value> = statement.json()["sums"].as_array().unwrap().clone();
+    let sums: Vec<_> =
+        sums.iter().map(|sum| (&sum["purpose"], &sum["gross_minor"], &sum["commission_minor"])).collect();
+    assert_eq!(
+        sums,
+        [
+            (&json!("capture done"), &json!(800), &json!(40)),
+            (&json!("payout asked"), &json!(-475), &json!(0)),
+            (&json!("refund asked"), &json!(-300), &json!(-15)),
+        ]
+    );
+    assert_eq!(statement.json()["closing_minor"], json!(0));
+    let lines = format!("{path}/lines?currency=USD&from=2020-01-01T00:00:00Z&limit=2");
+    let first = world.ask("GET", &lines).header("accept", "text/csv").send().await;
+    assert_eq!(first.text.lines().next(), Some("number,at,purpose,reference,order,gross_USD,commission_USD,net_USD"));
+    assert!(first.text.lines().nth(1).is_some_and(|line| line.ends_with(",8.00,0.40,7.60")), "{}", first.text);
+    let rest = world.get(format!("{lines}&after={}", first.header("next-after"))).await;
+    assert_eq!((rest.json()["lines"].as_array().map(Vec::len), rest.header("next-after")), (Some(1), ""));
+    assert_eq!(world.get(format!("{path}?currency=USD&from=2999-01-01T00:00:00Z")).await.pointers(), ["/from"]);
+
     let now = world.get("/v1/ledger/trial-balance").await.json();
     let at = |at: Timestamp| world.get(format!("/v1/ledger/trial-balance?at={at}"));
     assert_eq!(at(world.engine.clock().now()).await.json(), now);

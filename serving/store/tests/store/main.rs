@@ -25,6 +25,7 @@ mod secrets;
 mod server;
 mod sessions;
 mod shipments;
+mod statements;
 mod suppliers;
 mod watches;
 mod webhooks;
@@ -77,6 +78,9 @@ on_both_databases! {
         no_product_ends_in_a_category_that_goes_at_the_same_time,
         a_product_waits_for_its_review_and_again_when_its_words_change,
         variants_of_a_group_differ_in_the_same_options_however_many_are_made_at_once,
+    }
+    statements {
+        statements_tell_all_that_was_booked_and_each_begins_where_the_one_before_ended,
     }
     suppliers {
         a_supplier_shows_what_its_papers_show_until_they_run_out,
