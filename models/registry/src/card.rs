@@ -73,6 +73,8 @@ word_enum! {
         Delivery = "delivery",
         /// Tells what customers will spend, whether they come back, and which trade alike.
         Customers = "customers",
+        /// Suggests codes of a nomenclature for texts.
+        Codes = "codes",
         /// Plans vehicle routes.
         Routes = "routes",
         /// Turns text into vectors.

@@ -63,7 +63,7 @@ pub async fn train_customers(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
             artifact: learned.model.to_bytes().map_err(trainer(TASK))?,
             feature_schema_hash: None,
             data_fingerprint: fingerprint(&purchases, &sales),
-            training_span: (midnight(first), midnight(day)),
+            training_span: Some((midnight(first), midnight(day))),
             settings: BTreeMap::from([
                 ("days".to_owned(), days.into()),
                 ("step_days".to_owned(), settings.step_days.into()),

@@ -39,7 +39,7 @@ pub async fn train_delivery(input: &TrainingInput<'_>) -> Result<TaskReport, Tra
             artifact: learned.model.to_bytes().map_err(trainer(TASK))?,
             feature_schema_hash: None,
             data_fingerprint: fingerprint(&dispatched),
-            training_span: (first, input.until),
+            training_span: Some((first, input.until)),
             settings: BTreeMap::new(),
             training_rows: dispatched.len() as u64,
             test_rows: learned.dispatched.deliveries as u64,

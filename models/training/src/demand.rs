@@ -60,10 +60,10 @@ pub async fn train_demand(input: &TrainingInput<'_>) -> Result<TaskReport, Train
             feature_schema_hash: None,
             data_fingerprint: fingerprint(&rows),
             // Only whole days are learned from.
-            training_span: (
+            training_span: Some((
                 Timestamp::from_micros(first_day * DAY_MICROS),
                 Timestamp::from_micros(until_day * DAY_MICROS),
-            ),
+            )),
             settings: BTreeMap::from([
                 ("season_days".to_owned(), SEASON_DAYS.into()),
                 ("horizon_days".to_owned(), HORIZON_DAYS.into()),

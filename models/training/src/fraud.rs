@@ -271,7 +271,7 @@ pub async fn train_fraud(input: &TrainingInput<'_>) -> Result<TaskReport, Traini
                 .to_bytes()?,
             feature_schema_hash: Some(FraudVector::new(&input.features)?.schema_hash().to_owned()),
             data_fingerprint: fingerprint(&rows),
-            training_span: (rows.times[0], rows.times[count - 1] + 1),
+            training_span: Some((rows.times[0], rows.times[count - 1] + 1)),
             settings: BTreeMap::from([
                 ("chosen".to_owned(), trained.settings.clone()),
                 ("kinds".to_owned(), serde_json::json!(kinds.notes)),

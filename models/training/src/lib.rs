@@ -4,6 +4,7 @@
 //! validation part → judge once on the test part, beside trivial baselines and the champion in force → train again with
 //! the chosen settings on everything → register with a card → promote unless the champion did better on the same part.
 
+mod codes;
 mod customers;
 mod delivery;
 mod demand;
@@ -17,6 +18,7 @@ mod promotion;
 mod recommend;
 mod report;
 
+pub use codes::{LabelledTexts, train_codes};
 pub use customers::train_customers;
 pub use delivery::train_delivery;
 pub use demand::train_demand;

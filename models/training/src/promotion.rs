@@ -16,7 +16,8 @@ pub(crate) struct Candidate {
     pub artifact: Vec<u8>,
     pub feature_schema_hash: Option<String>,
     pub data_fingerprint: String,
-    pub training_span: (Timestamp, Timestamp),
+    /// Nothing where what is learned from has no time.
+    pub training_span: Option<(Timestamp, Timestamp)>,
     pub settings: BTreeMap<String, Json>,
     pub training_rows: u64,
     pub test_rows: u64,
@@ -66,11 +67,20 @@ pub(crate) fn champion_of(input: &TrainingInput<'_>, task: Task) -> Result<Optio
 }
 
 pub(crate) fn register(input: &TrainingInput<'_>, candidate: Candidate) -> Result<TaskReport, TrainingError> {
+    let parent = champion_of(input, candidate.task)?;
+    register_from(input, candidate, parent)
+}
+
+/// The same with another model as the parent than the one in force.
+pub(crate) fn register_from(
+    input: &TrainingInput<'_>,
+    candidate: Candidate,
+    parent: Option<ModelId>,
+) -> Result<TaskReport, TrainingError> {
     let Some(deciding) = candidate.figures.first() else {
         return Err(TrainingError::Data { task: candidate.task.as_str(), reason: "nothing was measured".into() });
     };
     let (promoted, verdict) = judge(deciding, &candidate.champion);
-    let parent = champion_of(input, candidate.task)?;
     let card = input.registry.register(draft(input, &candidate, parent), &candidate.artifact)?;
     let alias = if promoted { Alias::Champion } else { Alias::Challenger };
     input.registry.promote(&input.tenant, candidate.task, alias, card.model_id, input.until, &verdict)?;
@@ -125,7 +135,7 @@ fn draft(input: &TrainingInput<'_>, candidate: &Candidate, parent: Option<ModelI
         name: candidate.name.clone(),
         format: candidate.format,
         created_at: input.until,
-        training_span: Some(TrainingSpan { start: candidate.training_span.0, end: candidate.training_span.1 }),
+        training_span: candidate.training_span.map(|(start, end)| TrainingSpan { start, end }),
         data_fingerprint: Some(candidate.data_fingerprint.clone()),
         feature_schema_hash: candidate.feature_schema_hash.clone(),
         settings,

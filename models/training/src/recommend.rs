@@ -77,7 +77,7 @@ pub async fn train_recommend(input: &TrainingInput<'_>) -> Result<TaskReport, Tr
             artifact: model.to_bytes().map_err(trainer(TASK))?,
             feature_schema_hash: None,
             data_fingerprint: fingerprint(&rows),
-            training_span: (first, last + 1),
+            training_span: Some((first, last + 1)),
             settings: chosen,
             training_rows: rows.len() as u64,
             test_rows: split.test.len() as u64,

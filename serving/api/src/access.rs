@@ -155,6 +155,7 @@ pub(crate) const NEEDS: &[(&str, &str, Need)] = &[
     ("GET", "/v1/pay-later/agreements/{id}", Need::Of(Permission::PayLaterRead)),
     ("POST", "/v1/pay-later/agreements/{id}/payments", Need::Of(Permission::PayLaterPay)),
     ("POST", "/v1/customs/quotes", Need::Of(Permission::CustomsRead)),
+    ("POST", "/v1/customs/codes", Need::Of(Permission::CustomsRead)),
     ("GET", "/v1/customs/declarations", Need::Of(Permission::CustomsRead)),
     ("POST", "/v1/customs/declarations", Need::Of(Permission::CustomsWrite)),
     ("GET", "/v1/customs/declarations/{id}", Need::Of(Permission::CustomsRead)),

@@ -96,6 +96,30 @@ impl fmt::Display for HsCode {
     }
 }
 
+/// Digits of a chapter, a heading and a subheading.
+pub const HS_LEVELS: [usize; 3] = [2, 4, 6];
+/// The most rows of a table of labelled goods.
+pub const LABELLED_ROWS_MAX: usize = 200_000;
+
+#[derive(Deserialize)]
+struct LabelledRow {
+    #[serde(alias = "hscode", alias = "hts8")]
+    code: String,
+    #[serde(alias = "description", alias = "brief_description")]
+    text: String,
+}
+
+/// Reads goods with their codes from CSV: a column `code` (or `hscode`, `hts8`) and a column `text` (or `description`,
+/// `brief_description`). Chapters, headings and special codes that hold no goods are passed over, and rows without words.
+///
+/// # Errors
+/// A row that cannot be read, more than [`LABELLED_ROWS_MAX`] rows.
+pub fn labelled_goods(text: &str) -> Result<Vec<(HsCode, String)>, RowError> {
+    let rows = rows::<LabelledRow>(text, LABELLED_ROWS_MAX)?.into_iter();
+    let of = |(_, LabelledRow { code, text }): (u64, LabelledRow)| Some((code.parse().ok()?, text));
+    Ok(rows.filter_map(of).filter(|(_, text)| !text.is_empty()).collect())
+}
+
 /// The international codes of one edition of the Harmonized System.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HsTable(BTreeMap<String, String>);

@@ -25,7 +25,7 @@ pub use borders::{Assessment, AssessmentError, Borders};
 pub use compliance::{ComplianceRules, Finding, RULES_MAX, RuleKind};
 pub use declaration::{DOCUMENTS_MAX, Declaration, DeclarationError, DeclarationState, DeclarationStep, Document};
 pub use duty::{CustomsQuote, Goods, LINES_MAX, LineQuote, Part, PartKind, QuoteError, VALUE_MINOR_MAX};
-pub use hs::{HS_ROWS_MAX, HsCode, HsCodeError, HsTable};
+pub use hs::{HS_LEVELS, HS_ROWS_MAX, HsCode, HsCodeError, HsTable, LABELLED_ROWS_MAX, labelled_goods};
 pub use matching::{Country, RowError};
 pub use tariff::{
     PROVISIONS_MAX, Provision, ProvisionKind, RATE_PPM_MAX, SpecificRate, SpecificUnit, TariffHead, TariffTable,

@@ -435,6 +435,9 @@ pub struct TrainArguments {
     /// What the fraud model is.
     #[arg(long, value_enum, value_name = "METHOD", default_value_t = FraudMethodArgument::Best)]
     pub fraud_method: FraudMethodArgument,
+    /// Labelled texts for `codes`: CSV with the columns hscode, hts8 or code, and description, brief_description or text.
+    #[arg(long, value_name = "FILE")]
+    pub examples: Vec<PathBuf>,
     /// Everything random follows from this number.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
@@ -595,6 +598,8 @@ pub enum TrainTask {
     Delivery,
     /// What customers spend, whether they come back, and their groups.
     Customers,
+    /// The codes of the Harmonized System that texts fall under, from --examples.
+    Codes,
 }
 
 /// Arguments of `models`.

@@ -66,6 +66,10 @@ fn task_of(card: &ModelCard, arguments: &TrainArguments, configuration: &Configu
         Task::Forecast => TrainTask::Forecast,
         Task::Delivery => TrainTask::Delivery,
         Task::Customers => TrainTask::Customers,
+        Task::Codes => {
+            let why = "learns from files; run `dhow train codes --examples` with the same files and seed";
+            return Err(Failure::Input(format!("model {model} {why}")));
+        }
         Task::Routes | Task::Embedding | Task::Custom => {
             return Err(Failure::Input(format!("model {model} is for {task}, which `dhow train` does not learn")));
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dhow_customs::{HS_LEVELS, labelled_goods};
 use dhow_definitions::FeatureSet;
 use dhow_engine::Engine;
 use dhow_events::{Clock, SystemClock, TenantId, Timestamp};
@@ -9,8 +10,8 @@ use dhow_offline::LakeStorage;
 use dhow_registry::Registry;
 use dhow_streams::{Log, Offsets, Replay};
 use dhow_training::{
-    Figure, FraudMethod, TaskReport, TrainingError, TrainingInput, train_customers, train_delivery, train_demand,
-    train_fraud, train_recommend,
+    Figure, FraudMethod, LabelledTexts, TaskReport, TrainingError, TrainingInput, train_codes, train_customers,
+    train_delivery, train_demand, train_fraud, train_recommend,
 };
 
 use crate::arguments::{FraudMethodArgument, TrainArguments, TrainTask};
@@ -34,6 +35,12 @@ pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> R
     if let Some(model) = arguments.from_card {
         return reproduce::run(model, arguments, configuration).await;
     }
+    if arguments.tasks.contains(&TrainTask::Codes) || !arguments.examples.is_empty() {
+        return match arguments.tasks.as_slice() {
+            [TrainTask::Codes] if !arguments.examples.is_empty() => learn_codes(arguments, configuration),
+            _ => Err(Failure::Input("`codes` is learned alone, from --examples FILE".to_owned())),
+        };
+    }
     let parts = TrainingParts::open(configuration)?;
     let method = match arguments.fraud_method {
         FraudMethodArgument::Best => FraudMethod::Best,
@@ -50,6 +57,28 @@ pub async fn run(arguments: &TrainArguments, configuration: &Configuration) -> R
         return json(&reports);
     }
     print(&reports);
+    Ok(())
+}
+
+/// Learns codes of goods from files.
+fn learn_codes(arguments: &TrainArguments, configuration: &Configuration) -> Result<(), Failure> {
+    let mut texts = Vec::new();
+    for file in &arguments.examples {
+        let refused = |error: &dyn std::fmt::Display| Failure::Input(format!("{}: {error}", file.display()));
+        let table = std::fs::read_to_string(file).map_err(|error| refused(&error))?;
+        let rows = labelled_goods(&table).map_err(|error| refused(&error))?;
+        texts.extend(rows.into_iter().map(|(code, text)| (code.subheading().to_owned(), text)));
+    }
+    let parts = TrainingParts::open(configuration)?;
+    let until = arguments.until.unwrap_or_else(|| SystemClock.now());
+    let input = parts.input(configuration, Some(until), arguments.seed)?;
+    let bar = progress("learn codes", 0);
+    let report = train_codes(&input, &LabelledTexts { levels: HS_LEVELS.to_vec(), texts })?;
+    bar.finish_and_clear();
+    if arguments.json {
+        return json(&[report]);
+    }
+    print(&[report]);
     Ok(())
 }
 
@@ -170,6 +199,10 @@ pub async fn train_task(input: &TrainingInput<'_>, task: TrainTask) -> Result<Ta
         TrainTask::Forecast => train_demand(input).await?,
         TrainTask::Delivery => train_delivery(input).await?,
         TrainTask::Customers => train_customers(input).await?,
+        TrainTask::Codes => {
+            let reason = "it is learned from files, by --examples".to_owned();
+            return Err(TrainingError::Data { task: "codes", reason });
+        }
     };
     tracing::info!(task = report.task, seconds = SystemClock.now().micros_since(begin) as f64 / 1e6, "trained");
     Ok(report)

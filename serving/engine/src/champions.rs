@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 
 use crate::EngineError;
+use crate::codes::CodeSuggester;
 use crate::deliveries::LiveDeliveries;
 use crate::error::failed;
 
@@ -60,6 +61,7 @@ pub(crate) struct TenantModels {
     pub delivery: Option<Champion<DeliveryModel>>,
     pub embedder: Option<Champion<TextEmbedder>>,
     pub customers: Option<Champion<CustomersModel>>,
+    pub codes: Option<Champion<CodeSuggester>>,
 }
 
 /// Every tenant's champions, and what they follow.
@@ -146,6 +148,14 @@ impl Champions {
             }
             (_, None) => None,
         };
+        models.codes = match (&old.codes, champion(registry, tenant, Task::Codes)?) {
+            (Some(before), Some(loaded)) if before.id == loaded.id => Some(before.clone()),
+            (_, Some(Loaded { id, label, bytes, .. })) => {
+                let model = Arc::new(CodeSuggester::open(registry, &bytes, models.embedder.as_ref())?);
+                Some(Champion { id, label, model })
+            }
+            (_, None) => None,
+        };
         // Nothing can fail behind this: the model that follows deliveries is the one in force.
         if let Some((id, learned_until, model)) = joins {
             deliveries.adopt(tenant, id, learned_until, &model)?;
@@ -225,6 +235,7 @@ impl Champions {
             ("forecast", models.forecast.as_ref().map(|champion| champion.label.to_string())),
             ("delivery", models.delivery.as_ref().map(|champion| champion.label.to_string())),
             ("customers", models.customers.as_ref().map(|champion| champion.label.to_string())),
+            ("codes", models.codes.as_ref().map(|champion| champion.label.to_string())),
             ("embedding", models.embedder.as_ref().map(|champion| champion.label.to_string())),
         ];
         labels.into_iter().filter_map(|(task, label)| label.map(|label| (task, label))).collect()

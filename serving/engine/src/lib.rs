@@ -11,6 +11,7 @@ mod backtests;
 mod calibration;
 mod catalogue;
 mod champions;
+mod codes;
 mod customers;
 mod cuts;
 mod decisions;
@@ -58,6 +59,7 @@ pub use answered::{AnswerFigures, COUNTED_MODELS_MAX, LatencyHistogram, TaskAnsw
 pub use calibration::ModelCalibration;
 pub use catalogue::{Catalogue, Offer};
 pub use champions::{Champion, Champions};
+pub use codes::{CODE_GUESSES_MAX, CODE_TEXTS_MAX, CodeGuess, CodeSuggestion, CodesReading};
 pub use customers::{CustomerReading, GroupReading, GroupsReading};
 pub use decisions::DECISION_QUEUE_MAX;
 pub use delivery::{DeliveryAsk, DeliveryTime};

@@ -8,6 +8,7 @@ mod categories;
 mod checkouts;
 mod customers;
 mod customs;
+mod customs_codes;
 mod decisions;
 mod declarations;
 mod delivery_times;
@@ -145,6 +146,7 @@ pub(crate) fn all() -> OpenApiRouter<Shared> {
         .routes(routes!(disputes::get_dispute))
         .routes(routes!(disputes::post_dispute_steps))
         .routes(routes!(customs::post_customs_quotes))
+        .routes(routes!(customs_codes::post_customs_codes))
         .routes(routes!(declarations::get_declarations, declarations::post_declarations))
         .routes(routes!(declarations::get_declaration))
         .routes(routes!(declarations::post_declaration_steps))
