@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::baselines::{SharedWords, commonest};
 use crate::model::{check_levels, check_vector, is_code};
 use crate::{CodeModel, CodesError, EXAMPLES_MAX, Example};
 
 /// Temperatures that are tried: a hundredth of a cosine makes nearly the nearest example alone count, one nearly all alike.
 const TEMPERATURES: (f64, f64) = (0.005, 1.0);
+/// Shares of the words in the likeness that are tried.
+const WORDS_SHARES: [f32; 4] = [0.0, 0.25, 0.5, 0.75];
 /// Steps of the search for a temperature; each narrows its logarithm by the golden ratio.
 const TEMPERATURE_STEPS: usize = 24;
 /// A share that is 0 by rounding costs as much as this one.
@@ -79,11 +80,11 @@ pub fn learn(examples: &[Example], settings: &LearnSettings) -> Result<Learned, 
     check(examples, &settings.levels)?;
     let parts = Parts::of(examples, settings)?;
     let model = CodeModel::new(&settings.levels, &settings.embedder, parts.known.clone());
-    let temperatures = fit(&model, &parts.validation);
-    let model = model.with_temperatures(temperatures.clone());
+    let (words_share, temperatures) = fit(&model, &parts.validation);
+    let model = model.fitted(words_share, temperatures.clone());
     let report = judge(&model, &parts, settings.precision);
     let all = CodeModel::new(&settings.levels, &settings.embedder, examples.iter().collect());
-    Ok(Learned { model: all.with_temperatures(temperatures), report })
+    Ok(Learned { model: all.fitted(words_share, temperatures), report })
 }
 
 fn check(examples: &[Example], levels: &[usize]) -> Result<(), CodesError> {
@@ -143,19 +144,36 @@ impl<'e> Parts<'e> {
     }
 }
 
-/// The temperature of each level under which the texts' true prefixes are likeliest.
-fn fit(model: &CodeModel, texts: &[&Example]) -> Vec<f64> {
-    let cosines: Vec<Vec<f32>> = texts.par_iter().map(|text| model.cosines(&text.vector)).collect();
+/// The share of the words and the temperature of each level under which the texts' true codes are likeliest.
+fn fit(model: &CodeModel, texts: &[&Example]) -> (f32, Vec<f64>) {
+    let mut best = (f64::INFINITY, (0.0, Vec::new()));
+    for words_share in WORDS_SHARES {
+        let fitted = temperatures(model, texts, words_share);
+        if let Some((_, cost)) = fitted.last().filter(|(_, cost)| *cost < best.0) {
+            best = (*cost, (words_share, fitted.iter().map(|(temperature, _)| *temperature).collect()));
+        }
+    }
+    best.1
+}
+
+/// By level, the likeliest temperature at a share of the words, and what it costs.
+fn temperatures(model: &CodeModel, texts: &[&Example], words_share: f32) -> Vec<(f64, f64)> {
+    let likeness = |text: &&Example| model.likeness(&text.text, &text.vector, words_share);
+    let likeness: Vec<Vec<f32>> = texts.par_iter().map(likeness).collect();
     let cost = |digits: usize, temperature: f64| -> f64 {
-        let of = |(cosines, text): (&Vec<f32>, &&Example)| {
-            let shares = model.shares(cosines, digits, temperature);
+        let of = |(likeness, text): (&Vec<f32>, &&Example)| {
+            let shares = model.shares(likeness, digits, temperature);
             let own = shares.iter().find(|share| model.prefix(share.nearest, digits) == &text.code[..digits]);
             -own.map_or(SHARE_MIN, |share| share.share.max(SHARE_MIN)).ln()
         };
         // Gathered before it is added up, so that the sum has one order on any number of threads.
-        cosines.par_iter().zip(texts).map(of).collect::<Vec<f64>>().iter().sum()
+        likeness.par_iter().zip(texts).map(of).collect::<Vec<f64>>().iter().sum()
     };
-    model.levels().iter().map(|&digits| golden_section(|logarithm| cost(digits, logarithm.exp())).exp()).collect()
+    let level = |&digits: &usize| {
+        let temperature = golden_section(|logarithm| cost(digits, logarithm.exp())).exp();
+        (temperature, cost(digits, temperature))
+    };
+    model.levels().iter().map(level).collect()
 }
 
 /// Where a function of one valley between the logarithms of [`TEMPERATURES`] is least.
@@ -182,15 +200,14 @@ fn golden_section(cost: impl Fn(f64) -> f64) -> f64 {
 type Outcome = (f64, bool);
 
 fn judge(model: &CodeModel, parts: &Parts<'_>, precision: f64) -> CodeReport {
-    let shared = SharedWords::new(&parts.known);
-    let nearest: Vec<Option<&str>> = parts.test.par_iter().map(|text| shared.nearest(&text.text)).collect();
+    let nearest: Vec<&str> = parts.test.par_iter().map(|text| nearest_by_words(model, &text.text)).collect();
     let (validation, test) = (outcomes(model, &parts.validation), outcomes(model, &parts.test));
     let count = parts.test.len() as f64;
     let level = |(level, &digits): (usize, &usize)| {
         let (outcomes, test): (&[Outcome], &[&Example]) = (&test[level], &parts.test);
         let is = |guess: &str, text: &Example| guess[..digits] == text.code[..digits];
         let most = commonest(&parts.known, digits);
-        let by_words = nearest.iter().zip(test).filter(|(guess, text)| guess.is_some_and(|guess| is(guess, text)));
+        let by_words = nearest.iter().zip(test).filter(|(guess, text)| is(guess, text));
         let confidence = confidence_for(&validation[level], precision);
         LevelReport {
             digits,
@@ -205,13 +222,31 @@ fn judge(model: &CodeModel, parts: &Parts<'_>, precision: f64) -> CodeReport {
     CodeReport { test_count: parts.test.len(), levels: model.levels().iter().enumerate().map(level).collect() }
 }
 
+/// The commonest prefix of `digits` digits; the smallest of several.
+fn commonest<'e>(examples: &[&'e Example], digits: usize) -> &'e str {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for example in examples {
+        *counts.entry(&example.code[..digits]).or_default() += 1;
+    }
+    let best = counts.iter().max_by(|one, other| one.1.cmp(other.1).then(other.0.cmp(one.0)));
+    best.map_or("", |(prefix, _)| prefix)
+}
+
+/// The code of the example whose words are most like the text's; the first of several.
+fn nearest_by_words<'m>(model: &'m CodeModel, text: &str) -> &'m str {
+    let cosines = model.by_words(text);
+    let places =
+        (0..cosines.len()).max_by(|&one, &other| cosines[one].total_cmp(&cosines[other]).then(other.cmp(&one)));
+    places.and_then(|place| model.example(place)).map_or("", |(code, _)| code)
+}
+
 /// By level, the best guess of each text.
 fn outcomes(model: &CodeModel, texts: &[&Example]) -> Vec<Vec<Outcome>> {
     let of = |text: &&Example| -> Vec<Outcome> {
-        let cosines = model.cosines(&text.vector);
+        let likeness = model.likeness(&text.text, &text.vector, model.words_share());
         let levels = model.levels().iter().zip(model.temperatures());
         let guess = |(&digits, &temperature): (&usize, &f64)| {
-            let best = model.best(&cosines, digits, temperature, 1);
+            let best = model.best(&likeness, digits, temperature, 1);
             best.first().map_or((0.0, false), |best| (best.confidence, best.code == text.code[..digits]))
         };
         levels.map(guess).collect()

@@ -2,16 +2,16 @@
 //!
 //! A nomenclature is a tree in its codes' digits: of the Harmonized System the first two are a chapter, four a heading, six a
 //! subheading. Each labelled text ([`Example`]) comes with its vector of unit length. A new text takes the share of every
-//! prefix among all examples, each weighted by `exp(cosine / temperature)`: the Nadaraya–Watson classifier with the kernel of
-//! the von Mises–Fisher distribution. The temperature is fitted at every level by the likelihood of texts that were left out
+//! prefix among all examples, each weighted by `exp(likeness / temperature)`: the Nadaraya–Watson classifier. The likeness is
+//! the cosine of the meanings mixed with that of the words, as much of each as suits validation best. The temperature is fitted at every level by the likelihood of texts that were left out
 //! (Guo et al., "On Calibration of Modern Neural Networks", 2017), so that a share can be read as a probability. Where no level
 //! reaches the confidence that was asked for, the answer is that none is suggested.
 //!
 //! [`learn`] splits, fits, judges beside trivial methods and gives the model of all examples; [`CodeModel::suggest`] answers.
 
-mod baselines;
 mod learn;
 mod model;
+mod words;
 
 pub use learn::{CodeReport, LearnSettings, Learned, LevelReport, learn};
 pub use model::{CodeModel, Guess, LevelGuess, Suggestion};

@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::words::WordIndex;
 use crate::{CodesError, DIMENSIONS_MAX, EXAMPLES_MAX, Example};
 
 /// First byte of a stored model; it changes with the layout.
@@ -46,6 +47,8 @@ pub struct CodeModel {
     levels: Vec<usize>,
     /// By level.
     temperatures: Vec<f64>,
+    /// How much of the likeness is that of the words, 0 to 1; the rest is that of the meanings.
+    words_share: f32,
     dimensions: usize,
     /// Whose vectors these are: the embedding model's id.
     embedder: String,
@@ -54,29 +57,40 @@ pub struct CodeModel {
     texts: Vec<String>,
     /// Example after example.
     vectors: Vec<f32>,
+    /// Of the texts; made anew where the model is read.
+    #[serde(skip)]
+    words: WordIndex,
 }
 
 impl CodeModel {
     /// Puts checked examples in their order.
     pub(crate) fn new(levels: &[usize], embedder: &str, mut examples: Vec<&Example>) -> Self {
         examples.sort_by(|one, other| (&one.code, &one.text).cmp(&(&other.code, &other.text)));
+        let texts: Vec<String> = examples.iter().map(|example| example.text.clone()).collect();
         Self {
             levels: levels.to_vec(),
             temperatures: vec![1.0; levels.len()],
+            words_share: 0.0,
             dimensions: examples.first().map_or(0, |example| example.vector.len()),
             embedder: embedder.to_owned(),
             codes: examples.iter().map(|example| example.code.clone()).collect(),
-            texts: examples.iter().map(|example| example.text.clone()).collect(),
+            words: WordIndex::new(&texts),
+            texts,
             vectors: examples.iter().flat_map(|example| example.vector.iter().copied()).collect(),
         }
     }
 
-    pub(crate) fn with_temperatures(mut self, temperatures: Vec<f64>) -> Self {
-        self.temperatures = temperatures;
+    pub(crate) fn fitted(mut self, words_share: f32, temperatures: Vec<f64>) -> Self {
+        (self.words_share, self.temperatures) = (words_share, temperatures);
         self
     }
 
-    /// By level, the temperature that weighs an example: `exp(cosine / temperature)`.
+    /// How much of the likeness is that of the words, 0 to 1; the rest is that of the meanings.
+    pub fn words_share(&self) -> f32 {
+        self.words_share
+    }
+
+    /// By level, the temperature that weighs an example: `exp(likeness / temperature)`.
     pub fn temperatures(&self) -> &[f64] {
         &self.temperatures
     }
@@ -106,17 +120,23 @@ impl CodeModel {
         Some((self.codes.get(place)?, self.texts.get(place)?))
     }
 
-    /// The prefixes that a text of this meaning may fall under, at most `count` a level, and the deepest one that is at
+    /// The prefixes that a text with the vector of its meaning may fall under, at most `count` a level, and the deepest one that is at
     /// least as sure as `confidence_min`.
     ///
     /// # Errors
     /// A vector of other dimensions or another length than one.
-    pub fn suggest(&self, vector: &[f32], count: usize, confidence_min: f64) -> Result<Suggestion, CodesError> {
+    pub fn suggest(
+        &self,
+        text: &str,
+        vector: &[f32],
+        count: usize,
+        confidence_min: f64,
+    ) -> Result<Suggestion, CodesError> {
         check_vector(0, vector, self.dimensions)?;
-        let cosines = self.cosines(vector);
+        let likeness = self.likeness(text, vector, self.words_share);
         let guesses = |(&digits, &temperature)| LevelGuess {
             digits,
-            guesses: self.best(&cosines, digits, temperature, count.max(1)),
+            guesses: self.best(&likeness, digits, temperature, count.max(1)),
         };
         let levels: Vec<LevelGuess> = self.levels.iter().zip(&self.temperatures).map(guesses).collect();
         let sure = |level: &&LevelGuess| level.guesses.first().is_some_and(|best| best.confidence >= confidence_min);
@@ -124,24 +144,31 @@ impl CodeModel {
         Ok(Suggestion { code, levels })
     }
 
-    /// The cosine of the angle to each example.
-    pub(crate) fn cosines(&self, vector: &[f32]) -> Vec<f32> {
-        let cosine = |own: &[f32]| own.iter().zip(vector).map(|(a, b)| a * b).sum();
-        self.vectors.par_chunks_exact(self.dimensions.max(1)).with_min_len(1_024).map(cosine).collect()
+    /// The likeness to each example, where so much of it is that of the words.
+    pub(crate) fn likeness(&self, text: &str, vector: &[f32], words_share: f32) -> Vec<f32> {
+        let words = self.by_words(text);
+        let cosine = |own: &[f32]| -> f32 { own.iter().zip(vector).map(|(a, b)| a * b).sum() };
+        let meanings = self.vectors.par_chunks_exact(self.dimensions.max(1)).with_min_len(1_024).map(cosine);
+        meanings.zip(words).map(|(meaning, words)| meaning + words_share * (words - meaning)).collect()
+    }
+
+    /// The cosine of the words to those of each example.
+    pub(crate) fn by_words(&self, text: &str) -> Vec<f32> {
+        self.words.cosines(text)
     }
 
     /// The share of each prefix of `digits` digits, with its first place and that of its nearest example.
-    pub(crate) fn shares(&self, cosines: &[f32], digits: usize, temperature: f64) -> Vec<Share> {
-        let top = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    pub(crate) fn shares(&self, likeness: &[f32], digits: usize, temperature: f64) -> Vec<Share> {
+        let top = likeness.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut shares: Vec<Share> = Vec::new();
         let mut total = 0.0;
-        for (place, &cosine) in cosines.iter().enumerate() {
-            let weight = (f64::from(cosine - top) / temperature).exp();
+        for (place, &alike) in likeness.iter().enumerate() {
+            let weight = (f64::from(alike - top) / temperature).exp();
             total += weight;
             match shares.last_mut() {
                 Some(share) if self.codes[share.nearest][..digits] == self.codes[place][..digits] => {
                     share.share += weight;
-                    if cosine > cosines[share.nearest] {
+                    if alike > likeness[share.nearest] {
                         share.nearest = place;
                     }
                 }
@@ -152,8 +179,8 @@ impl CodeModel {
         shares
     }
 
-    pub(crate) fn best(&self, cosines: &[f32], digits: usize, temperature: f64, count: usize) -> Vec<Guess> {
-        let mut shares = self.shares(cosines, digits, temperature);
+    pub(crate) fn best(&self, likeness: &[f32], digits: usize, temperature: f64, count: usize) -> Vec<Guess> {
+        let mut shares = self.shares(likeness, digits, temperature);
         shares.sort_by(|one, other| other.share.total_cmp(&one.share).then(one.nearest.cmp(&other.nearest)));
         let guess = |share: &Share| Guess {
             code: self.codes[share.nearest][..digits].to_owned(),
@@ -186,9 +213,9 @@ impl CodeModel {
         if *version != VERSION {
             return Err(CodesError::Corrupt(format!("it has version {version}; this program reads {VERSION}")));
         }
-        let (model, rest) =
+        let (mut model, rest) =
             postcard::take_from_bytes::<Self>(body).map_err(|error| CodesError::Corrupt(error.to_string()))?;
-        let Self { levels, temperatures, dimensions, codes, texts, vectors, .. } = &model;
+        let Self { levels, temperatures, words_share, dimensions, codes, texts, vectors, .. } = &model;
         check_levels(levels)?;
         let digits = levels[levels.len() - 1];
         let whole = rest.is_empty()
@@ -198,10 +225,15 @@ impl CodeModel {
             && Some(vectors.len()) == codes.len().checked_mul(*dimensions)
             && temperatures.len() == levels.len()
             && temperatures.iter().all(|temperature| temperature.is_finite() && *temperature > 0.0)
+            && (0.0..=1.0).contains(words_share)
             && codes.iter().all(|code| is_code(code, digits))
             && codes.is_sorted()
             && vectors.iter().all(|value| value.is_finite());
-        if whole { Ok(model) } else { Err(corrupt("its parts do not fit each other")) }
+        if !whole {
+            return Err(corrupt("its parts do not fit each other"));
+        }
+        model.words = WordIndex::new(&model.texts);
+        Ok(model)
     }
 }
 

@@ -66,6 +66,7 @@ pub fn train_codes(input: &TrainingInput<'_>, labelled: &LabelledTexts) -> Resul
         settings: BTreeMap::from([
             ("levels".to_owned(), labelled.levels.clone().into()),
             ("embedder".to_owned(), embedder.to_string().into()),
+            ("words_share".to_owned(), learned.model.words_share().into()),
             ("temperatures".to_owned(), learned.model.temperatures().into()),
         ]),
         training_rows: examples.len() as u64,

@@ -7,6 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+#[expect(dead_code, reason = "the tests of the registry use more of it")]
+#[path = "../../../models/registry/tests/registry/protobuf.rs"]
+mod protobuf;
+#[path = "../../../models/registry/tests/registry/word_encoder.rs"]
+mod word_encoder;
+
 fn dhow(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_dhow")).args(arguments).current_dir(std::env::temp_dir()).output().unwrap()
 }
@@ -293,6 +299,45 @@ fn a_server_whose_identity_provider_is_away_or_wrongly_configured_does_not_start
         let (code, said) = serve(&|login: &str| login.replace(from, to));
         assert!(code == Some(2) && said.contains(why), "{why}: {said}");
     }
+}
+
+#[test]
+fn codes_are_learned_from_labelled_texts_and_keep_the_embedding_model_that_they_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (data, graph, words, labelled) =
+        (path("shop"), path("model.onnx"), path("tokenizer.json"), path("labelled.csv"));
+    let (onnx, tokenizer) = word_encoder::word_encoder(&word_encoder::groups());
+    fs::write(&graph, onnx).unwrap();
+    fs::write(&words, tokenizer).unwrap();
+    fs::write(&labelled, word_encoder::labelled()).unwrap();
+    fs::create_dir(&data).unwrap();
+    let until = "2026-01-01T00:00:00Z";
+    let train = ["train", "codes", "--examples", &labelled, "--until", until, "--data-dir", &data, "--json"];
+    assert!(refused(&["train", "codes", "--data-dir", &data]).contains("--examples"));
+    let without = dhow(&train);
+    assert!(text(&without.stderr).contains("dhow models import"), "{}", text(&without.stderr));
+    run(&[
+        "models",
+        "import",
+        &graph,
+        "--tokenizer",
+        &words,
+        "--task",
+        "embedding",
+        "--licence",
+        "MIT",
+        "--data-dir",
+        &data,
+    ]);
+    let report = parsed(&run(&train));
+    assert_eq!((&report[0]["promoted"], &report[0]["training_rows"]), (&true.into(), &720.into()), "{report}");
+    let [right, commonest] = [&report[0]["figures"][0]["value"], &report[0]["figures"][0]["baselines"][0][1]]
+        .map(|value| value.as_f64().unwrap());
+    assert!(right > 0.95 && commonest < 0.3, "the commonest code is right for one in six: {report}");
+    assert_eq!(parsed(&run(&train))[0]["model"], report[0]["model"], "the same texts make the same model");
+    fs::write(&labelled, "code,words\n851830,headphones\n").unwrap();
+    assert!(refused(&train).contains("labelled.csv"));
 }
 
 #[test]

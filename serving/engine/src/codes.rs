@@ -99,11 +99,11 @@ impl Engine {
         let work = move || {
             let CodeSuggester { model, embedder } = &*champion.model;
             let vectors = embedder.embed(&texts).map_err(failed("embedding model"))?;
-            let suggest = |vector: &Vec<f32>| {
-                let suggested = model.suggest(vector, guesses, confidence_min).map_err(failed("codes model"))?;
+            let suggest = |(text, vector): (&String, &Vec<f32>)| {
+                let suggested = model.suggest(text, vector, guesses, confidence_min).map_err(failed("codes model"))?;
                 Ok(named(model, suggested))
             };
-            vectors.iter().map(suggest).collect::<Result<Vec<_>, EngineError>>()
+            texts.iter().zip(&vectors).map(suggest).collect::<Result<Vec<_>, EngineError>>()
         };
         let suggestions = tokio::task::spawn_blocking(work).await.map_err(failed("codes model"))??;
         Ok(CodesReading { model, suggestions })

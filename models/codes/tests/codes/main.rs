@@ -69,7 +69,7 @@ fn where_meaning_says_nothing_the_model_is_unsure_and_suggests_nothing() {
     noise.iter_mut().for_each(|example| example.vector = unit(direction(&mut random)));
     let learned = learn(&noise, &settings()).expect("it is learned");
     for _ in 0..50 {
-        let suggestion = learned.model.suggest(&unit(direction(&mut random)), 3, 0.8).expect("it is asked");
+        let suggestion = learned.model.suggest("nothing", &unit(direction(&mut random)), 3, 0.8).expect("it is asked");
         assert_eq!(suggestion.code, None, "{suggestion:?}");
         assert_eq!(suggestion.levels.iter().map(|level| level.guesses.len()).collect::<Vec<_>>(), [3, 3]);
     }
@@ -82,15 +82,30 @@ fn the_deepest_level_that_is_sure_enough_is_suggested() {
     let (mut depths, mut before) = (BTreeMap::new(), 0);
     for _ in 0..300 {
         let vector = unit(near(&examples(1, 1)[random.random_range(0..50)].vector, 0.6, &mut random));
-        let suggestion = learned.model.suggest(&vector, 2, 0.7).expect("it is asked");
+        let suggestion = learned.model.suggest("nothing", &vector, 2, 0.7).expect("it is asked");
         let sure = suggestion.levels.iter().rev().find(|level| level.guesses[0].confidence >= 0.7);
         assert_eq!(suggestion.code, sure.map(|level| level.guesses[0].clone()));
         *depths.entry(suggestion.code.map_or(0, |code| code.code.len())).or_insert(0) += 1;
-        let always = learned.model.suggest(&vector, 1, 0.0).expect("it is asked").code.expect("any is sure enough");
+        let always =
+            learned.model.suggest("nothing", &vector, 1, 0.0).expect("it is asked").code.expect("any is sure enough");
         assert_eq!(always.code.len(), 4);
         before += 1;
     }
     assert_eq!((before, depths.len()), (300, 3), "none, a chapter and a code come all: {depths:?}");
+}
+
+#[test]
+fn words_count_where_meaning_does_not_tell_codes_apart() {
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    let mut examples = examples(40, 8);
+    for example in &mut examples {
+        example.vector = unit(direction(&mut random));
+        example.text = format!("{} kind{}", example.text, example.code);
+    }
+    let learned = learn(&examples, &settings()).expect("it is learned");
+    assert!(learned.model.words_share() >= 0.5, "{}", learned.model.words_share());
+    let asked = learned.model.suggest("a thing of kind1402", &unit(direction(&mut random)), 1, 0.0);
+    assert_eq!(asked.expect("it is asked").code.expect("any is sure enough").code, "1402");
 }
 
 #[test]
@@ -125,7 +140,7 @@ fn what_does_not_fit_is_refused_with_its_place() {
     let levels = LearnSettings { levels: vec![4, 2], ..settings() };
     assert_eq!(learn(&good, &levels), Err(CodesError::Levels(vec![4, 2])));
     let learned = learn(&good, &settings()).expect("it is learned");
-    assert!(matches!(learned.model.suggest(&[1.0], 1, 0.5), Err(CodesError::Vector { wanted: DIMENSIONS, .. })));
+    assert!(matches!(learned.model.suggest("", &[1.0], 1, 0.5), Err(CodesError::Vector { wanted: DIMENSIONS, .. })));
 }
 
 proptest! {
@@ -135,12 +150,13 @@ proptest! {
         let examples = examples(20, seed);
         let learned = learn(&examples, &settings()).expect("it is learned");
         let vector = unit(direction(&mut ChaCha8Rng::seed_from_u64(asked)));
-        let suggestion = learned.model.suggest(&vector, usize::MAX, 0.5).expect("it is asked");
+        let suggestion = learned.model.suggest("nothing", &vector, usize::MAX, 0.5).expect("it is asked");
         for (level, temperature) in suggestion.levels.iter().zip(learned.model.temperatures()) {
             let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
             for example in &examples {
                 let cosine: f32 = example.vector.iter().zip(&vector).map(|(a, b)| a * b).sum();
-                *sums.entry(&example.code[..level.digits]).or_default() += (f64::from(cosine) / temperature).exp();
+                let likeness = f64::from(cosine * (1.0 - learned.model.words_share()));
+                *sums.entry(&example.code[..level.digits]).or_default() += (likeness / temperature).exp();
             }
             let total: f64 = sums.values().sum();
             prop_assert_eq!(level.guesses.len(), sums.len());

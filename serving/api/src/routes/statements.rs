@@ -62,7 +62,8 @@ pub(crate) struct StatementLinesAnswer {
 }
 
 fn period(from: Timestamp, until: Option<Timestamp>, now: Timestamp) -> Result<StatementPeriod, Problem> {
-    let until = until.unwrap_or(now);
+    // What is written at this instant is of the period.
+    let until = until.unwrap_or(now + 1);
     if from >= until {
         return Err(Problem::parameter("from", format!("is {from}; it must be before the end, {until}")));
     }

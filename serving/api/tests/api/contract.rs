@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clients::run_client_at;
 use crate::world::{World, buyer, seller};
-use crate::{inference, trained};
+use crate::{customs, inference, trained};
 
 /// Requests of one run; the long version sets `DHOW_CONTRACT_CASES=50000`.
 const CASES: &str = "5000";
@@ -29,6 +29,7 @@ async fn furnished(world: &World) -> Value {
     trained::demand(world, &[(ids[0], 5.0), (ids[1], 1.0)]);
     trained::delivery(world);
     trained::customers(world);
+    customs::learn_codes(world);
     inference::register(world);
     let hook = json!({ "url": "https://example.com/hook", "types": ["order_placed"] });
     let hook = world.post("/v1/webhook-endpoints", &hook).await;

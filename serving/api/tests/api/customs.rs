@@ -1,9 +1,16 @@
 //! Duty, tax and papers of goods at a border, over HTTP.
 
+use dhow_codes::{Example, LearnSettings, learn};
 use dhow_commerce::Permission;
+use dhow_events::{Clock, TenantId};
+use dhow_registry::{Alias, EmbedderSettings, OnnxImport, Task, import_onnx, open_embedder};
 use serde_json::{Value, json};
 
+use crate::trained::promote;
 use crate::world::World;
+
+#[path = "../../../../models/registry/tests/registry/word_encoder.rs"]
+mod word_encoder;
 
 fn usd(minor: i64) -> Value {
     json!({ "amount": minor.to_string(), "currency": "USD" })
@@ -85,4 +92,70 @@ async fn a_declaration_is_drafted_submitted_with_its_papers_and_cleared() {
     assert_eq!(world.post("/v1/customs/declarations", &nowhere).await.pointers(), ["/destination"]);
     let (_, stranger) = world.key("ten_other", &[Permission::Admin]).await;
     assert_eq!(world.ask("GET", &path).key(&stranger).send().await.status, 404);
+}
+
+/// Puts an embedding model in force that knows a few words, and a model of codes that learned from texts of them.
+pub fn learn_codes(world: &World) {
+    let folder = tempfile::tempdir().unwrap();
+    let (graph, tokenizer) = word_encoder::word_encoder(&word_encoder::groups());
+    let [onnx, words] = ["model.onnx", "tokenizer.json"].map(|name| folder.path().join(name));
+    std::fs::write(&onnx, graph).unwrap();
+    std::fs::write(&words, tokenizer).unwrap();
+    let (registry, tenant, at) = (world.engine.registry(), TenantId::default(), world.clock.now());
+    let import = OnnxImport {
+        name: "words",
+        onnx: &onnx,
+        tokenizer: Some(&words),
+        task: Task::Embedding,
+        licence: "Apache-2.0",
+        at,
+        embedder: EmbedderSettings::default(),
+    };
+    let id = import_onnx(registry, &tenant, &import).unwrap().card.model_id;
+    registry.promote(&tenant, Task::Embedding, Alias::Champion, id, at, "a test needs it").unwrap();
+    let embedder = open_embedder(registry, id).unwrap();
+    let labelled = dhow_customs::labelled_goods(&word_encoder::labelled()).unwrap();
+    let example = |(code, text): &(dhow_customs::HsCode, String)| {
+        let vector = embedder.embed(&[text]).unwrap().remove(0);
+        Example { code: code.digits().to_owned(), text: text.clone(), vector }
+    };
+    let examples: Vec<Example> = labelled.iter().map(example).collect();
+    let settings = LearnSettings { levels: vec![2, 4, 6], embedder: id.to_string(), precision: 0.9, seed: 7 };
+    promote(world, Task::Codes, &learn(&examples, &settings).unwrap().model.to_bytes().unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_are_suggested_by_the_words_of_goods_and_none_where_the_words_say_nothing() {
+    let world = World::new().await;
+    let ask = |goods: Value| json!({ "goods": goods });
+    let none = world.post("/v1/customs/codes", &ask(json!([{ "title": "Headset" }]))).await;
+    assert_eq!((none.status, none.code().as_str()), (503, "no_model"));
+    learn_codes(&world);
+    let goods = json!([
+        { "title": "Wireless headset", "description": "Earphones for a clear sound" },
+        { "title": "Denim jeans" },
+        { "title": "Something else altogether" },
+    ]);
+    let answer = world.post("/v1/customs/codes", &ask(goods)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let told = answer.json();
+    let codes: Vec<&Value> = told["goods"].as_array().unwrap().iter().map(|one| &one["code"]["code"]).collect();
+    assert_eq!(codes, [&json!("851830"), &json!("620342"), &Value::Null], "{told}");
+    let first = &told["goods"][0];
+    assert_eq!((&first["chapters"][0]["code"], &first["headings"][0]["code"]), (&json!("85"), &json!("8518")));
+    assert_eq!(first["code"]["like_code"], "851830");
+    assert!(first["code"]["confidence"].as_f64().unwrap() >= 0.8 && told["model"].as_str().unwrap().contains('@'));
+
+    let too_many = vec![json!({ "title": "shirt" }); 65];
+    for (body, pointer) in [
+        (ask(json!([])), "/goods"),
+        (ask(json!(too_many)), "/goods"),
+        (ask(json!([{ "title": " " }])), "/goods/0/title"),
+        (ask(json!([{ "title": "x".repeat(9_000) }])), "/goods/0/title"),
+        (json!({ "goods": [{ "title": "shirt" }], "guesses": 0 }), "/guesses"),
+        (json!({ "goods": [{ "title": "shirt" }], "confidence_min": 1.1 }), "/confidence_min"),
+    ] {
+        let refused = world.post("/v1/customs/codes", &body).await;
+        assert_eq!((refused.status, refused.pointers()), (422, vec![pointer.to_owned()]), "{refused:?}");
+    }
 }

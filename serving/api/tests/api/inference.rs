@@ -11,11 +11,8 @@ use dhow_registry::{Alias, EmbedderSettings, ModelCard, OnnxImport, Registry, Ta
 use serde_json::{Value, json};
 
 use crate::clients::python_with;
+use crate::protobuf;
 use crate::world::World;
-
-#[expect(dead_code, reason = "the tests of the registry use more of it")]
-#[path = "../../../../models/registry/tests/registry/protobuf.rs"]
-mod protobuf;
 
 /// The protocol's names of types, and ONNX's numbers of them.
 const TYPES: [(&str, u64); 13] = [

@@ -28,6 +28,9 @@ mod persons;
 mod planning;
 mod product_files;
 mod promises;
+#[expect(dead_code, reason = "the tests of the registry use more of it")]
+#[path = "../../../../models/registry/tests/registry/protobuf.rs"]
+mod protobuf;
 #[path = "../../../login/tests/login/provider.rs"]
 mod provider;
 mod returns;

@@ -33,6 +33,8 @@ async fn by_hand(world: &World, journal: &[Batch], id: u128) -> Vec<(Timestamp, 
 }
 
 pub async fn statements_tell_all_that_was_booked_and_each_begins_where_the_one_before_ended(world: World) {
+    let listed = [imported(CUP, 1, 500, 1_000), imported(POT, 2, 2_000, 1_000)];
+    world.shop.import_products(tenant(), &listed).await.expect("there are enough");
     let start = world.clock.now();
     let mut cuts = vec![start];
     for day in 0..4 {
