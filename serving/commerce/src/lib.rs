@@ -230,7 +230,9 @@ pub use shipments::{
 pub use shipping::Carriers;
 pub use signatures::{read_signed, sign, signing_secret};
 pub use simulator::{SimulatedRail, trigger};
-pub use statements::{STATEMENT_LINES_MAX, Statement, StatementLine, StatementPeriod, StatementSum, statement_csv};
+pub use statements::{
+    STATEMENT_LINES_MAX, Statement, StatementLine, StatementPeriod, StatementStorage, StatementSum, statement_csv,
+};
 pub use states::{CheckoutState, OrderState, PaymentState, States, Step, TransitionError, transition};
 pub use storage::{
     AccessStorage, AuditStorage, CaseFilter, DecisionFilter, ModelServing, OrderFilter, Storage, StorageError,

@@ -1,8 +1,12 @@
 //! What a seller was owed, got and paid in a period, line by line out of the books; it moves no money.
 
-use dhow_events::{Currency, OrderId, SellerId, Timestamp};
+use std::future::Future;
+
+use dhow_events::{Currency, OrderId, SellerId, TenantId, Timestamp};
 use dhow_ledger::Asset;
 use serde::{Deserialize, Serialize};
+
+use crate::StorageError;
 
 /// The most lines that are read of a statement at once.
 pub const STATEMENT_LINES_MAX: u32 = 10_000;
@@ -69,6 +73,28 @@ pub struct StatementLine {
     pub commission_minor: i64,
     /// What it changed: gross less commission.
     pub net_minor: i64,
+}
+
+/// Where statements are read from.
+pub trait StatementStorage {
+    /// The sums of what was booked for a seller in a currency within a period.
+    fn statement(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+        currency: Currency,
+        period: StatementPeriod,
+    ) -> impl Future<Output = Result<Statement, StorageError>> + Send;
+
+    /// The lines of the same after the one numbered `after`, in the order in which they were written.
+    fn statement_lines(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+        currency: Currency,
+        period: StatementPeriod,
+        page: (i64, u32),
+    ) -> impl Future<Output = Result<Vec<StatementLine>, StorageError>> + Send;
 }
 
 /// `lines` as CSV with a header: number, at, purpose, reference, order, gross, commission, net; amounts in whole units of

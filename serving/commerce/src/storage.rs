@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use dhow_events::{
-    AuctionId, BuyerId, CheckoutId, Currency, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId,
-    SellerId, TenantId, Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
+    AuctionId, BuyerId, CheckoutId, DecisionId, KeyId, OrderId, PaymentId, PlanId, ProductId, ReorderId, SellerId,
+    TenantId, Timestamp, TransferId, WebhookDeliveryId, WebhookEndpointId,
 };
 use dhow_ledger::{Account, Asset, Balance, Balances, Batch};
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ use crate::{
     DecisionRecord, DeclarationStorage, DeclarationTransaction, FeedHead, FeedPart, FraudCase, Idempotency, KeyHash,
     Order, OrderState, OutboxEvent, OutboxRecord, Page, PageRequest, Payment, Permissions, Product, ProductState,
     RailQuote, ReorderBudgets, ReorderProposal, ReorderState, Revocation, RoutePlan, RoutePlanHead, RoutePlanProgress,
-    RoutePlanState, SellerStanding, SellerTerms, Settlement, ShipmentStorage, ShipmentTransaction, Shortage, Statement,
-    StatementLine, StatementPeriod, StockLevel, StoredWebhookEndpoint, SupplierStorage, SupplierTransaction, Transfer,
+    RoutePlanState, SellerStanding, SellerTerms, Settlement, ShipmentStorage, ShipmentTransaction, Shortage,
+    StatementStorage, StockLevel, StoredWebhookEndpoint, SupplierStorage, SupplierTransaction, Transfer,
     TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WatchTransaction, WebhookDelivery, WebhookDeliveryState,
     WebhookEndpoint,
 };
@@ -118,6 +118,7 @@ pub trait Storage:
     + DeclarationStorage
     + WatchStorage
     + ShipmentStorage
+    + StatementStorage
     + SupplierStorage
     + Send
     + Sync
@@ -299,25 +300,6 @@ pub trait Storage:
         after: i64,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(i64, Batch)>, StorageError>> + Send;
-
-    /// The sums of what was booked for a seller in a currency within a period.
-    fn statement(
-        &self,
-        tenant: TenantId,
-        seller: SellerId,
-        currency: Currency,
-        period: StatementPeriod,
-    ) -> impl Future<Output = Result<Statement, StorageError>> + Send;
-
-    /// The lines of the same after the one numbered `after`, in the order in which they were written.
-    fn statement_lines(
-        &self,
-        tenant: TenantId,
-        seller: SellerId,
-        currency: Currency,
-        period: StatementPeriod,
-        page: (i64, u32),
-    ) -> impl Future<Output = Result<Vec<StatementLine>, StorageError>> + Send;
 
     /// What a seller agreed; the free plan where nothing is written.
     fn seller_terms(

@@ -1,10 +1,34 @@
 //! Sellers' statements in SQL: the entries of a seller's account with the commission of the transfers that they belong to.
 
-use dhow_commerce::{Statement, StatementLine, StatementPeriod, StatementSum, StorageError};
+use dhow_commerce::{Statement, StatementLine, StatementPeriod, StatementStorage, StatementSum, StorageError};
 use dhow_events::{Currency, SellerId, TenantId};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
+use crate::Store;
 use crate::rows::{Fields, storage_error};
+
+impl StatementStorage for Store {
+    async fn statement(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+        currency: Currency,
+        period: StatementPeriod,
+    ) -> Result<Statement, StorageError> {
+        sums(&mut *self.snapshot().await?, tenant, seller, currency, period).await
+    }
+
+    async fn statement_lines(
+        &self,
+        tenant: TenantId,
+        seller: SellerId,
+        currency: Currency,
+        period: StatementPeriod,
+        page: (i64, u32),
+    ) -> Result<Vec<StatementLine>, StorageError> {
+        lines(&mut *self.reader().await?, tenant, seller, currency, period, page).await
+    }
+}
 
 /// A line for each batch that changed what the seller is owed before `$5`, with what it changed and whether it is of the
 /// period that begins at `$4`. A step of a transfer takes the commission of its shares where it credits the seller, and
@@ -72,7 +96,7 @@ impl Asked {
     }
 }
 
-pub(crate) async fn sums(
+async fn sums(
     connection: &mut AnyConnection,
     tenant: TenantId,
     seller: SellerId,
@@ -103,7 +127,7 @@ pub(crate) async fn sums(
     Ok(Statement { seller, currency, from, until, opening_minor, sums, closing_minor })
 }
 
-pub(crate) async fn lines(
+async fn lines(
     connection: &mut AnyConnection,
     tenant: TenantId,
     seller: SellerId,

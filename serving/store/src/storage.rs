@@ -7,14 +7,14 @@ use dhow_commerce::{
     ModelServing, Order, OrderFilter, OrderShipment, OutboxEvent, OutboxRecord, Page, PageRequest, PayLaterPlan,
     PriceAlert, Product, ProductState, ReorderBudgets, ReorderProposal, ReorderState, Return, ReturnFilter, RoutePlan,
     RoutePlanHead, RoutePlanState, SavedSearch, SellerInvoice, SellerSubscription, SellerTerms, ShipmentFilter,
-    ShipmentStorage, Statement, StatementLine, StatementPeriod, StockLevel, Storage, StorageError,
-    StoredWebhookEndpoint, Supplier, SupplierState, SupplierStorage, Transfer, TransferFilter, UnitsOnTheirWay,
-    Waiting, WatchStorage, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint,
+    ShipmentStorage, StockLevel, Storage, StorageError, StoredWebhookEndpoint, Supplier, SupplierState,
+    SupplierStorage, Transfer, TransferFilter, UnitsOnTheirWay, Waiting, WatchStorage, WebhookDelivery,
+    WebhookDeliveryState, WebhookEndpoint,
 };
 use dhow_events::{
-    AgreementId, AuctionId, BuyerId, CheckoutId, Currency, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId,
-    PlanId, PriceAlertId, ProductId, ReorderId, ReturnId, SavedSearchId, SellerId, ShipmentId, TenantId, Timestamp,
-    TransferId, WebhookEndpointId,
+    AgreementId, AuctionId, BuyerId, CheckoutId, DecisionId, DeclarationId, DisputeId, OrderId, PaymentId, PlanId,
+    PriceAlertId, ProductId, ReorderId, ReturnId, SavedSearchId, SellerId, ShipmentId, TenantId, Timestamp, TransferId,
+    WebhookEndpointId,
 };
 use dhow_ledger::{Balances, Batch};
 
@@ -22,7 +22,7 @@ use crate::connect::Durability;
 use crate::{
     Store, StoreTransaction, agreements, at_once, auctions, billing, cases, categories, checkouts, credit, decisions,
     declarations, disputes, feed, idempotency, ledger, models, outbox, products, reorders, returns, route_plans,
-    sellers, shipments, statements, suppliers, transfers, watches, webhook_deliveries, webhooks,
+    sellers, shipments, suppliers, transfers, watches, webhook_deliveries, webhooks,
 };
 
 impl Storage for Store {
@@ -185,27 +185,6 @@ impl Storage for Store {
 
     async fn journal(&self, tenant: TenantId, after: i64, limit: u32) -> Result<Vec<(i64, Batch)>, StorageError> {
         ledger::journal(&mut *self.snapshot().await?, tenant, after, limit).await
-    }
-
-    async fn statement(
-        &self,
-        tenant: TenantId,
-        seller: SellerId,
-        currency: Currency,
-        period: StatementPeriod,
-    ) -> Result<Statement, StorageError> {
-        statements::sums(&mut *self.snapshot().await?, tenant, seller, currency, period).await
-    }
-
-    async fn statement_lines(
-        &self,
-        tenant: TenantId,
-        seller: SellerId,
-        currency: Currency,
-        period: StatementPeriod,
-        page: (i64, u32),
-    ) -> Result<Vec<StatementLine>, StorageError> {
-        statements::lines(&mut *self.reader().await?, tenant, seller, currency, period, page).await
     }
 
     async fn seller_terms(&self, tenant: TenantId, seller: SellerId) -> Result<SellerTerms, StorageError> {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use dhow_commerce::{STATEMENT_LINES_MAX, Statement, StatementLine, StatementPeriod, Storage, statement_csv};
+use dhow_commerce::{STATEMENT_LINES_MAX, Statement, StatementLine, StatementPeriod, StatementStorage, statement_csv};
 use dhow_events::{Currency, SellerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
