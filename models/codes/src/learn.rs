@@ -1,6 +1,6 @@
 //! Learning: split, fit temperatures on validation, judge once on the test part, then take every example in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -110,7 +110,8 @@ struct Parts<'e> {
 impl<'e> Parts<'e> {
     /// Draws a fifth of the examples for the test and a tenth for validation by a hash of their texts, so that the same text
     /// is never on two sides. Of each code the example with the smallest hash is known: a code that nobody showed cannot be
-    /// guessed.
+    /// guessed. All parts are in the order of the hashes: how the examples were sorted changes nothing, and what validation is
+    /// cut to is not the first chapters of a table.
     fn of(examples: &'e [Example], settings: &LearnSettings) -> Result<Self, CodesError> {
         let draw = |text: &str| -> u64 {
             let mut hasher = blake3::Hasher::new_derive_key("dhow 2026 split of code examples");
@@ -119,15 +120,15 @@ impl<'e> Parts<'e> {
             low.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
             u64::from_le_bytes(low)
         };
-        let drawn: Vec<u64> = examples.iter().map(|example| draw(&example.text)).collect();
+        let mut drawn: Vec<(u64, &Example)> = examples.iter().map(|example| (draw(&example.text), example)).collect();
+        drawn.sort_by(|one, other| (one.0, &one.1.code).cmp(&(other.0, &other.1.code)));
         let mut kept: BTreeMap<&str, u64> = BTreeMap::new();
-        for (example, draw) in examples.iter().zip(&drawn) {
-            let least = kept.entry(&example.code).or_insert(*draw);
-            *least = (*least).min(*draw);
+        for (draw, example) in &drawn {
+            kept.entry(&example.code).or_insert(*draw);
         }
-        let keeps: std::collections::BTreeSet<u64> = kept.into_values().collect();
+        let keeps: BTreeSet<u64> = kept.into_values().collect();
         let mut parts = Self { known: Vec::new(), validation: Vec::new(), test: Vec::new() };
-        for (example, draw) in examples.iter().zip(drawn) {
+        for (draw, example) in drawn {
             match (draw >> 32) % 10 {
                 _ if keeps.contains(&draw) => parts.known.push(example),
                 0 | 1 => parts.test.push(example),

@@ -18,7 +18,7 @@ pub struct Guess {
     pub code: String,
     /// The probability that it is right, 0 to 1.
     pub confidence: f64,
-    /// The place, among the examples, of the one that is nearest in meaning under this prefix.
+    /// The place, among the examples, of the one that is most like the text under this prefix.
     pub nearest: usize,
 }
 

@@ -336,6 +336,11 @@ fn codes_are_learned_from_labelled_texts_and_keep_the_embedding_model_that_they_
         .map(|value| value.as_f64().unwrap());
     assert!(right > 0.95 && commonest < 0.3, "the commonest code is right for one in six: {report}");
     assert_eq!(parsed(&run(&train))[0]["model"], report[0]["model"], "the same texts make the same model");
+    let kept = parsed(&run(&["models", "collect", "--dry-run", "--json", "--data-dir", &data]));
+    let codes = report[0]["model"].as_str().unwrap();
+    let derived = format!("{codes} was derived from it");
+    let needed = |one: &serde_json::Value| one["kept_because"].as_array().unwrap().contains(&derived.as_str().into());
+    assert!(kept["kept"].as_array().unwrap().iter().any(needed), "{kept}");
     fs::write(&labelled, "code,words\n851830,headphones\n").unwrap();
     assert!(refused(&train).contains("labelled.csv"));
 }

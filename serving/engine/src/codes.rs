@@ -45,7 +45,7 @@ pub struct CodeGuess {
     pub code: String,
     /// The probability that it is right, 0 to 1.
     pub confidence: f64,
-    /// The code of the example that is nearest in meaning.
+    /// The code of the example that is most like the text.
     pub like_code: String,
     /// The example's text.
     pub like_text: String,

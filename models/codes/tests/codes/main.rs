@@ -79,7 +79,7 @@ fn where_meaning_says_nothing_the_model_is_unsure_and_suggests_nothing() {
 fn the_deepest_level_that_is_sure_enough_is_suggested() {
     let learned = learn(&examples(40, 1), &settings()).expect("it is learned");
     let mut random = ChaCha8Rng::seed_from_u64(5);
-    let (mut depths, mut before) = (BTreeMap::new(), 0);
+    let mut depths = BTreeMap::new();
     for _ in 0..300 {
         let vector = unit(near(&examples(1, 1)[random.random_range(0..50)].vector, 0.6, &mut random));
         let suggestion = learned.model.suggest("nothing", &vector, 2, 0.7).expect("it is asked");
@@ -89,9 +89,8 @@ fn the_deepest_level_that_is_sure_enough_is_suggested() {
         let always =
             learned.model.suggest("nothing", &vector, 1, 0.0).expect("it is asked").code.expect("any is sure enough");
         assert_eq!(always.code.len(), 4);
-        before += 1;
     }
-    assert_eq!((before, depths.len()), (300, 3), "none, a chapter and a code come all: {depths:?}");
+    assert_eq!(depths.len(), 3, "none, a chapter and a code come all: {depths:?}");
 }
 
 #[test]
@@ -115,8 +114,8 @@ fn the_same_examples_in_any_order_make_the_same_model_and_its_bytes_read_back() 
     let reversed: Vec<Example> = examples.iter().rev().cloned().collect();
     let again = learn(&reversed, &settings()).expect("it is learned");
     let bytes = learned.model.to_bytes().expect("it is written");
+    assert_eq!(again, learned);
     assert_eq!(CodeModel::from_bytes(&bytes), Ok(learned.model));
-    assert_eq!(again.model.len(), examples.len());
     for cut in [0, 1, 20, bytes.len() - 1] {
         assert!(matches!(CodeModel::from_bytes(&bytes[..cut]), Err(CodesError::Corrupt(_))), "{cut}");
     }

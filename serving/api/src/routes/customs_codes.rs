@@ -48,9 +48,9 @@ pub(crate) struct CodeGuessAnswer {
     /// The first digits of the code (2: chapter, 4: heading), or all 6.
     #[schema(example = "851830")]
     code: String,
-    /// The probability that it is right, as it was on labelled texts that were left out.
+    /// The probability that it is right, fitted on labelled texts that were left out; other wording may be guessed worse.
     confidence: f64,
-    /// The code of the labelled text that is nearest in meaning.
+    /// The code of the labelled text that is most like the goods' words.
     like_code: String,
     /// That text.
     like_text: String,
